@@ -1,0 +1,49 @@
+// Accounts: Matrix users who opted in on a network.
+import type { AccountId, ContactId, RoomId, UserId } from './ids.ts';
+import type { InteropJid } from './jid.ts';
+
+/** One set of endpoints and a product code of the interoperability interface. */
+export type Network = 'whatsapp' | 'messenger';
+
+/** What the network gave us at enlistment. */
+export interface Enlistment {
+  /** The network's numeric id of this user, as decimal text (an unsigned 64-bit number). */
+  readonly interopAccountId: string;
+  readonly jid: InteropJid;
+}
+
+export type AccountState =
+  /** Confirmed by the user; the network has not answered the enlistment call yet. */
+  { readonly at: 'enlisting' } | { readonly at: 'active'; readonly enlistment: Enlistment };
+
+export interface Account {
+  readonly id: AccountId;
+  readonly network: Network;
+  readonly user: UserId;
+  /** The room in which the user talks to the bot. */
+  readonly managementRoom: RoomId;
+  readonly state: AccountState;
+  /** Milliseconds since the Unix epoch. */
+  readonly createdAt: number;
+}
+
+/**
+ * What is left of an account after opt-out until the network has accepted the withdrawal: just what that call needs.
+ * The account itself, its keys and its content are gone by then.
+ */
+export interface Departure {
+  readonly account: AccountId;
+  readonly network: Network;
+  readonly user: UserId;
+  readonly managementRoom: RoomId;
+  /** Absent where the enlistment never came through. */
+  readonly interopAccountId: string | undefined;
+  readonly attempts: number;
+  /** Portal rooms whose ghosts still have to leave and forget the room keys. */
+  readonly rooms: readonly DepartingRoom[];
+}
+
+export interface DepartingRoom {
+  readonly room: RoomId;
+  readonly contact: ContactId;
+}

@@ -1,0 +1,169 @@
+// The port to the network: one live connection per account (the interop client), and enlistment.
+import type { Account, Enlistment, Network } from './account.ts';
+import type { AccountId, MessageId, UserId } from './ids.ts';
+import type { Jid, UserJid } from './jid.ts';
+import type { PreKeyBundle, PublicKeys, SignalCiphertext } from './signal.ts';
+
+/** A message stanza as it arrived: addressed, still encrypted. */
+export interface IncomingMessage {
+  readonly id: MessageId;
+  /** The sender without device. */
+  readonly from: UserJid;
+  readonly device: number;
+  /** The same person's other address (LID or phone number), where the stanza names it. */
+  readonly alternative: UserJid | undefined;
+  /** Milliseconds since the Unix epoch. */
+  readonly timestamp: number;
+  /** The name that the sender chose for themselves; untrusted text. */
+  readonly pushName: string | undefined;
+  readonly ciphertexts: readonly SignalCiphertext[];
+  /** True where the network had kept it while we were away. */
+  readonly offline: boolean;
+}
+
+export interface IncomingReceipt {
+  readonly ids: readonly MessageId[];
+  readonly from: UserJid;
+  /** Undefined where the receipt came from the person, not from one device. */
+  readonly device: number | undefined;
+  readonly type: 'delivered' | 'read' | 'played' | 'other';
+  readonly timestamp: number;
+}
+
+/** A contact's device could not decrypt what we sent and asks for it again. */
+export interface RetryReceipt {
+  readonly id: MessageId;
+  readonly from: UserJid;
+  readonly device: number;
+  readonly count: number;
+  readonly registrationId: number;
+  readonly bundle: PreKeyBundle | undefined;
+}
+
+/** Why a connection ended, and what that means for the next one. */
+export type Disconnect =
+  | { readonly reason: 'network'; readonly retry: 'later' }
+  | { readonly reason: 'server-restart'; readonly retry: 'later' }
+  | { readonly reason: 'unavailable'; readonly retry: 'later' }
+  /** Another connection of the same account took over: trying again would fight with it. */
+  | { readonly reason: 'replaced'; readonly retry: 'never' }
+  /** The token was refused: mint a new one, then try again. */
+  | { readonly reason: 'token-refused'; readonly retry: 'later' }
+  | { readonly reason: 'logged-out'; readonly retry: 'never' }
+  | { readonly reason: 'banned'; readonly retry: 'never' | 'later'; readonly expiresInMs?: number }
+  | { readonly reason: 'client-outdated'; readonly retry: 'never' }
+  | { readonly reason: 'untrusted-server'; readonly retry: 'later' }
+  | { readonly reason: 'protocol'; readonly retry: 'later' }
+  /** We closed it. */
+  | { readonly reason: 'stopped'; readonly retry: 'never' };
+
+/**
+ * What the client tells the domain. A stanza is acknowledged to the network only after the promise has resolved, so the
+ * handler commits first. A rejected promise leaves the stanza unacknowledged: the network sends it again.
+ */
+export interface InteropEvents {
+  message(message: IncomingMessage): Promise<void>;
+  receipt(receipt: IncomingReceipt): Promise<void>;
+  retry(receipt: RetryReceipt): Promise<void>;
+  /** The network says that this person's identity key has changed (new phone, reinstalled). */
+  identityChanged(from: UserJid): Promise<void>;
+  /** The network's store of our one-time pre-keys holds `count`. */
+  preKeysLow(count: number): Promise<void>;
+  online(): Promise<void>;
+  offline(why: Disconnect): void;
+}
+
+export interface ContactLookup {
+  /** All addresses of the person that the network names: phone-number JID and LID. */
+  readonly addresses: readonly UserJid[];
+  /** Device ids; 0 is the primary. */
+  readonly devices: readonly number[];
+}
+
+/** The network's answer to a sent message. */
+export type SendResult =
+  | { readonly accepted: true; readonly timestamp: number }
+  | { readonly accepted: false; readonly code: number };
+
+/**
+ * One account's live connection. Methods reject with BridgeError `interop.offline` (retry later) while there is no
+ * connection, and with `interop.refused` where the network answers an error.
+ */
+export interface InteropClient {
+  readonly connected: boolean;
+  /** Connects and keeps connected until stopped; never rejects. */
+  start(): void;
+  stop(): Promise<void>;
+  /** Resolves when the network has answered. Sending the same bytes again is safe: the network drops doubles by id. */
+  send(stanza: Uint8Array, id: MessageId): Promise<SendResult>;
+  /** Tells the contact that a message has arrived. */
+  sendDeliveryReceipt(id: MessageId, to: UserJid, device: number): Promise<void>;
+  /** Asks the sender for a message again; `keys` lets it start a new session. */
+  sendRetryReceipt(request: {
+    readonly id: MessageId;
+    readonly to: UserJid;
+    readonly device: number;
+    readonly timestamp: number;
+    readonly count: number;
+    readonly registrationId: number;
+    readonly keys: PublicKeys | undefined;
+  }): Promise<void>;
+  /** Undefined where the network knows nobody (or nobody reachable) under this address. */
+  lookUp(address: UserJid): Promise<ContactLookup | undefined>;
+  fetchBundle(address: UserJid, device: number): Promise<PreKeyBundle | undefined>;
+  countPreKeys(): Promise<number>;
+  uploadPreKeys(keys: PublicKeys): Promise<void>;
+  uploadSignedPreKey(key: PublicKeys['signedPreKey']): Promise<void>;
+}
+
+/** Message stanzas are built before they are sent, so that the bytes can be stored. */
+export interface MessageStanza {
+  readonly id: MessageId;
+  readonly to: UserJid;
+  readonly recipients: readonly { readonly device: number; readonly ciphertext: SignalCiphertext }[];
+  /** Present when it answers a retry receipt: goes to one device, with the retry's count. */
+  readonly retryCount?: number;
+}
+
+export interface InteropNetwork {
+  /** A connection for an enlisted account. `token` is asked for at every connection attempt. */
+  client(
+    account: Account & { readonly state: { readonly at: 'active' } },
+    token: () => Promise<string>,
+    events: InteropEvents,
+  ): InteropClient;
+  /** Returns the encoded stanza. Pure. */
+  encodeMessage(network: Network, stanza: MessageStanza): Uint8Array;
+  enlistment(network: Network): EnlistmentApi;
+}
+
+/** The network's call at opt-in and opt-out. Both are idempotent per user. Rejects with BridgeError, `retry: 'later'` where it makes sense. */
+export interface EnlistmentApi {
+  enlist(request: {
+    readonly user: UserId;
+    readonly displayName: string;
+    readonly token: string;
+    readonly keys: PublicKeys;
+  }): Promise<Enlistment>;
+  withdraw(request: {
+    readonly user: UserId;
+    readonly interopAccountId: string | undefined;
+    readonly token: string;
+  }): Promise<void>;
+}
+
+/** What a token is good for; a token for one purpose is refused for the other. */
+export type TokenPurpose = 'enlist' | 'connect' | 'withdraw';
+
+/** Proof, signed by the provider, that a user of this homeserver owns their Matrix ID. */
+export interface TokenMinter {
+  /** `interopAccountId` is absent only for the enlistment itself. Rejects with BridgeError `provider.not-opted-in` or `provider.foreign-user`. */
+  mint(request: {
+    readonly user: UserId;
+    readonly account: AccountId;
+    readonly interopAccountId: string | undefined;
+    readonly purpose: TokenPurpose;
+  }): Promise<string>;
+}
+
+export type { Jid };

@@ -1,0 +1,132 @@
+// The durable journals: inbox (WhatsApp to Matrix), outbox (Matrix to WhatsApp), what the homeserver pushed, and what the bot has to say.
+import type {
+  AccountId,
+  BotMessageSeq,
+  EventId,
+  EventSeq,
+  InboxId,
+  MessageId,
+  OutboxId,
+  PortalId,
+  RoomId,
+  SendId,
+  TransactionSeq,
+  UserId,
+} from './ids.ts';
+
+export type JsonObject = { readonly [key: string]: unknown };
+
+/** A notice that the bridge itself writes into a portal. It reaches the room as m.notice with a typed field. */
+export interface Notice {
+  /** Stable, for programs: `label`, `identity-changed`, `not-delivered`, ... */
+  readonly code: string;
+  /** For people. */
+  readonly text: string;
+  /** The event that the notice is about, shown as a reply to it. */
+  readonly about?: EventId;
+}
+
+/** A finished Matrix event: what is sent, and sent again after a crash, is exactly this. */
+export interface SealedEvent {
+  readonly sendId: SendId;
+  readonly type: string;
+  readonly content: JsonObject;
+}
+
+export type InboxBody =
+  /** The serialised, unpadded WhatsApp `Message`. */
+  { readonly kind: 'message'; readonly payload: Uint8Array } | { readonly kind: 'notice'; readonly notice: Notice };
+
+export type InboxState =
+  | { readonly at: 'received'; readonly body: InboxBody }
+  | { readonly at: 'encrypted'; readonly event: SealedEvent }
+  /** Matrix has it; the contact has not been sent the delivery receipt yet. */
+  | { readonly at: 'accepted'; readonly event: EventId }
+  | { readonly at: 'done'; readonly event: EventId | undefined };
+
+export interface InboxRow {
+  readonly id: InboxId;
+  readonly account: AccountId;
+  readonly portal: PortalId;
+  /** The network's id; for a notice a deterministic id of ours, so that it is written once. */
+  readonly messageId: MessageId;
+  /** The contact's device that sent it; 0 is the primary. */
+  readonly device: number;
+  /** Milliseconds since the Unix epoch, by the network's clock. */
+  readonly timestamp: number;
+  readonly isNotice: boolean;
+  readonly state: InboxState;
+}
+
+export type NewInboxRow = Omit<InboxRow, 'id' | 'state' | 'isNotice'> & { readonly body: InboxBody };
+
+export type OutboxState =
+  /** Decrypted from Matrix, not encrypted for WhatsApp yet. */
+  | { readonly at: 'ready' }
+  /** `stanza` is the finished, encoded stanza: sent, and sent again, byte for byte. */
+  | { readonly at: 'encrypted'; readonly stanza: Uint8Array }
+  /** The network has it. The payload stays until every addressed device has confirmed, for retry receipts. */
+  | { readonly at: 'acknowledged' }
+  | { readonly at: 'done' }
+  | { readonly at: 'failed'; readonly code: string };
+
+export interface OutboxRow {
+  readonly id: OutboxId;
+  readonly account: AccountId;
+  readonly portal: PortalId;
+  readonly event: EventId;
+  readonly messageId: MessageId;
+  readonly createdAt: number;
+  readonly state: OutboxState;
+  /** The serialised, unpadded WhatsApp `Message`; absent once erased. */
+  readonly payload: Uint8Array | undefined;
+  /** Devices that were addressed and have sent no receipt. */
+  readonly waitingFor: readonly number[];
+  /** How many retry receipts were answered. */
+  readonly retries: number;
+}
+
+export type NewOutboxRow = Pick<OutboxRow, 'account' | 'portal' | 'event' | 'messageId' | 'createdAt'> & {
+  readonly payload: Uint8Array;
+};
+
+/** The part of a homeserver's transaction that concerns keys; handled before the events of the same transaction. */
+export interface StoredTransaction {
+  readonly seq: TransactionSeq;
+  /** The body without its `events`, as received. */
+  readonly body: JsonObject;
+}
+
+/** A room event as a homeserver pushes it to an application service. */
+export interface MatrixEvent {
+  readonly event_id: EventId;
+  readonly room_id: RoomId;
+  readonly sender: UserId;
+  readonly type: string;
+  readonly state_key?: string | undefined;
+  readonly content: JsonObject;
+  /** Milliseconds since the Unix epoch, as the sender's server claims. */
+  readonly origin_server_ts: number;
+}
+
+export interface StoredEvent {
+  readonly seq: EventSeq;
+  readonly event: MatrixEvent;
+}
+
+export interface NewTransaction {
+  readonly id: string;
+  readonly body: JsonObject;
+  readonly events: readonly MatrixEvent[];
+}
+
+/** A reply or notice of the bot in a management room. */
+export interface BotMessage {
+  readonly seq: BotMessageSeq;
+  readonly room: RoomId;
+  /** Messages with the same key are written once; the key can be released when its reason is gone. */
+  readonly key: string;
+  readonly text: string;
+  /** The finished event, once it is encrypted. */
+  readonly event: SealedEvent | undefined;
+}

@@ -1,0 +1,113 @@
+// The port to the homeserver: the client API as one of our users, and end-to-end encryption with that user's own device.
+import type { Actor } from './contact.ts';
+import type { EventId, RoomId, SendId, UserId } from './ids.ts';
+import type { JsonObject, MatrixEvent, NewTransaction } from './journal.ts';
+import type { DevicePolicy } from './trust.ts';
+
+export interface PortalRoomSpec {
+  readonly name: string;
+  readonly topic: string;
+  readonly invite: UserId;
+  readonly federate: boolean;
+  /** MSC2346 bridge info. `stateKey` is unique per bridge and portal: by it a killed creation is found again. */
+  readonly bridgeInfo: { readonly stateKey: string; readonly content: JsonObject };
+}
+
+/**
+ * The client API. Every call is made as one of our users, from its own device, and may be repeated.
+ * Rejects with BridgeError `matrix.*`: `retry: 'later'` (with `retryAfterMs` where the homeserver said so) for what passes by itself.
+ */
+export interface Homeserver {
+  /** Registers the user, its device and its cross-signing identity as far as they are missing. Repeatable at any point. */
+  prepare(actor: Actor): Promise<void>;
+  setDisplayName(actor: Actor, name: string): Promise<void>;
+  displayName(user: UserId): Promise<string | undefined>;
+  /** Creates an encrypted, invite-only direct chat; only `actor` may invite or change encryption, history or membership rules. */
+  createPortalRoom(actor: Actor, spec: PortalRoomSpec): Promise<RoomId>;
+  /** A room that `actor` has joined and whose bridge info carries this state key. */
+  findPortalRoom(actor: Actor, stateKey: string): Promise<RoomId | undefined>;
+  setTopicAndName(actor: Actor, room: RoomId, name: string, topic: string): Promise<void>;
+  join(actor: Actor, room: RoomId): Promise<void>;
+  invite(actor: Actor, room: RoomId, user: UserId): Promise<void>;
+  leave(actor: Actor, room: RoomId): Promise<void>;
+  /** Users who have joined or are invited, each with that membership. */
+  members(actor: Actor, room: RoomId): Promise<ReadonlyMap<UserId, 'join' | 'invite'>>;
+  isEncrypted(actor: Actor, room: RoomId): Promise<boolean>;
+  /** Sends a finished event. The same `sendId` with the same content is the same event, however often it is sent. */
+  send(actor: Actor, room: RoomId, type: string, sendId: SendId, content: JsonObject): Promise<EventId>;
+  /** Asks the homeserver to reach us; also makes it retry at once what it could not push. */
+  ping(): Promise<void>;
+}
+
+/** The result of encrypting for one Matrix user. */
+export type MatrixEncryption =
+  | { readonly outcome: 'encrypted'; readonly type: string; readonly content: JsonObject }
+  /** The user has no device that may receive keys under the policy: encrypting now would be unreadable for ever. */
+  | { readonly outcome: 'no-eligible-device' }
+  /** The user's master key is not the pinned one. */
+  | { readonly outcome: 'identity-changed'; readonly seen: string };
+
+export type MatrixDecryption =
+  | {
+      readonly outcome: 'decrypted';
+      readonly type: string;
+      readonly content: JsonObject;
+      /** Whether the sending device is cross-signed by its owner's current identity. */
+      readonly crossSigned: boolean;
+      /** The owner's current master key, if there is one. */
+      readonly masterKey: string | undefined;
+    }
+  /** The room key has not come (yet). */
+  | { readonly outcome: 'missing-key' }
+  | { readonly outcome: 'failed'; readonly code: string };
+
+export interface UserDevices {
+  readonly masterKey: string | undefined;
+  /** How many devices may receive keys under the policy. */
+  readonly eligible: number;
+}
+
+/** End-to-end encryption: one machine per actor, opened on demand. */
+export interface MatrixCrypto {
+  /**
+   * Shares the room key with `recipient` as needed and encrypts. `pinned` is the user's pinned master key (undefined: first use).
+   * The outcomes other than `encrypted` have sent nothing.
+   */
+  encrypt(
+    actor: Actor,
+    room: RoomId,
+    recipient: UserId,
+    pinned: string | undefined,
+    policy: DevicePolicy,
+    type: string,
+    content: JsonObject,
+  ): Promise<MatrixEncryption>;
+  decrypt(actor: Actor, event: MatrixEvent): Promise<MatrixDecryption>;
+  /** Fetches the user's current devices and identity from the homeserver. */
+  devicesOf(actor: Actor, user: UserId, policy: DevicePolicy): Promise<UserDevices>;
+  /** Feeds the key part of a pushed transaction to the machines concerned. One actor's failure does not concern the others. */
+  receive(body: JsonObject, actors: readonly Actor[]): Promise<void>;
+  /** Fetches to-device messages that the homeserver dropped while we were away, by `/sync` as the actor's device. */
+  recover(actor: Actor): Promise<void>;
+  /** Destroys every room key of a room that this actor holds. */
+  forgetRoom(actor: Actor, room: RoomId): Promise<void>;
+  /** Deletes the actor's device and destroys its keys. */
+  destroy(actor: Actor): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What the crypto layer tells the domain. */
+export interface MatrixCryptoEvents {
+  /** New room keys: events that waited for them may be tried again. */
+  roomKeys(rooms: readonly RoomId[]): void;
+  /** A user's devices or identity have changed. */
+  devicesChanged(users: readonly UserId[]): void;
+}
+
+/** What the transaction endpoint needs of the rest. It answers 200 only after `store` has resolved. */
+export interface TransactionSink {
+  /** Stores it durably, once, whatever is pushed again; resolves after the commit. */
+  store(transaction: NewTransaction): Promise<void>;
+  /** Whether a user or a room alias in our namespace exists or may be created. */
+  userExists(user: UserId): Promise<boolean>;
+}

@@ -1,0 +1,168 @@
+// The port to the database: everything that can change, as data, committed all or nothing; and what the domain reads.
+import type { Account, Departure, Network } from './account.ts';
+import type { Contact, ContactName, Ghost } from './contact.ts';
+import type {
+  AccountId,
+  BotMessageSeq,
+  ContactId,
+  EventId,
+  EventSeq,
+  InboxId,
+  MessageId,
+  OutboxId,
+  PortalId,
+  RoomId,
+  TransactionSeq,
+  UserId,
+} from './ids.ts';
+import type { UserJid } from './jid.ts';
+import type {
+  BotMessage,
+  InboxRow,
+  InboxState,
+  NewInboxRow,
+  NewOutboxRow,
+  NewTransaction,
+  OutboxRow,
+  OutboxState,
+  SealedEvent,
+  StoredEvent,
+  StoredTransaction,
+} from './journal.ts';
+import type { Portal, PortalState } from './portal.ts';
+import type { SignalChange, SignalReads } from './signal.ts';
+import type { PeerTrust, UserTrust } from './trust.ts';
+
+export type Change =
+  | SignalChange
+  /** Creates the account, with a data key of its own, or updates it. */
+  | { readonly change: 'account.put'; readonly account: Account }
+  /** Destroys the account's data key, then its rows; what the network still has to be told stays as `departure`. */
+  | { readonly change: 'account.erase'; readonly departure: Departure }
+  | { readonly change: 'departure.put'; readonly departure: Departure }
+  | { readonly change: 'departure.done'; readonly account: AccountId }
+  /** Creates the contact with its first addresses, and its ghost, not ready yet. Fails if one of them is another contact's. */
+  | { readonly change: 'contact.create'; readonly contact: Contact; readonly ghost: Ghost }
+  | { readonly change: 'contact.address'; readonly contact: ContactId; readonly address: UserJid }
+  | { readonly change: 'contact.name'; readonly contact: ContactId; readonly name: ContactName }
+  /** Two contacts turned out to be one person: everything of `from` becomes `into`'s; where both have one, `into`'s stays. */
+  | { readonly change: 'contact.merge'; readonly into: ContactId; readonly from: ContactId }
+  /** Erases a contact that no account uses any more, with its ghost. */
+  | { readonly change: 'contact.erase'; readonly contact: ContactId }
+  | { readonly change: 'ghost.put'; readonly ghost: Ghost }
+  | { readonly change: 'portal.create'; readonly portal: Portal }
+  | { readonly change: 'portal.state'; readonly portal: PortalId; readonly state: PortalState }
+  | { readonly change: 'user.trust'; readonly trust: UserTrust }
+  /** Fails with StoreConflict where the row exists: the message came before. */
+  | { readonly change: 'inbox.add'; readonly row: NewInboxRow }
+  /** Like `inbox.add`, but an existing row is left as it is: for notices with deterministic ids. */
+  | { readonly change: 'inbox.add-once'; readonly row: NewInboxRow }
+  | { readonly change: 'inbox.state'; readonly id: InboxId; readonly state: InboxState }
+  /** How often a message could not be decrypted; the count decides when to stop asking. */
+  | {
+      readonly change: 'inbox.decrypt-failed';
+      readonly portal: PortalId;
+      readonly messageId: MessageId;
+      readonly device: number;
+      readonly count: number;
+    }
+  /** Fails with StoreConflict where the Matrix event has an outbox row. */
+  | { readonly change: 'outbox.add'; readonly row: NewOutboxRow }
+  | {
+      readonly change: 'outbox.state';
+      readonly id: OutboxId;
+      readonly state: OutboxState;
+      readonly waitingFor?: readonly number[];
+      readonly retries?: number;
+      /** Erase the payload now. */
+      readonly erasePayload?: true;
+    }
+  /** Stores a pushed transaction, unless its id is known; events with known ids are left out. */
+  | { readonly change: 'transaction.store'; readonly transaction: NewTransaction }
+  | { readonly change: 'transaction.done'; readonly seq: TransactionSeq }
+  /** The event is dealt with: its content is erased, its id remembered. */
+  | { readonly change: 'event.done'; readonly seq: EventSeq }
+  /** Adds a message of the bot, unless one with this key exists. */
+  | { readonly change: 'bot-message.add'; readonly room: RoomId; readonly key: string; readonly text: string }
+  | { readonly change: 'bot-message.event'; readonly seq: BotMessageSeq; readonly event: SealedEvent }
+  /** Sent; the text is erased, the key remembered. */
+  | { readonly change: 'bot-message.done'; readonly seq: BotMessageSeq }
+  /** Forgets a key, so that the message may be written again. */
+  | { readonly change: 'bot-message.release'; readonly key: string }
+  /** A command that waits for the user's confirmation, or its end (`undefined`). */
+  | { readonly change: 'pending-command'; readonly user: UserId; readonly command: string | undefined };
+
+export interface Store {
+  /**
+   * Commits all changes or none; durable when it resolves. Rejects with BridgeError `store.conflict` (a row that must be new exists),
+   * `store.gone` (an account or contact of a change was erased), `store.unavailable` (retry later: disk full, read-only).
+   */
+  commit(changes: readonly Change[]): Promise<void>;
+
+  readonly accounts: {
+    get(id: AccountId): Promise<Account | undefined>;
+    find(network: Network, user: UserId): Promise<Account | undefined>;
+    ofUser(user: UserId): Promise<readonly Account[]>;
+    /** Active and enlisting ones; at start. */
+    all(): Promise<readonly Account[]>;
+    departures(): Promise<readonly Departure[]>;
+    departureOf(network: Network, user: UserId): Promise<Departure | undefined>;
+    pendingCommand(user: UserId): Promise<string | undefined>;
+  };
+  readonly contacts: {
+    get(id: ContactId): Promise<Contact | undefined>;
+    /** Contacts that own one of these addresses: none, one, or two that should be merged; the oldest first. */
+    byAddress(network: Network, addresses: readonly UserJid[]): Promise<readonly Contact[]>;
+    ghost(contact: ContactId): Promise<Ghost | undefined>;
+    ghostByUser(user: UserId): Promise<Ghost | undefined>;
+    /** Ghosts that have a device: those that may have missed to-device messages. */
+    readyGhosts(): Promise<readonly Ghost[]>;
+    /** How many accounts have a portal with this contact. */
+    accountsUsing(contact: ContactId): Promise<number>;
+  };
+  readonly portals: {
+    get(id: PortalId): Promise<Portal | undefined>;
+    find(account: AccountId, contact: ContactId): Promise<Portal | undefined>;
+    byRoom(room: RoomId): Promise<Portal | undefined>;
+    ofAccount(account: AccountId): Promise<readonly Portal[]>;
+  };
+  readonly inbox: {
+    /** The oldest row of the portal that Matrix has not accepted. */
+    next(portal: PortalId): Promise<InboxRow | undefined>;
+    find(portal: PortalId, messageId: MessageId, device: number): Promise<InboxRow | undefined>;
+    /** Portals that have such rows; at start. */
+    portalsWithWork(): Promise<readonly PortalId[]>;
+    /** Accepted rows whose delivery receipt is due, oldest first. */
+    receiptsDue(account: AccountId, limit: number): Promise<readonly InboxRow[]>;
+    decryptFailures(portal: PortalId, messageId: MessageId, device: number): Promise<number>;
+    waiting(portal: PortalId): Promise<number>;
+  };
+  readonly outbox: {
+    /** The oldest row of the portal that the network has not acknowledged. */
+    next(portal: PortalId): Promise<OutboxRow | undefined>;
+    byMessageId(account: AccountId, portal: PortalId, messageId: MessageId): Promise<OutboxRow | undefined>;
+    portalsWithWork(): Promise<readonly PortalId[]>;
+    waiting(portal: PortalId): Promise<number>;
+    /** Acknowledged rows created before `before` (ms) whose payload is still kept. */
+    expired(before: number, limit: number): Promise<readonly OutboxRow[]>;
+  };
+  readonly events: {
+    /** Key parts of transactions not handled yet, in order. */
+    nextTransaction(): Promise<StoredTransaction | undefined>;
+    /** Rooms with events not dealt with. */
+    roomsWithWork(): Promise<readonly RoomId[]>;
+    next(room: RoomId): Promise<StoredEvent | undefined>;
+  };
+  readonly botMessages: {
+    next(room: RoomId): Promise<BotMessage | undefined>;
+    roomsWithWork(): Promise<readonly RoomId[]>;
+  };
+  readonly signal: SignalReads;
+  readonly trust: {
+    /** Every device's trust of one contact. */
+    ofContact(account: AccountId, contact: ContactId): Promise<ReadonlyMap<number, PeerTrust>>;
+    ofUser(user: UserId): Promise<UserTrust | undefined>;
+  };
+  /** An event that the domain needs to find again by its id: the outbox row made of it. */
+  outboxByEvent(event: EventId): Promise<OutboxRow | undefined>;
+}
