@@ -1,5 +1,7 @@
 /** WhatsApp addresses (JIDs): one type for each kind of address, their text form, and how they compare. */
 
+import { BridgeError } from './errors.ts';
+
 /** Somebody, or one device of somebody. Device 0 is the main device, and what a JID without a device means. */
 interface Addressee<K extends string> {
   readonly kind: K;
@@ -48,11 +50,9 @@ export type UserJid = PhoneJid | LidJid | HostedJid | HostedLidJid | MessengerJi
 export type Jid = UserJid | GroupJid | BroadcastJid | NewsletterJid | ServerJid | OtherJid;
 
 /** Text or parts that are no JID. The message never repeats them: they may hold a phone number. */
-export class JidError extends Error {
-  readonly code = 'malformed-jid';
+export class JidError extends BridgeError {
   constructor(reason: string) {
-    super(`malformed JID: ${reason}`);
-    this.name = 'JidError';
+    super('jid.malformed', `malformed JID: ${reason}`);
   }
 }
 
