@@ -5,7 +5,8 @@ import type { JsonObject, MatrixEvent, NewTransaction } from './journal.ts';
 import type { DevicePolicy } from './trust.ts';
 
 export interface PortalRoomSpec {
-  readonly name: string;
+  /** Undefined: clients show the ghost's own name, which then needs no second update. */
+  readonly name: string | undefined;
   readonly topic: string;
   readonly invite: UserId;
   readonly federate: boolean;

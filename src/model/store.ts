@@ -136,6 +136,8 @@ export interface Store {
     receiptsDue(account: AccountId, limit: number): Promise<readonly InboxRow[]>;
     decryptFailures(portal: PortalId, messageId: MessageId, device: number): Promise<number>;
     waiting(portal: PortalId): Promise<number>;
+    /** Whether this Matrix event is a notice of the bridge. Rows of notices are never pruned while their portal lives. */
+    isNotice(portal: PortalId, event: EventId): Promise<boolean>;
   };
   readonly outbox: {
     /** The oldest row of the portal that the network has not acknowledged. */
