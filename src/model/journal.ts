@@ -39,7 +39,8 @@ export type InboxBody =
 
 export type InboxState =
   | { readonly at: 'received'; readonly body: InboxBody }
-  | { readonly at: 'encrypted'; readonly event: SealedEvent }
+  /** The body stays until Matrix has accepted the event: a room that is lost in between needs another encryption. */
+  | { readonly at: 'encrypted'; readonly event: SealedEvent; readonly body: InboxBody }
   /** Matrix has it; the contact has not been sent the delivery receipt yet. */
   | { readonly at: 'accepted'; readonly event: EventId }
   | { readonly at: 'done'; readonly event: EventId | undefined };
