@@ -1,0 +1,117 @@
+// The Signal port on libsignal 0.23.1: sessions under locks, the account's own keys, safety numbers.
+import { Fingerprint } from '@signalapp/libsignal-client';
+import type { Clock } from '../../model/clock.ts';
+import { BridgeError } from '../../model/errors.ts';
+import type { AccountId } from '../../model/ids.ts';
+import { Serial } from '../../model/serial.ts';
+import type { PeerDevice, Signal, SignalIdentity, SignalReads, SignalWork, SignedPreKey } from '../../model/signal.ts';
+import {
+  makeIdentity,
+  makePreKeys,
+  makeSignedPreKey,
+  nextKeyId,
+  publicKey,
+  publicKeys,
+  publicSignedPreKey,
+} from './keys.ts';
+import { peerKey, UnitOfWork } from './work.ts';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** Signal's numeric fingerprint: version 2, 5200 hash iterations. */
+const FINGERPRINT_ITERATIONS = 5200;
+const FINGERPRINT_VERSION = 2;
+
+export interface SignalOptions {
+  readonly reads: SignalReads;
+  readonly clock: Clock;
+  /** How long a signed pre-key is handed out, in milliseconds. Default 30 days. */
+  readonly rotateSignedPreKeyAfterMs?: number;
+  /** How long a replaced signed pre-key still opens late messages, in milliseconds. Default 30 days. */
+  readonly keepSignedPreKeyMs?: number;
+}
+
+export function createSignal(options: SignalOptions): Signal {
+  const { reads, clock } = options;
+  const rotateAfterMs = options.rotateSignedPreKeyAfterMs ?? 30 * DAY_MS;
+  const keepMs = options.keepSignedPreKeyMs ?? 30 * DAY_MS;
+  const locks = new Serial<string>();
+
+  const identityOf = async (account: AccountId): Promise<SignalIdentity> => {
+    const identity = await reads.identity(account);
+    if (identity === undefined) throw new BridgeError('signal.no-identity', 'the account has no Signal identity');
+    return identity;
+  };
+  const currentSignedPreKey = async (account: AccountId): Promise<SignedPreKey> => {
+    const [newest] = await reads.signedPreKeys(account);
+    if (newest === undefined) throw new BridgeError('signal.no-identity', 'the account has no signed pre-key');
+    return newest;
+  };
+
+  return {
+    exclusively<Result>(peers: readonly PeerDevice[], work: (unit: SignalWork) => Promise<Result>): Promise<Result> {
+      // Everyone takes the locks in the same order, so nobody waits in a circle.
+      const keys = [...new Set(peers.map(peerKey))].sort();
+      const take = (from: number): Promise<Result> => {
+        const key = keys[from];
+        return key === undefined ? work(new UnitOfWork(reads, new Set(keys))) : locks.run(key, () => take(from + 1));
+      };
+      return take(0);
+    },
+
+    createIdentity(account, count) {
+      const { preKeys, identity } = makePreKeys(makeIdentity(), count);
+      const signedPreKey = makeSignedPreKey(identity, 1, clock.now());
+      return {
+        keys: publicKeys(identity, signedPreKey, preKeys),
+        changes: [
+          { change: 'signal.identity', account, identity },
+          { change: 'signal.signed-pre-key', account, key: signedPreKey },
+          { change: 'signal.pre-keys', account, keys: preKeys },
+        ],
+      };
+    },
+
+    async createPreKeys(account, count) {
+      const { preKeys, identity } = makePreKeys(await identityOf(account), count);
+      return {
+        keys: publicKeys(identity, await currentSignedPreKey(account), preKeys),
+        changes: [
+          { change: 'signal.identity', account, identity },
+          { change: 'signal.pre-keys', account, keys: preKeys },
+        ],
+      };
+    },
+
+    async rotateSignedPreKey(account) {
+      const now = clock.now();
+      const newest = await currentSignedPreKey(account);
+      if (now - newest.createdAt < rotateAfterMs) return undefined;
+      const key = makeSignedPreKey(await identityOf(account), nextKeyId(newest.id), now);
+      const known = await reads.signedPreKeys(account);
+      const expired = known.filter((_, i) => {
+        const replacedBy = known[i - 1];
+        return replacedBy !== undefined && now - replacedBy.createdAt >= keepMs;
+      });
+      return {
+        key: publicSignedPreKey(key),
+        changes: [
+          { change: 'signal.signed-pre-key', account, key },
+          ...expired.map(({ id }) => ({ change: 'signal.signed-pre-key-expired', account, id }) as const),
+        ],
+      };
+    },
+
+    safetyNumber(ownId, ownKey, peerId, peerKeyBytes) {
+      return Fingerprint.new(
+        FINGERPRINT_ITERATIONS,
+        FINGERPRINT_VERSION,
+        Buffer.from(ownId),
+        publicKey(ownKey),
+        Buffer.from(peerId),
+        publicKey(peerKeyBytes),
+      )
+        .displayableFingerprint()
+        .toString();
+    },
+  };
+}
