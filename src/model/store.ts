@@ -76,6 +76,8 @@ export type Change =
       readonly retries?: number;
       /** Erase the payload now. */
       readonly erasePayload?: true;
+      /** Fails with StoreConflict where the row has moved on: a retry receipt may overtake the acknowledgement of a sending. */
+      readonly expected?: { readonly at: OutboxState['at']; readonly retries: number };
     }
   /** Stores a pushed transaction, unless its id is known; events with known ids are left out. */
   | { readonly change: 'transaction.store'; readonly transaction: NewTransaction }
