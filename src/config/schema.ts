@@ -1,0 +1,123 @@
+// The shape of the configuration file. Each leaf's error text says what is allowed; config.example.yaml says what it means.
+import { z } from 'zod';
+
+const text = (allowed: string, pattern: RegExp) => z.string({ error: allowed }).regex(pattern, { error: allowed });
+const count = (allowed: string, least: number, most: number) =>
+  z.int({ error: allowed }).min(least, { error: allowed }).max(most, { error: allowed });
+const flag = z.boolean({ error: 'true or false' });
+const choice = <const Values extends readonly [string, ...string[]]>(...values: Values) =>
+  z.enum(values, { error: `one of ${values.join(', ')}` });
+const section = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys' ? undefined : `a section with ${Object.keys(shape).join(', ')}`,
+  });
+/** A section that may be left out whole: its defaults then stand for it. */
+const optional = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  section(shape).prefault({} as z.input<ReturnType<typeof section<Shape>>>);
+
+/** An address with one of these schemes, without a trailing slash, query or fragment. */
+function address(allowed: string, accepts: (url: URL) => boolean) {
+  return z
+    .string({ error: allowed })
+    .refine((value) => URL.canParse(value) && accepts(new URL(value)), { error: allowed })
+    .transform((value) => value.replace(/\/+$/, ''));
+}
+const isLoopback = (url: URL): boolean => ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname);
+const isPlain = (url: URL): boolean => url.search === '' && url.hash === '' && url.username === '';
+const httpAddress = address(
+  'an http:// or https:// address',
+  (url) => ['http:', 'https:'].includes(url.protocol) && isPlain(url),
+);
+const publicAddress = address(
+  'an https:// address without query (http:// only on this machine)',
+  (url) => (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url))) && isPlain(url),
+);
+
+const filePath = text('the path of a file', /\S/);
+const listen = section({
+  host: text('an address to listen on, such as 127.0.0.1 or 0.0.0.0', /^\S+$/).default('127.0.0.1'),
+  port: count('a whole number from 1 to 65535', 1, 65_535),
+});
+
+/** How our client presents itself to the network (fact sheet: ClientPayload.UserAgent). Assumed; see docs/protocol.md. */
+const client = optional({
+  platform: count("a number of the network's list of platforms, 0 to 99", 0, 99).default(34),
+  app_version: text('two to five numbers with dots, such as 2.3000.1', /^\d{1,10}(\.\d{1,10}){1,4}$/).default(
+    '2.3000.1043857760',
+  ),
+  os_version: text('a short text', /^.{1,64}$/).default('0.1'),
+  manufacturer: text('a short text', /^.{0,64}$/).default(''),
+  device: text('a short text', /^.{1,64}$/).default('matrix-appservice-whatsapp'),
+  language: text('a language code of two letters, such as en', /^[a-z]{2}$/).default('en'),
+  country: text('a country code of two letters, such as DE', /^[A-Z]{2}$/).default('US'),
+});
+
+const network = section({
+  chat_url: address(
+    'a wss://, ws:// or tcp:// address',
+    (url) => ['wss:', 'ws:', 'tcp:'].includes(url.protocol) && url.hostname !== '',
+  ),
+  root_key: text('64 hex digits (a 32-byte public key)', /^[0-9a-fA-F]{64}$/),
+  enlistment_url: publicAddress,
+  read_receipts: flag.default(false),
+  client,
+});
+
+const serverName = text(
+  'a Matrix server name, such as example.org',
+  /^[A-Za-z0-9.-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$/,
+);
+const claimName = text('a claim name: letters, digits, _ . : / -', /^[\w.:/-]{1,128}$/);
+
+export const schema = section({
+  homeserver: section({ url: httpAddress, server_name: serverName }),
+  appservice: section({
+    listen,
+    registration: filePath.default('registration.yaml'),
+    bot: optional({
+      localpart: text('lower-case letters, digits and . _ = - / +', /^[a-z0-9._=/+-]{1,64}$/).default('whatsappbot'),
+      display_name: text('1 to 100 characters', /^.{1,100}$/).default('WhatsApp bridge'),
+    }),
+    ghost_prefix: text('lower-case letters, digits and . _ = - / +', /^[a-z0-9._=/+-]{1,32}$/).default('wa_'),
+  }),
+  database: optional({ sqlite: filePath.default('bridge.db'), crypto: filePath.default('crypto.db') }),
+  master_key_file: filePath.default('master.key'),
+  provider: section({
+    public_url: publicAddress,
+    listen: listen.optional(),
+    audience: text('a text without spaces', /^\S+$/),
+    algorithm: choice('ES256', 'RS256', 'EdDSA').default('ES256'),
+    token_lifetime_s: count('a whole number of seconds from 30 to 3600', 30, 3600).default(300),
+    key_rotation_days: count('a whole number of days from 2 to 3650', 2, 3650).default(90),
+    jwks_path: text('a path that starts with /', /^\/[\w./-]+$/).default('/.well-known/jwks.json'),
+    claims: optional({ purpose: claimName.default('purpose'), account_id: claimName.default('account_id') }),
+  }),
+  networks: section({ whatsapp: network.optional(), messenger: network.optional() }).refine(
+    (networks) => networks.whatsapp !== undefined || networks.messenger !== undefined,
+    { error: 'a section with at least one of whatsapp, messenger' },
+  ),
+  permissions: optional({
+    opt_in: z.array(text('a Matrix ID (@anna:example.org) or a server name', /^\S+$/), { error: 'a list' }).optional(),
+  }),
+  portals: optional({ federate: flag.default(false) }),
+  encryption: optional({ devices: choice('cross-signed', 'all').default('cross-signed') }),
+  delivery: optional({
+    retention_days: count('a whole number of days from 1 to 365', 1, 365).default(30),
+    receipt_wait_days: count('a whole number of days from 1 to 30', 1, 30).default(7),
+    retries: count('a whole number from 0 to 20', 0, 20).default(5),
+  }),
+  limits: optional({
+    transaction_bytes: count('a number of bytes from 1048576 to 268435456', 2 ** 20, 2 ** 28).default(2 ** 25),
+    open_crypto_stores: count('a whole number from 4 to 10000', 4, 10_000).default(64),
+  }),
+  logging: optional({
+    level: choice('debug', 'info', 'warn', 'error').default('info'),
+    format: choice('json', 'pretty').default('json'),
+  }),
+  metrics: optional({ enabled: flag.default(true), listen: listen.optional() }),
+});
+
+/** The file's content, checked, with every default in place. Names are those of the file. */
+export type ConfigFile = z.output<typeof schema>;
+export type NetworkConfig = z.output<typeof network>;
