@@ -100,6 +100,8 @@ export interface Store {
    * `store.gone` (an account or contact of a change was erased), `store.unavailable` (retry later: disk full, read-only).
    */
   commit(changes: readonly Change[]): Promise<void>;
+  /** Removes a bounded number of remembered ids older than `before` (ms); returns how many. */
+  prune(before: number): Promise<number>;
 
   readonly accounts: {
     get(id: AccountId): Promise<Account | undefined>;

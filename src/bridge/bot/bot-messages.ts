@@ -1,0 +1,57 @@
+// What the bot says in management rooms: a durable queue per room, sent in order, each message once.
+
+import { BridgeError } from '../../model/errors.ts';
+import type { RoomId, UserId } from '../../model/ids.ts';
+import type { BotMessage, JsonObject, SealedEvent } from '../../model/journal.ts';
+import type { BridgeContext } from '../context.ts';
+import { noticeField } from '../labels.ts';
+import { sendId } from '../send-ids.ts';
+import type { Step } from '../workers.ts';
+
+export async function sendNextBotMessage(context: BridgeContext, room: RoomId): Promise<Step> {
+  const { store, homeserver, bot, logger } = context;
+  const message = await store.botMessages.next(room);
+  if (message === undefined) return 'idle';
+  try {
+    const event = message.event ?? (await finish(context, message));
+    await homeserver.send(bot, room, event.type, event.sendId, event.content);
+  } catch (error) {
+    if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
+    logger.warn(
+      { code: error.code, err: error },
+      'the bot may not write into a management room; the message is dropped',
+    );
+  }
+  await store.commit([{ change: 'bot-message.done', seq: message.seq }]);
+  return 'again';
+}
+
+/** Encrypts where the room is encrypted, and stores what will be sent. */
+async function finish(context: BridgeContext, message: BotMessage): Promise<SealedEvent> {
+  const { store, homeserver, crypto, bot, settings } = context;
+  const { room } = message;
+  const content: JsonObject = { msgtype: 'm.notice', body: message.text, [noticeField]: { code: 'bot' } };
+  const id = sendId(settings.instanceId, bot.id, room, `bot:${message.seq}`);
+  let event: SealedEvent = { sendId: id, type: 'm.room.message', content };
+  if (await homeserver.isEncrypted(bot, room)) {
+    const user = await companion(context, room);
+    // Every session may read the bot: how else would it tell somebody to verify theirs? It never repeats what is said in chats.
+    const result = await crypto.encrypt(bot, room, user, undefined, 'all', 'm.room.message', content);
+    if (result.outcome !== 'encrypted') {
+      throw new BridgeError('bridge.no-device', 'the user has no session that could read the bot', {
+        retry: 'later',
+        retryAfterMs: 30_000,
+      });
+    }
+    event = { sendId: id, type: result.type, content: result.content };
+  }
+  await store.commit([{ change: 'bot-message.event', seq: message.seq, event }]);
+  return event;
+}
+
+/** The other person in a management room. */
+async function companion(context: BridgeContext, room: RoomId): Promise<UserId> {
+  const members = await context.homeserver.members(context.bot, room);
+  for (const user of members.keys()) if (user !== context.bot.user) return user;
+  throw new BridgeError('bridge.empty-room', 'there is nobody else in the management room');
+}

@@ -1,0 +1,94 @@
+// `chat <phone number> [name]`: opens a portal with somebody on the network.
+import parsePhoneNumber, { type CountryCode } from 'libphonenumber-js';
+import { newPortalId } from '../../model/ids.ts';
+import { phoneJid } from '../../model/jid.ts';
+import type { Portal } from '../../model/portal.ts';
+import type { Change } from '../../model/store.ts';
+import { cleanName } from '../../translate/names.ts';
+import { resolveContact } from '../contacts.ts';
+import { type BridgeContext, isActive } from '../context.ts';
+import { networkNames } from '../labels.ts';
+import { noticeOnce } from '../notices.ts';
+import type { Answer, Command, CommandEffects } from './commands.ts';
+
+export async function chat(
+  context: BridgeContext,
+  command: Command,
+  args: readonly string[],
+  effects: CommandEffects,
+): Promise<Answer> {
+  if (!command.encrypted) {
+    return {
+      text: 'I do not take phone numbers in an unencrypted room: the server would keep the number in the room for ever. Start an encrypted chat with me and send the command there.',
+    };
+  }
+  const { store, settings } = context;
+  const network = settings.networks[0];
+  const account = network === undefined ? undefined : await store.accounts.find(network, command.user);
+  if (network === undefined || !isActive(account)) return { text: 'You are not connected yet. Send "opt-in" first.' };
+  const request = parseArguments(args, settings.defaultCountry);
+  if (request === undefined) {
+    return {
+      text: 'That is not a phone number that I can read. Write it with country code, for example: chat +31612345678 Anna',
+    };
+  }
+  const client = effects.client(account);
+  if (client === undefined || !client.connected)
+    return { text: `${networkNames[network]} cannot be reached at the moment. Try again in a while.` };
+  const found = await client.lookUp(phoneJid(request.digits));
+  if (found === undefined)
+    return { text: `Nobody with that number can be reached on ${networkNames[network]} from here.` };
+  const resolved = await resolveContact(store, settings, network, found.addresses);
+  const changes: Change[] = [...resolved.changes];
+  if (resolved.contact.name === undefined && request.name !== undefined) {
+    changes.push({
+      change: 'contact.name',
+      contact: resolved.contact.id,
+      name: { text: request.name, source: 'given' },
+    });
+  }
+  const known = await store.portals.find(account.id, resolved.contact.id);
+  const portal: Portal = known ?? {
+    id: newPortalId(),
+    account: account.id,
+    contact: resolved.contact.id,
+    state: { at: 'wanted' },
+  };
+  if (known === undefined) changes.push({ change: 'portal.create', portal });
+  changes.push(
+    noticeOnce(portal, `chat:${command.event}`, context.clock.now(), {
+      code: 'chat-started',
+      text: `You opened this chat with ${request.international}. Nothing has been sent yet: the first message you write here is the first they hear of you.`,
+    }),
+  );
+  return {
+    text:
+      known === undefined
+        ? 'I have invited you to the chat.'
+        : 'You have a chat with them already; I have written into it.',
+    changes,
+    after: () => effects.wakePortal(portal.id),
+  };
+}
+
+interface ChatRequest {
+  /** Country code and number, digits only: the form of addresses. */
+  readonly digits: string;
+  /** For people. */
+  readonly international: string;
+  readonly name: string | undefined;
+}
+
+/** The number may be written in groups; what follows it is the name. */
+function parseArguments(args: readonly string[], country: string | undefined): ChatRequest | undefined {
+  const isNumberPart = (part: string): boolean => /^[+\d][\d().\-/]*$/.test(part) || /^\(\d+\)$/.test(part);
+  const end = args.findIndex((part) => !isNumberPart(part));
+  const count = end === -1 ? args.length : end;
+  const number = parsePhoneNumber(args.slice(0, count).join(' '), country as CountryCode | undefined);
+  if (!number?.isPossible()) return undefined;
+  return {
+    digits: number.number.slice(1),
+    international: number.formatInternational(),
+    name: cleanName(args.slice(count).join(' ')),
+  };
+}

@@ -1,0 +1,87 @@
+// The bot's commands: parsed once, each answered in one commit with the event that carried it.
+import type { Network } from '../../model/account.ts';
+import type { AccountId, EventId, PortalId, RoomId, UserId } from '../../model/ids.ts';
+import type { InteropClient } from '../../model/interop.ts';
+import type { Change } from '../../model/store.ts';
+import type { ActiveAccount, BridgeContext } from '../context.ts';
+import type { Handled } from '../matrix-events.ts';
+import { chat } from './chat.ts';
+import { confirmIdentityCommand } from './confirm-identity.ts';
+import { confirmed, optIn, optOut } from './consent.ts';
+import { help } from './help.ts';
+import { status } from './status.ts';
+
+/** What commands set in motion once they are committed. */
+export interface CommandEffects {
+  wakePortal(portal: PortalId): void;
+  wakeBot(room: RoomId): void;
+  wakeUser(user: UserId): Promise<void>;
+  wakeEnlistment(account: AccountId): void;
+  wakeDeparture(account: AccountId): void;
+  /** Ends the account's connection at once. */
+  disconnect(account: AccountId): Promise<void>;
+  client(account: ActiveAccount): InteropClient | undefined;
+}
+
+export interface Command {
+  readonly user: UserId;
+  readonly room: RoomId;
+  readonly event: EventId;
+  readonly text: string;
+  /** Whether it came encrypted: what must not stand in plaintext is refused otherwise. */
+  readonly encrypted: boolean;
+}
+
+export interface Answer {
+  readonly text: string;
+  readonly changes?: readonly Change[];
+  /** Before the commit: what must stop first. */
+  readonly before?: () => Promise<void>;
+  readonly after?: () => void;
+}
+
+export type CommandHandler = (
+  context: BridgeContext,
+  command: Command,
+  args: readonly string[],
+  effects: CommandEffects,
+) => Promise<Answer>;
+
+const handlers: Readonly<Record<string, CommandHandler>> = {
+  help,
+  'opt-in': optIn,
+  'opt-out': optOut,
+  yes: confirmed,
+  status,
+  chat,
+  'confirm-identity': confirmIdentityCommand,
+};
+
+export async function runCommand(context: BridgeContext, command: Command, effects: CommandEffects): Promise<Handled> {
+  const [name = '', ...args] = command.text.split(/\s+/);
+  const handler = handlers[name.toLowerCase().replace(/^!/, '')];
+  const answer = handler === undefined ? unknownCommand() : await handler(context, command, args, effects);
+  await answer.before?.();
+  return {
+    kind: 'done',
+    changes: [
+      ...(answer.changes ?? []),
+      { change: 'bot-message.add', room: command.room, key: `reply:${command.event}`, text: answer.text },
+    ],
+    after: () => {
+      effects.wakeBot(command.room);
+      answer.after?.();
+    },
+  };
+}
+
+function unknownCommand(): Answer {
+  return { text: 'I do not know that command. Send "help" for what I understand.' };
+}
+
+/** The network that a command names, or the only one there is. */
+export function networkOf(context: BridgeContext, args: readonly string[]): Network | undefined {
+  const named = args[0]?.toLowerCase();
+  if (named === undefined) return context.settings.networks[0];
+  return context.settings.networks.find((network) => network === named);
+}

@@ -1,0 +1,110 @@
+// Events outside portals: invitations to the bot, and what is said to it.
+
+import { BridgeError } from '../../model/errors.ts';
+import type { RoomId, UserId } from '../../model/ids.ts';
+import type { MatrixEvent } from '../../model/journal.ts';
+import { withoutReplyFallback } from '../../translate/to-whatsapp.ts';
+import type { BridgeContext } from '../context.ts';
+import { done, type Handled } from '../matrix-events.ts';
+import { decryptOrWait, type KeyWaits } from '../portal-events.ts';
+import { type CommandEffects, runCommand } from './commands.ts';
+
+export async function handleManagementEvent(
+  context: BridgeContext,
+  event: MatrixEvent,
+  waits: KeyWaits,
+  effects: CommandEffects,
+): Promise<Handled> {
+  if (event.type === 'm.room.member') return invitation(context, event, effects);
+  if (event.type === 'm.room.message') return said(context, event, event.content, false, effects);
+  if (event.type !== 'm.room.encrypted') return done();
+  if (!(await isManagementRoom(context, event.room_id))) return done();
+  const decryption = await decryptOrWait(context, context.bot, event, waits);
+  switch (decryption.outcome) {
+    case 'wait':
+      return { kind: 'wait', waitMs: decryption.waitMs };
+    case 'missing-key':
+    case 'failed':
+      return reply(
+        event,
+        'I could not decrypt that. Send it again, or talk to me in a room without encryption.',
+        effects,
+      );
+    case 'decrypted':
+      break;
+  }
+  if (decryption.type !== 'm.room.message') return done();
+  if (context.settings.devicePolicy === 'cross-signed' && !decryption.crossSigned) {
+    return reply(
+      event,
+      'This session is not verified, so I cannot tell that it is yours. Verify it (Element: Settings, Encryption), then send that again.',
+      effects,
+    );
+  }
+  return said(context, event, decryption.content, true, effects);
+}
+
+async function invitation(context: BridgeContext, event: MatrixEvent, effects: CommandEffects): Promise<Handled> {
+  const { bot, homeserver, settings, store } = context;
+  if (event.content.membership !== 'invite' || event.state_key === undefined) return done();
+  try {
+    if (event.state_key !== bot.user) {
+      // Ghosts open chats themselves; an invitation to one leads nowhere, and says so by being declined.
+      const ghost = await store.contacts.ghostByUser(event.state_key as UserId);
+      if (ghost?.ready) await homeserver.leave(ghost.actor, event.room_id);
+      return done();
+    }
+    if (!settings.mayOptIn(event.sender)) {
+      await homeserver.leave(bot, event.room_id);
+      return done();
+    }
+    await homeserver.join(bot, event.room_id);
+  } catch (error) {
+    if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
+    return done();
+  }
+  const text = 'Hello! I connect this server to WhatsApp. Send me "help" to see what I can do, or "opt-in" to begin.';
+  return {
+    kind: 'done',
+    changes: [{ change: 'bot-message.add', room: event.room_id, key: `hello:${event.event_id}`, text }],
+    after: () => effects.wakeBot(event.room_id),
+  };
+}
+
+async function said(
+  context: BridgeContext,
+  event: MatrixEvent,
+  content: MatrixEvent['content'],
+  encrypted: boolean,
+  effects: CommandEffects,
+): Promise<Handled> {
+  const { body, msgtype } = content;
+  if (msgtype !== 'm.text' || typeof body !== 'string') return done();
+  if (!(await isManagementRoom(context, event.room_id))) return done();
+  const text = withoutReplyFallback(content, body).trim();
+  if (text === '') return done();
+  return runCommand(
+    context,
+    { user: event.sender, room: event.room_id, event: event.event_id, text, encrypted },
+    effects,
+  );
+}
+
+/** A management room holds the bot and one other person: answers are for nobody else. */
+async function isManagementRoom(context: BridgeContext, room: RoomId): Promise<boolean> {
+  try {
+    const members = await context.homeserver.members(context.bot, room);
+    return members.size === 2 && members.get(context.bot.user) === 'join';
+  } catch (error) {
+    if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
+    return false;
+  }
+}
+
+function reply(event: MatrixEvent, text: string, effects: CommandEffects): Handled {
+  return {
+    kind: 'done',
+    changes: [{ change: 'bot-message.add', room: event.room_id, key: `reply:${event.event_id}`, text }],
+    after: () => effects.wakeBot(event.room_id),
+  };
+}

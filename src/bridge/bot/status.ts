@@ -1,0 +1,42 @@
+// `status`: the account, its connection, what is waiting. Names nobody: the management room may be unencrypted.
+import { type BridgeContext, isActive } from '../context.ts';
+import { networkNames } from '../labels.ts';
+import type { Answer, Command, CommandEffects } from './commands.ts';
+
+export async function status(
+  context: BridgeContext,
+  command: Command,
+  _args: readonly string[],
+  effects: CommandEffects,
+): Promise<Answer> {
+  const { store } = context;
+  const lines: string[] = [];
+  for (const network of context.settings.networks) {
+    const account = await store.accounts.find(network, command.user);
+    const name = networkNames[network];
+    if (account === undefined) {
+      const leaving = await store.accounts.departureOf(network, command.user);
+      lines.push(
+        leaving ? `${name}: you have opted out; the network has not confirmed yet.` : `${name}: not opted in.`,
+      );
+    } else if (!isActive(account)) {
+      lines.push(`${name}: opted in; waiting for the network to accept.`);
+    } else {
+      const connected = effects.client(account)?.connected ?? false;
+      let inbox = 0;
+      let outbox = 0;
+      const portals = await store.portals.ofAccount(account.id);
+      for (const portal of portals) {
+        inbox += await store.inbox.waiting(portal.id);
+        outbox += await store.outbox.waiting(portal.id);
+      }
+      lines.push(
+        `${name}: opted in, ${connected ? 'connected' : 'not connected at the moment'}. Chats: ${portals.length}. Waiting for you: ${inbox}. Waiting to be sent: ${outbox}.`,
+      );
+    }
+  }
+  const trust = await store.trust.ofUser(command.user);
+  if (trust?.state === 'changed')
+    lines.push('Your encryption identity has changed: everything is held until you send "confirm-identity".');
+  return { text: lines.join('\n') };
+}

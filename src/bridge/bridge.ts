@@ -1,0 +1,211 @@
+// The domain as a whole: the workers over the journals, started and stopped together.
+import type { Actor } from '../model/contact.ts';
+import { BridgeError } from '../model/errors.ts';
+import type { AccountId, EventId, PortalId, RoomId, UserId } from '../model/ids.ts';
+import type { TransactionSink } from '../model/matrix.ts';
+import { sendNextBotMessage } from './bot/bot-messages.ts';
+import type { CommandEffects } from './bot/commands.ts';
+import { Connections, sendReceipts } from './connections.ts';
+import { type BridgeContext, isActive } from './context.ts';
+import { deliverNext } from './deliver.ts';
+import { depart } from './departures.ts';
+import { enlist } from './enlistments.ts';
+import { handleNextEvent } from './matrix-events.ts';
+import { expireUnconfirmed } from './receipts.ts';
+import { sendNext } from './send.ts';
+import { Transactions } from './transactions.ts';
+import { type Step, Workers } from './workers.ts';
+
+const expiryCheckMs = 60 * 60 * 1000;
+const retentionMs = 30 * 24 * 60 * 60 * 1000;
+
+export class Bridge {
+  readonly #context: BridgeContext;
+  readonly #connections: Connections;
+  readonly #transactions: Transactions;
+  readonly #inbox: Workers<PortalId>;
+  readonly #outbox: Workers<PortalId>;
+  readonly #rooms: Workers<RoomId>;
+  readonly #bot: Workers<RoomId>;
+  readonly #receipts: Workers<AccountId>;
+  readonly #enlistments: Workers<AccountId>;
+  readonly #departures: Workers<AccountId>;
+  readonly #recovery: Workers<'all'>;
+  readonly #expiry: Workers<'expiry'>;
+  readonly #keyWaits = new Map<EventId, number>();
+
+  constructor(context: BridgeContext) {
+    this.#context = context;
+    const workers = <Key>(name: string, step: (key: Key) => Promise<Step>, parallel = 16): Workers<Key> =>
+      new Workers({ name, step, parallel, clock: context.clock, logger: context.logger });
+    this.#inbox = workers('inbox', (portal) => this.#deliver(portal));
+    this.#outbox = workers('outbox', (portal) =>
+      sendNext(context, portal, (account) => this.#connections.get(account)),
+    );
+    this.#rooms = workers('events', (room) => handleNextEvent(context, room, this.#keyWaits, this.#effects()));
+    this.#bot = workers('bot', (room) => sendNextBotMessage(context, room));
+    this.#receipts = workers('receipts', (account) => this.#sendReceipts(account));
+    this.#enlistments = workers('enlistments', (account) => this.#enlist(account));
+    this.#departures = workers('departures', (account) => depart(context, account, (room) => this.#bot.wake(room)));
+    this.#recovery = workers('recovery', () => this.#recoverAll());
+    this.#expiry = workers('expiry', () => this.#expire());
+    this.#connections = new Connections(context, {
+      wakeInbox: (portal) => this.#inbox.wake(portal),
+      wakeOutbox: (portal) => this.#outbox.wake(portal),
+      wakeReceipts: (account) => this.#receipts.wake(account),
+      wakeBot: (room) => this.#bot.wake(room),
+    });
+    this.#transactions = new Transactions({
+      context,
+      wakeRoom: (room) => this.#rooms.wake(room),
+      devicesChanged: (users) => this.devicesChanged(users),
+      recoverAll: () => this.#recovery.wake('all'),
+    });
+  }
+
+  get transactions(): TransactionSink {
+    return this.#transactions;
+  }
+
+  get connections(): { readonly connected: number; readonly wanted: number } {
+    return this.#connections.count();
+  }
+
+  /** Prepares the bot, then takes up everything that the journals hold. Resolves when all of it has been set in motion. */
+  async start(botName: string): Promise<void> {
+    const { store, homeserver, bot } = this.#context;
+    await homeserver.prepare(bot);
+    if ((await homeserver.displayName(bot.user)) !== botName) await homeserver.setDisplayName(bot, botName);
+    this.#recovery.wake('all');
+    this.#transactions.start();
+    for (const room of await store.botMessages.roomsWithWork()) this.#bot.wake(room);
+    for (const account of await store.accounts.all()) {
+      if (isActive(account)) this.#connections.open(account);
+      else this.#enlistments.wake(account.id);
+    }
+    for (const departure of await store.accounts.departures()) this.#departures.wake(departure.account);
+    for (const portal of await store.inbox.portalsWithWork()) this.#inbox.wake(portal);
+    this.#expiry.wake('expiry');
+  }
+
+  /** Ends connections first, then lets every running step come to its end. */
+  async stop(): Promise<void> {
+    await this.#connections.stop();
+    await this.#transactions.stop();
+    const workers = [
+      this.#inbox,
+      this.#outbox,
+      this.#rooms,
+      this.#bot,
+      this.#receipts,
+      this.#enlistments,
+      this.#departures,
+      this.#recovery,
+      this.#expiry,
+    ];
+    await Promise.all(workers.map((each) => each.stop()));
+  }
+
+  /** Room keys have come: events that waited for them may be tried again. */
+  roomKeys(rooms: readonly RoomId[]): void {
+    for (const room of rooms) this.#rooms.wake(room);
+  }
+
+  /** Devices or identities of these users may have changed: what was held for want of them may go on. */
+  devicesChanged(users: readonly UserId[]): void {
+    for (const user of users) {
+      this.#wakeUser(user).catch((error: unknown) =>
+        this.#context.logger.error({ err: error }, 'could not wake a user whose devices changed'),
+      );
+    }
+  }
+
+  #effects(): CommandEffects {
+    return {
+      wakePortal: (portal) => {
+        this.#inbox.wake(portal);
+        this.#outbox.wake(portal);
+      },
+      wakeBot: (room) => this.#bot.wake(room),
+      wakeUser: (user) => this.#wakeUser(user),
+      wakeEnlistment: (account) => this.#enlistments.wake(account),
+      wakeDeparture: (account) => this.#departures.wake(account),
+      disconnect: (account) => this.#connections.close(account),
+      client: (account) => this.#connections.get(account),
+    };
+  }
+
+  async #wakeUser(user: UserId): Promise<void> {
+    const { store } = this.#context;
+    for (const account of await store.accounts.ofUser(user)) {
+      this.#bot.wake(account.managementRoom);
+      for (const portal of await store.portals.ofAccount(account.id)) {
+        this.#inbox.wake(portal.id);
+        this.#outbox.wake(portal.id);
+        if (portal.state.at === 'open') this.#rooms.wake(portal.state.room);
+      }
+    }
+  }
+
+  async #deliver(portalId: PortalId): Promise<Step> {
+    const step = await deliverNext(this.#context, portalId);
+    const portal = await this.#context.store.portals.get(portalId);
+    if (portal !== undefined) {
+      this.#receipts.wake(portal.account);
+      const account = await this.#context.store.accounts.get(portal.account);
+      // What holds the chat has been written down for the user.
+      if (step === 'idle' && account !== undefined) this.#bot.wake(account.managementRoom);
+    }
+    return step;
+  }
+
+  async #sendReceipts(id: AccountId): Promise<Step> {
+    const account = await this.#context.store.accounts.get(id);
+    if (!isActive(account)) return 'idle';
+    const client = this.#connections.get(account);
+    if (client === undefined || !client.connected) return 'idle';
+    try {
+      return await sendReceipts(this.#context, account, client);
+    } catch (error) {
+      // The next connection wakes this again.
+      if (error instanceof BridgeError && error.code === 'interop.offline') return 'idle';
+      throw error;
+    }
+  }
+
+  #enlist(account: AccountId): Promise<Step> {
+    return enlist(this.#context, account, {
+      connect: (active) => this.#connections.open(active),
+      wakeBot: (room) => this.#bot.wake(room),
+    });
+  }
+
+  /** Fetches what the homeserver did not deliver: to-device messages to the bot and to every ghost that has a device. */
+  async #recoverAll(): Promise<Step> {
+    const { store, crypto, bot, logger } = this.#context;
+    const actors: Actor[] = [bot];
+    for (const ghost of await store.contacts.readyGhosts()) actors.push(ghost.actor);
+    for (const actor of actors) {
+      try {
+        await crypto.recover(actor);
+      } catch (error) {
+        logger.warn(
+          { actor: actor.id, err: error },
+          'could not fetch missed to-device messages; done again when a key is missing',
+        );
+      }
+    }
+    for (const room of await store.events.roomsWithWork()) this.#rooms.wake(room);
+    return 'idle';
+  }
+
+  async #expire(): Promise<Step> {
+    const { store, clock } = this.#context;
+    if ((await expireUnconfirmed(this.#context)) > 0) {
+      for (const portal of await store.inbox.portalsWithWork()) this.#inbox.wake(portal);
+      return 'again';
+    }
+    if ((await store.prune(clock.now() - retentionMs)) > 0) return 'again';
+    return { waitMs: expiryCheckMs };
+  }
+}

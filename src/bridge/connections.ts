@@ -1,0 +1,152 @@
+// Connections: one interop client per active account, and what its events lead to.
+import type { AccountId, PortalId, RoomId } from '../model/ids.ts';
+import type { Disconnect, IncomingMessage, InteropClient, InteropEvents } from '../model/interop.ts';
+import type { UserJid } from '../model/jid.ts';
+import { preferredAddress } from './contacts.ts';
+import type { ActiveAccount, BridgeContext } from './context.ts';
+import { initialPreKeys } from './enlistments.ts';
+import { networkNames } from './labels.ts';
+import { answerRetry, checkIdentity, settle } from './receipts.ts';
+import { askAgain, receiveMessage } from './receive.ts';
+
+export interface ConnectionEffects {
+  wakeInbox(portal: PortalId): void;
+  wakeOutbox(portal: PortalId): void;
+  wakeReceipts(account: AccountId): void;
+  wakeBot(room: RoomId): void;
+}
+
+export class Connections {
+  readonly #context: BridgeContext;
+  readonly #effects: ConnectionEffects;
+  readonly #clients = new Map<AccountId, InteropClient>();
+
+  constructor(context: BridgeContext, effects: ConnectionEffects) {
+    this.#context = context;
+    this.#effects = effects;
+  }
+
+  open(account: ActiveAccount): void {
+    if (this.#clients.has(account.id)) return;
+    const { network, minter } = this.#context;
+    const { interopAccountId } = account.state.enlistment;
+    const token = (): Promise<string> =>
+      minter.mint({ user: account.user, account: account.id, interopAccountId, purpose: 'connect' });
+    const client = network.client(account, token, this.#events(account));
+    this.#clients.set(account.id, client);
+    client.start();
+  }
+
+  get(account: ActiveAccount): InteropClient | undefined {
+    return this.#clients.get(account.id);
+  }
+
+  async close(account: AccountId): Promise<void> {
+    const client = this.#clients.get(account);
+    this.#clients.delete(account);
+    await client?.stop();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#clients.keys()].map((account) => this.close(account)));
+  }
+
+  /** How many accounts have a connection, and how many should. */
+  count(): { readonly connected: number; readonly wanted: number } {
+    const clients = [...this.#clients.values()];
+    return { connected: clients.filter((client) => client.connected).length, wanted: clients.length };
+  }
+
+  #events(account: ActiveAccount): InteropEvents {
+    const context = this.#context;
+    const effects = this.#effects;
+    return {
+      message: (message) => this.#message(account, message),
+      receipt: (receipt) => settle(context, account, receipt),
+      retry: async (retry) => {
+        const portal = await answerRetry(context, account, retry);
+        if (portal === undefined) return;
+        effects.wakeOutbox(portal.id);
+        effects.wakeInbox(portal.id);
+      },
+      identityChanged: (from) => this.#identityChanged(account, from),
+      preKeysLow: () => this.#replenish(account),
+      online: () => this.#online(account),
+      offline: (why) => this.#offline(account, why),
+    };
+  }
+
+  async #message(account: ActiveAccount, message: IncomingMessage): Promise<void> {
+    const received = await receiveMessage(this.#context, account, message);
+    this.#effects.wakeInbox(received.portal.id);
+    const client = this.#clients.get(account.id);
+    if (received.askAgain !== undefined && client !== undefined) {
+      await askAgain(this.#context, account, client, message, received.askAgain);
+    }
+  }
+
+  async #identityChanged(account: ActiveAccount, from: UserJid): Promise<void> {
+    const client = this.#clients.get(account.id);
+    if (client === undefined) return;
+    await checkIdentity(this.#context, account, from, async () => (await client.fetchBundle(from, 0))?.identityKey);
+    const [contact] = await this.#context.store.contacts.byAddress(account.network, [from]);
+    const portal = contact && (await this.#context.store.portals.find(account.id, contact.id));
+    if (portal !== undefined) this.#effects.wakeInbox(portal.id);
+  }
+
+  async #replenish(account: ActiveAccount): Promise<void> {
+    const client = this.#clients.get(account.id);
+    if (client === undefined) return;
+    const made = await this.#context.signal.createPreKeys(account.id, initialPreKeys);
+    await this.#context.store.commit(made.changes);
+    await client.uploadPreKeys(made.keys);
+  }
+
+  async #online(account: ActiveAccount): Promise<void> {
+    const { store, signal } = this.#context;
+    this.#effects.wakeReceipts(account.id);
+    for (const portal of await store.portals.ofAccount(account.id)) this.#effects.wakeOutbox(portal.id);
+    const rotated = await signal.rotateSignedPreKey(account.id);
+    if (rotated === undefined) return;
+    await store.commit(rotated.changes);
+    await this.#clients.get(account.id)?.uploadSignedPreKey(rotated.key);
+  }
+
+  #offline(account: ActiveAccount, why: Disconnect): void {
+    const { logger, store } = this.#context;
+    logger.info({ account: account.id, reason: why.reason, retry: why.retry }, 'connection to the network ended');
+    if (why.retry === 'later' || why.reason === 'stopped') return;
+    const text = `${networkNames[account.network]} has ended your connection (${why.reason}). It is not tried again by itself; "opt-out" and "opt-in" start anew.`;
+    store
+      .commit([
+        {
+          change: 'bot-message.add',
+          room: account.managementRoom,
+          key: `disconnected:${account.id}:${why.reason}`,
+          text,
+        },
+      ])
+      .then(() => this.#effects.wakeBot(account.managementRoom))
+      .catch((error: unknown) =>
+        logger.error({ account: account.id, err: error }, 'could not note the end of a connection'),
+      );
+  }
+}
+
+/** Sends the delivery receipts that are due, oldest first: only what Matrix has accepted is reported as delivered. */
+export async function sendReceipts(
+  context: BridgeContext,
+  account: ActiveAccount,
+  client: InteropClient,
+): Promise<'again' | 'idle'> {
+  const due = await context.store.inbox.receiptsDue(account.id, 50);
+  for (const row of due) {
+    const portal = await context.store.portals.get(row.portal);
+    const contact = portal && (await context.store.contacts.get(portal.contact));
+    const address = contact && preferredAddress(contact);
+    if (address !== undefined) await client.sendDeliveryReceipt(row.messageId, address, row.device);
+    const event = row.state.at === 'accepted' ? row.state.event : undefined;
+    await context.store.commit([{ change: 'inbox.state', id: row.id, state: { at: 'done', event } }]);
+  }
+  return due.length > 0 ? 'again' : 'idle';
+}

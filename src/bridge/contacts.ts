@@ -1,0 +1,79 @@
+// Contacts: who an address belongs to. One person keeps one contact, whatever addresses turn up later.
+import { randomBytes } from 'node:crypto';
+import type { Network } from '../model/account.ts';
+import type { Contact, Ghost } from '../model/contact.ts';
+import { type ContactId, type DeviceId, ghostActorId, newContactId, type UserId } from '../model/ids.ts';
+import { sameUser, type UserJid, withoutDevice } from '../model/jid.ts';
+import type { Change, Store } from '../model/store.ts';
+import { cleanName } from '../translate/names.ts';
+import type { BridgeSettings } from './context.ts';
+
+export interface ResolvedContact {
+  readonly contact: Contact;
+  /** To be committed with whatever the contact was resolved for. */
+  readonly changes: readonly Change[];
+}
+
+/**
+ * Returns the contact that owns these addresses (of one person), made or merged as needed, and records the name by which the person
+ * goes on the network. Nothing is stored until `changes` is committed.
+ */
+export async function resolveContact(
+  store: Store,
+  settings: BridgeSettings,
+  network: Network,
+  addresses: readonly UserJid[],
+  networkName?: string,
+): Promise<ResolvedContact> {
+  const bare = addresses.map((address) => withoutDevice(address));
+  const [known, other] = await store.contacts.byAddress(network, bare);
+  if (known === undefined) return createContact(settings, network, bare, networkName);
+  const changes: Change[] = [];
+  if (other !== undefined) changes.push({ change: 'contact.merge', into: known.id, from: other.id });
+  const owned = [...known.addresses, ...(other?.addresses ?? [])];
+  const added = bare.filter((address) => !owned.some((have) => sameUser(have, address)));
+  for (const address of added) changes.push({ change: 'contact.address', contact: known.id, address });
+  const name = networkName === undefined ? undefined : cleanName(networkName);
+  const renamed = name !== undefined && (known.name?.text !== name || known.name.source !== 'network');
+  if (renamed) changes.push({ change: 'contact.name', contact: known.id, name: { text: name, source: 'network' } });
+  const contact: Contact = {
+    ...known,
+    addresses: [...owned, ...added],
+    name: renamed ? { text: name, source: 'network' } : known.name,
+  };
+  return { contact, changes };
+}
+
+function createContact(
+  settings: BridgeSettings,
+  network: Network,
+  addresses: readonly UserJid[],
+  networkName: string | undefined,
+): ResolvedContact {
+  const name = networkName === undefined ? undefined : cleanName(networkName);
+  const contact: Contact = {
+    id: newContactId(),
+    network,
+    name: name === undefined ? undefined : { text: name, source: 'network' },
+    addresses,
+  };
+  return { contact, changes: [{ change: 'contact.create', contact, ghost: newGhost(settings, contact.id) }] };
+}
+
+function newGhost(settings: BridgeSettings, contact: ContactId): Ghost {
+  return {
+    contact,
+    actor: {
+      id: ghostActorId(contact),
+      user: `@${settings.ghostPrefix}${contact}:${settings.serverName}` as UserId,
+      device: randomBytes(6).toString('hex').toUpperCase() as DeviceId,
+    },
+    ready: false,
+    displayName: undefined,
+  };
+}
+
+/** The address to write to: the network's own hidden id where it is known, for it survives a change of number. */
+export function preferredAddress(contact: Contact): UserJid | undefined {
+  return contact.addresses.find((address) => address.kind === 'lid') ?? contact.addresses[0];
+}

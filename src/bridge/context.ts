@@ -1,0 +1,57 @@
+// What every part of the domain is given: the ports, the settings, and the bot.
+import type { Account, Network } from '../model/account.ts';
+import type { Clock } from '../model/clock.ts';
+import type { Actor } from '../model/contact.ts';
+import type { UserId } from '../model/ids.ts';
+import type { InteropNetwork, TokenMinter } from '../model/interop.ts';
+import type { Homeserver, MatrixCrypto } from '../model/matrix.ts';
+import type { Signal } from '../model/signal.ts';
+import type { Store } from '../model/store.ts';
+import type { DevicePolicy } from '../model/trust.ts';
+import type { Logger } from '../observability/logger.ts';
+
+export interface BridgeSettings {
+  /** Random, one per installation: makes send ids unique among bridges. */
+  readonly instanceId: string;
+  readonly serverName: string;
+  /** Start of a ghost's localpart, `wa_`. */
+  readonly ghostPrefix: string;
+  readonly networks: readonly Network[];
+  readonly federatePortals: boolean;
+  readonly devicePolicy: DevicePolicy;
+  mayOptIn(user: UserId): boolean;
+  /** Two-letter country by which phone numbers without `+` are read; none: they must be international. */
+  readonly defaultCountry: string | undefined;
+  /** How long a message for WhatsApp is kept for retry receipts, in milliseconds. */
+  readonly receiptWaitMs: number;
+  /** How many retry receipts per message are answered, and how often we ask for one message. */
+  readonly retries: number;
+  /** How long an event whose room key is missing holds its chat, in milliseconds. */
+  readonly missingKeyWaitMs: number;
+}
+
+export interface BridgeContext {
+  readonly store: Store;
+  readonly homeserver: Homeserver;
+  readonly crypto: MatrixCrypto;
+  readonly network: InteropNetwork;
+  readonly signal: Signal;
+  readonly minter: TokenMinter;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly settings: BridgeSettings;
+  readonly bot: Actor;
+  readonly counters: BridgeCounters;
+}
+
+/** What the domain counts. */
+export interface BridgeCounters {
+  delivered(direction: 'to-matrix' | 'to-whatsapp', outcome: string): void;
+  retry(direction: 'asked' | 'answered' | 'refused'): void;
+}
+
+export type ActiveAccount = Account & { readonly state: { readonly at: 'active' } };
+
+export function isActive(account: Account | undefined): account is ActiveAccount {
+  return account?.state.at === 'active';
+}

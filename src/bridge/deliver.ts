@@ -1,0 +1,180 @@
+// WhatsApp to Matrix, second half: the oldest inbox row of a portal goes into its room. One row at a time, in order.
+import type { Contact, Ghost } from '../model/contact.ts';
+import { BridgeError } from '../model/errors.ts';
+import type { PortalId, RoomId } from '../model/ids.ts';
+import type { InboxBody, InboxRow, InboxState, JsonObject, SealedEvent } from '../model/journal.ts';
+import type { Portal } from '../model/portal.ts';
+import { parseMessage, toMatrix, unsupportedText } from '../translate/to-matrix.ts';
+import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
+import { contactName, noticeContent } from './labels.ts';
+import { labelMessageId, openRoom, readyGhost, writeLabel } from './portal-rooms.ts';
+import { sendId } from './send-ids.ts';
+import { holdForDevice, holdForIdentity } from './user-trust.ts';
+import type { Step } from './workers.ts';
+
+interface Chat {
+  readonly account: ActiveAccount;
+  readonly portal: Portal;
+  readonly contact: Contact;
+  readonly ghost: Ghost;
+  readonly room: RoomId;
+}
+
+/** Delivers one row of this portal. */
+export async function deliverNext(context: BridgeContext, portalId: PortalId): Promise<Step> {
+  const row = await context.store.inbox.next(portalId);
+  if (row === undefined) return 'idle';
+  const chat = await openChat(context, portalId);
+  if (chat === undefined) return 'idle';
+  const label = await pendingLabel(context, chat);
+  const outcome = await deliverRow(context, chat, label ?? row);
+  if (outcome === 'held') return 'idle';
+  if (label !== undefined) {
+    const state = { at: 'open', room: chat.room, labelled: true } as const;
+    await context.store.commit([{ change: 'portal.state', portal: portalId, state }]);
+  }
+  return 'again';
+}
+
+async function openChat(context: BridgeContext, portalId: PortalId): Promise<Chat | undefined> {
+  const portal = await context.store.portals.get(portalId);
+  if (portal === undefined) return undefined;
+  const account = await context.store.accounts.get(portal.account);
+  const contact = await context.store.contacts.get(portal.contact);
+  if (!isActive(account) || contact === undefined) return undefined;
+  const ghost = await readyGhost(context, contact);
+  if (ghost === undefined) return undefined;
+  const room = await openRoom(context, account, portal, ghost);
+  return { account, portal, contact, ghost, room };
+}
+
+/** The row of the first notice while that is not in the room yet: it goes before everything else. */
+async function pendingLabel(context: BridgeContext, chat: Chat): Promise<InboxRow | undefined> {
+  const { state } = chat.portal;
+  if (state.at === 'open' && state.labelled) return undefined;
+  await writeLabel(context, chat.portal, chat.contact, chat.room);
+  return context.store.inbox.find(chat.portal.id, labelMessageId(chat.room), 0);
+}
+
+async function deliverRow(context: BridgeContext, chat: Chat, row: InboxRow): Promise<'delivered' | 'held'> {
+  switch (row.state.at) {
+    case 'received': {
+      const content = contentOf(context, row, row.state.body, chat.contact);
+      if (content === undefined) {
+        await setState(context, row, { at: 'done', event: undefined });
+        return 'delivered';
+      }
+      const event = await encrypt(context, chat, row, content);
+      if (event === undefined) return 'held';
+      await setState(context, row, { at: 'encrypted', event, body: row.state.body });
+      await send(context, chat, row, event, row.state.body);
+      return 'delivered';
+    }
+    case 'encrypted':
+      await send(context, chat, row, row.state.event, row.state.body);
+      return 'delivered';
+    case 'accepted':
+    case 'done':
+      return 'delivered';
+  }
+}
+
+/** The one place where a WhatsApp message becomes a Matrix message. Undefined: nothing for people in it. */
+function contentOf(context: BridgeContext, row: InboxRow, body: InboxBody, contact: Contact): JsonObject | undefined {
+  if (body.kind === 'notice') return noticeContent(body.notice);
+  const name = contactName(contact);
+  try {
+    const translated = toMatrix(parseMessage(body.payload));
+    if (translated.kind === 'silent') return undefined;
+    if (translated.kind === 'message') return translated.content;
+    return noticeContent({ code: 'unsupported', text: unsupportedText(name, translated.feature) });
+  } catch (error) {
+    if (!(error instanceof BridgeError)) throw error;
+    context.logger.warn({ portal: row.portal, code: error.code }, 'a decrypted payload could not be read');
+    return noticeContent({ code: 'unreadable', text: `A message from ${name} arrived damaged and cannot be shown.` });
+  }
+}
+
+async function encrypt(
+  context: BridgeContext,
+  chat: Chat,
+  row: InboxRow,
+  content: JsonObject,
+): Promise<SealedEvent | undefined> {
+  const { crypto, settings, store } = context;
+  const { user } = chat.account;
+  const trust = await store.trust.ofUser(user);
+  if (trust?.state === 'changed') {
+    await holdForIdentity(context, chat.account, trust.seen);
+    return undefined;
+  }
+  const pinned = trust?.masterKey;
+  const result = await crypto.encrypt(
+    chat.ghost.actor,
+    chat.room,
+    user,
+    pinned,
+    settings.devicePolicy,
+    'm.room.message',
+    content,
+  );
+  switch (result.outcome) {
+    case 'encrypted': {
+      const id = sendId(settings.instanceId, chat.ghost.actor.id, chat.room, `${row.messageId}:${row.device}`);
+      return { sendId: id, type: result.type, content: result.content };
+    }
+    case 'no-eligible-device':
+      await holdForDevice(context, chat.account);
+      return undefined;
+    case 'identity-changed':
+      await holdForIdentity(context, chat.account, result.seen);
+      return undefined;
+  }
+}
+
+async function send(
+  context: BridgeContext,
+  chat: Chat,
+  row: InboxRow,
+  event: SealedEvent,
+  body: InboxBody,
+): Promise<void> {
+  // Opt-out takes effect before the next packet: ask again right before sending.
+  if (!isActive(await context.store.accounts.get(chat.account.id)))
+    throw new BridgeError('store.gone', 'the account has been erased');
+  try {
+    const id = await context.homeserver.send(chat.ghost.actor, chat.room, event.type, event.sendId, event.content);
+    await setState(context, row, row.isNotice ? { at: 'done', event: id } : { at: 'accepted', event: id });
+    context.counters.delivered('to-matrix', row.isNotice ? 'notice' : 'delivered');
+  } catch (error) {
+    if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
+    await sendRefused(context, chat, row, body, error);
+  }
+}
+
+/** The homeserver will not take this event, ever: a room that the ghost is not in any more is replaced, anything else is set aside. */
+async function sendRefused(
+  context: BridgeContext,
+  chat: Chat,
+  row: InboxRow,
+  body: InboxBody,
+  error: BridgeError,
+): Promise<void> {
+  context.logger.error({ portal: chat.portal.id, code: error.code, err: error }, 'the homeserver refused an event');
+  context.counters.delivered('to-matrix', 'refused');
+  if (error.code === 'matrix.forbidden' || error.code === 'matrix.not-found') {
+    await context.store.commit([
+      { change: 'portal.state', portal: chat.portal.id, state: { at: 'wanted' } },
+      { change: 'inbox.state', id: row.id, state: { at: 'received', body } },
+    ]);
+    throw new BridgeError('bridge.room-lost', 'the ghost may not write into its room; a new one is made', {
+      retry: 'later',
+      cause: error,
+    });
+  }
+  await setState(context, row, { at: 'done', event: undefined });
+}
+
+async function setState(context: BridgeContext, row: InboxRow, state: InboxState): Promise<void> {
+  await context.store.commit([{ change: 'inbox.state', id: row.id, state }]);
+}

@@ -1,0 +1,75 @@
+// Enlistment: after the user's "yes", keys are made and the network is told, as often as it takes. Every step may be repeated.
+import { BridgeError } from '../model/errors.ts';
+import type { AccountId } from '../model/ids.ts';
+import { localpartOf } from '../model/ids.ts';
+import type { PublicKeys } from '../model/signal.ts';
+import type { ActiveAccount, BridgeContext } from './context.ts';
+import { networkNames } from './labels.ts';
+import type { Step } from './workers.ts';
+
+/** One-time pre-keys handed to the network at first. */
+export const initialPreKeys = 100;
+
+export interface Enlisted {
+  readonly connect: (account: ActiveAccount) => void;
+  readonly wakeBot: (room: ActiveAccount['managementRoom']) => void;
+}
+
+export async function enlist(context: BridgeContext, id: AccountId, then: Enlisted): Promise<Step> {
+  const { store, network, minter, homeserver } = context;
+  const account = await store.accounts.get(id);
+  if (account === undefined || account.state.at !== 'enlisting') return 'idle';
+  const name = networkNames[account.network];
+  try {
+    const keys = await ownKeys(context, id);
+    const { user } = account;
+    const token = await minter.mint({ user, account: id, interopAccountId: undefined, purpose: 'enlist' });
+    const displayName = (await homeserver.displayName(user)) ?? localpartOf(user);
+    const enlistment = await network.enlistment(account.network).enlist({ user, displayName, token, keys });
+    const active: ActiveAccount = { ...account, state: { at: 'active', enlistment } };
+    await store.commit([
+      { change: 'account.put', account: active },
+      {
+        change: 'bot-message.add',
+        room: account.managementRoom,
+        key: `enlisted:${id}`,
+        text: `You are connected to ${name}. Send "chat <phone number> [name]" in an encrypted room with me to write to somebody, or wait until somebody writes to you.`,
+      },
+    ]);
+    then.connect(active);
+  } catch (error) {
+    if (!(error instanceof BridgeError) || error.retry === 'later' || error.code.startsWith('store.')) throw error;
+    context.logger.error({ account: id, code: error.code, err: error }, 'the network refused an enlistment');
+    const text = `${name} refused to connect you (${error.code}). ${error.userText ?? 'The administrator of this server can see why.'} Nothing of yours is kept; send "opt-in" to try again.`;
+    const { network: of, user, managementRoom } = account;
+    await store.commit([
+      {
+        change: 'account.erase',
+        departure: {
+          account: id,
+          network: of,
+          user,
+          managementRoom,
+          interopAccountId: undefined,
+          attempts: 0,
+          rooms: [],
+        },
+      },
+      { change: 'departure.done', account: id },
+      { change: 'bot-message.add', room: managementRoom, key: `refused:${id}`, text },
+    ]);
+  }
+  then.wakeBot(account.managementRoom);
+  return 'idle';
+}
+
+/** Returns the account's public keys: a new identity at the first try, fresh one-time pre-keys of the same identity at later ones. */
+async function ownKeys(context: BridgeContext, id: AccountId): Promise<PublicKeys> {
+  const known = await context.store.signal.identity(id);
+  const made =
+    known === undefined
+      ? context.signal.createIdentity(id, initialPreKeys)
+      : await context.signal.createPreKeys(id, initialPreKeys);
+  await context.store.commit(made.changes);
+  return made.keys;
+}

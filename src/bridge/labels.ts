@@ -1,0 +1,66 @@
+// The words that mark a chat as external: display names, topic, first notice, bridge info.
+import type { Account, Network } from '../model/account.ts';
+import type { Contact } from '../model/contact.ts';
+import type { PortalId, UserId } from '../model/ids.ts';
+import type { JsonObject, Notice } from '../model/journal.ts';
+import { nouns } from '../translate/capabilities.ts';
+
+export const networkNames: Record<Network, string> = { whatsapp: 'WhatsApp', messenger: 'Messenger' };
+
+/** Put into the encrypted content of every notice of the bridge; nothing that a contact sends can carry it. */
+export const noticeField = 'matrix-appservice-whatsapp.notice';
+
+/** What a contact is called where no label is needed. */
+export function contactName(contact: Contact): string {
+  return contact.name?.text ?? `${networkNames[contact.network]} contact`;
+}
+
+/** The ghost's display name: "Anna (WhatsApp)". */
+export function displayName(contact: Contact): string {
+  return contact.name === undefined
+    ? `${networkNames[contact.network]} contact`
+    : `${contact.name.text} (${networkNames[contact.network]})`;
+}
+
+export function portalTopic(network: Network): string {
+  return `External chat: the other person is on ${networkNames[network]}. Messages are decrypted and re-encrypted by the bridge of this server.`;
+}
+
+export function labelNotice(contact: Contact, serverName: string): Notice {
+  const network = networkNames[contact.network];
+  const carried = nouns('to-whatsapp', 'full').join(', ');
+  return {
+    code: 'label',
+    text: [
+      `This is an external chat: ${contactName(contact)} uses ${network}, not Matrix.`,
+      `Messages are end-to-end encrypted between you and the bridge on ${serverName}, and again between that bridge and ${network}. The bridge decrypts and re-encrypts them in between, so whoever runs ${serverName} could read them there. Nothing readable is stored.`,
+      `${network} learns that you two write to each other and when, not what. The other person sees your Matrix ID and display name.`,
+      `Works in this chat: ${carried}. For anything else the bridge tells you that it was not sent.`,
+      `Replies to notices like this one go to the bridge, never to the other person.`,
+    ].join('\n\n'),
+  };
+}
+
+/** MSC2346. Carries no phone number: the channel is known by an id of our own. */
+export function bridgeInfo(account: Account, portal: PortalId, bot: UserId): { stateKey: string; content: JsonObject } {
+  const channel = { id: portal, displayname: 'External chat' };
+  return {
+    stateKey: `matrix-appservice-whatsapp:/${account.network}/${portal}`,
+    content: {
+      bridgebot: bot,
+      creator: account.user,
+      protocol: { id: account.network, displayname: networkNames[account.network] },
+      channel,
+    },
+  };
+}
+
+export function noticeContent(notice: Notice): JsonObject {
+  const content: { [key: string]: unknown } = {
+    msgtype: 'm.notice',
+    body: notice.text,
+    [noticeField]: { code: notice.code },
+  };
+  if (notice.about !== undefined) content['m.relates_to'] = { 'm.in_reply_to': { event_id: notice.about } };
+  return content;
+}

@@ -1,0 +1,63 @@
+// Matrix to WhatsApp, first half: events of one room are handled one after another, in the order in which they were pushed.
+import { BridgeError } from '../model/errors.ts';
+import type { RoomId } from '../model/ids.ts';
+import type { MatrixEvent, StoredEvent } from '../model/journal.ts';
+import type { Change } from '../model/store.ts';
+import type { CommandEffects } from './bot/commands.ts';
+import { handleManagementEvent } from './bot/management.ts';
+import type { BridgeContext } from './context.ts';
+import { handlePortalEvent, type KeyWaits } from './portal-events.ts';
+import type { Step } from './workers.ts';
+
+/** What an event leads to: changes to commit together with its being done, or waiting. */
+export type Handled =
+  | { readonly kind: 'done'; readonly changes: readonly Change[]; readonly after?: () => void }
+  /** Nothing can be decided yet; woken when that changes. */
+  | { readonly kind: 'held' }
+  | { readonly kind: 'wait'; readonly waitMs: number };
+
+export const done = (...changes: readonly Change[]): Handled => ({ kind: 'done', changes });
+
+export async function handleNextEvent(
+  context: BridgeContext,
+  room: RoomId,
+  waits: KeyWaits,
+  effects: CommandEffects,
+): Promise<Step> {
+  const stored = await context.store.events.next(room);
+  if (stored === undefined) return 'idle';
+  const handled = await handle(context, stored, waits, effects);
+  if (handled.kind === 'held') return 'idle';
+  if (handled.kind === 'wait') return { waitMs: handled.waitMs };
+  const finish = { change: 'event.done', seq: stored.seq } as const;
+  try {
+    await context.store.commit([finish, ...handled.changes]);
+  } catch (error) {
+    if (!(error instanceof BridgeError) || error.code !== 'store.conflict') throw error;
+    // What this event led to is stored already: the homeserver pushed it again long after.
+    await context.store.commit([finish]);
+  }
+  handled.after?.();
+  return 'again';
+}
+
+async function handle(
+  context: BridgeContext,
+  stored: StoredEvent,
+  waits: KeyWaits,
+  effects: CommandEffects,
+): Promise<Handled> {
+  const { event } = stored;
+  if (isOurs(context, event)) return done();
+  const portal = await context.store.portals.byRoom(event.room_id);
+  if (portal !== undefined) return handlePortalEvent(context, portal, event, waits, effects);
+  return handleManagementEvent(context, event, waits, effects);
+}
+
+function isOurs(context: BridgeContext, event: MatrixEvent): boolean {
+  const { bot, settings } = context;
+  return (
+    event.sender === bot.user ||
+    (event.sender.startsWith(`@${settings.ghostPrefix}`) && event.sender.endsWith(`:${settings.serverName}`))
+  );
+}

@@ -1,0 +1,53 @@
+// Replies to notices: commands for the bridge, never relayed.
+import type { EventId } from '../model/ids.ts';
+import type { Portal } from '../model/portal.ts';
+import type { Change } from '../model/store.ts';
+import type { CommandEffects } from './bot/commands.ts';
+import type { ActiveAccount, BridgeContext } from './context.ts';
+import type { Handled } from './matrix-events.ts';
+import { notSent } from './notices.ts';
+
+export async function noticeReply(
+  context: BridgeContext,
+  account: ActiveAccount,
+  portal: Portal,
+  event: EventId,
+  text: string,
+  effects: CommandEffects,
+): Promise<Handled> {
+  const after = (): void => effects.wakePortal(portal.id);
+  const answer = (code: string, words: string, ...changes: Change[]): Handled => ({
+    kind: 'done',
+    changes: [...changes, notSent(portal, event, context.clock.now(), code, words)],
+    after,
+  });
+  switch (text.trim().toLowerCase()) {
+    case 'accept': {
+      const changes = await acceptKeys(context, account, portal);
+      return changes.length > 0
+        ? answer('identity-accepted', 'The new security key is accepted. What was waiting is sent now.', ...changes)
+        : answer('command-answer', 'There is no changed security key to accept here.');
+    }
+    default:
+      return answer(
+        'command-answer',
+        'This was not sent to the other person: replies to notices go to the bridge. It understands "accept" (a changed security key).',
+      );
+  }
+}
+
+/** Pins the keys that were seen last on every device of the contact. */
+async function acceptKeys(context: BridgeContext, account: ActiveAccount, portal: Portal): Promise<Change[]> {
+  const devices = await context.store.trust.ofContact(account.id, portal.contact);
+  return [...devices].flatMap(([device, trust]): Change[] =>
+    trust.state === 'changed'
+      ? [
+          {
+            change: 'peer.trust',
+            peer: { account: account.id, contact: portal.contact, device },
+            trust: { state: 'pinned', key: trust.seen },
+          },
+        ]
+      : [],
+  );
+}

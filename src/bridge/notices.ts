@@ -1,0 +1,25 @@
+// Notices: what the bridge itself says in a portal. They go through the inbox, so they are durable and keep their place.
+import type { EventId, MessageId } from '../model/ids.ts';
+import type { Notice } from '../model/journal.ts';
+import type { Portal } from '../model/portal.ts';
+import type { Change } from '../model/store.ts';
+
+/** Returns the change that writes a notice once: the same `key` in the same portal is the same notice. */
+export function noticeOnce(portal: Portal, key: string, timestamp: number, notice: Notice): Change {
+  return {
+    change: 'inbox.add-once',
+    row: {
+      account: portal.account,
+      portal: portal.id,
+      messageId: `notice:${key}` as MessageId,
+      device: 0,
+      timestamp,
+      body: { kind: 'notice', notice },
+    },
+  };
+}
+
+/** A notice under a Matrix event that was not sent on. */
+export function notSent(portal: Portal, event: EventId, timestamp: number, code: string, text: string): Change {
+  return noticeOnce(portal, `${code}:${event}`, timestamp, { code, text, about: event });
+}

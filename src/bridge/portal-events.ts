@@ -1,0 +1,168 @@
+// What a Matrix user does in a portal: messages become outbox rows, replies to notices are commands, the rest is refused aloud.
+import type { Ghost } from '../model/contact.ts';
+import type { EventId } from '../model/ids.ts';
+import { newMessageId } from '../model/ids.ts';
+import type { JsonObject, MatrixEvent } from '../model/journal.ts';
+import type { MatrixDecryption } from '../model/matrix.ts';
+import type { Portal } from '../model/portal.ts';
+import { refusedText, repliedTo, toWhatsApp, withoutReplyFallback } from '../translate/to-whatsapp.ts';
+import type { CommandEffects } from './bot/commands.ts';
+import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
+import { done, type Handled } from './matrix-events.ts';
+import { noticeReply } from './notice-replies.ts';
+import { notSent } from './notices.ts';
+import { holdForIdentity } from './user-trust.ts';
+
+/** Event types that clients encrypt: in plaintext they are refused, for anybody could have put them there. */
+const encryptedKinds = /^(m\.room\.message|m\.sticker|m\.call\..*|(m|org\.matrix\.msc3381)\.poll\..*)$/;
+
+/** Since when an event has been waiting for its room key, in milliseconds since the epoch. */
+export type KeyWaits = Map<EventId, number>;
+
+interface Chat {
+  readonly account: ActiveAccount;
+  readonly portal: Portal;
+  readonly ghost: Ghost;
+}
+
+export async function handlePortalEvent(
+  context: BridgeContext,
+  portal: Portal,
+  event: MatrixEvent,
+  waits: KeyWaits,
+  effects: CommandEffects,
+): Promise<Handled> {
+  const account = await context.store.accounts.get(portal.account);
+  const ghost = await context.store.contacts.ghost(portal.contact);
+  if (!isActive(account) || ghost === undefined) return done();
+  const chat: Chat = { account, portal, ghost };
+  if (event.type === 'm.room.member') return membership(context, chat, event, effects);
+  // Whoever else may have got in here: only the account's user speaks through this portal.
+  if (event.sender !== account.user) return done();
+  if (event.type === 'm.room.encrypted') return encrypted(context, chat, event, waits, effects);
+  const refuse = (code: string, text: string): Handled =>
+    withWake(done(notSent(portal, event.event_id, context.clock.now(), code, text)), portal, effects);
+  if (encryptedKinds.test(event.type)) {
+    return refuse(
+      'plaintext-refused',
+      'This was not sent: it arrived unencrypted, and this bridge does not carry unencrypted messages.',
+    );
+  }
+  if (event.type === 'm.reaction') return refuse('not-carried', refusedText('reaction'));
+  if (event.type === 'm.room.redaction') return refuse('not-carried', refusedText('deletion'));
+  return done();
+}
+
+function withWake(handled: Handled, portal: Portal, effects: CommandEffects): Handled {
+  return handled.kind === 'done' ? { ...handled, after: () => effects.wakePortal(portal.id) } : handled;
+}
+
+/** A user who leaves closes the room; what the contact writes next opens another one. */
+async function membership(
+  context: BridgeContext,
+  chat: Chat,
+  event: MatrixEvent,
+  effects: CommandEffects,
+): Promise<Handled> {
+  const { account, portal, ghost } = chat;
+  const left =
+    event.state_key === account.user && (event.content.membership === 'leave' || event.content.membership === 'ban');
+  if (!left) {
+    // Somebody who has just joined may now receive what was held for want of a device.
+    return withWake(done(), portal, effects);
+  }
+  await context.homeserver.leave(ghost.actor, event.room_id);
+  await context.crypto.forgetRoom(ghost.actor, event.room_id);
+  return done({ change: 'portal.state', portal: portal.id, state: { at: 'wanted' } });
+}
+
+async function encrypted(
+  context: BridgeContext,
+  chat: Chat,
+  event: MatrixEvent,
+  waits: KeyWaits,
+  effects: CommandEffects,
+): Promise<Handled> {
+  const { account, portal } = chat;
+  const trust = await context.store.trust.ofUser(account.user);
+  if (trust?.state === 'changed') return { kind: 'held' };
+  const decryption = await decryptOrWait(context, chat.ghost.actor, event, waits);
+  const refuse = (code: string, text: string): Handled =>
+    withWake(done(notSent(portal, event.event_id, context.clock.now(), code, text)), portal, effects);
+  switch (decryption.outcome) {
+    case 'wait':
+      return { kind: 'wait', waitMs: decryption.waitMs };
+    case 'missing-key':
+      return refuse('no-room-key', 'This was not sent: the key to it has not reached the bridge. Send it again.');
+    case 'failed':
+      return refuse('undecryptable', 'This was not sent: the bridge could not decrypt it. Send it again.');
+    case 'decrypted':
+      break;
+  }
+  if (decryption.masterKey !== undefined && trust !== undefined && decryption.masterKey !== trust.masterKey) {
+    await holdForIdentity(context, account, decryption.masterKey);
+    return { kind: 'held' };
+  }
+  if (context.settings.devicePolicy === 'cross-signed' && !decryption.crossSigned) {
+    return refuse(
+      'unverified-device',
+      'This was not sent: it comes from a session that you have not verified, so the bridge cannot tell that it is yours. Verify the session, then send it again.',
+    );
+  }
+  const { type, content } = decryption;
+  if (await isReplyToNotice(context, portal, content)) {
+    const text = typeof content.body === 'string' ? withoutReplyFallback(content, content.body) : '';
+    return noticeReply(context, chat.account, portal, event.event_id, text, effects);
+  }
+  const translated = toWhatsApp(type, content);
+  if (translated.kind === 'refused') return refuse('not-carried', refusedText(translated.feature));
+  return {
+    kind: 'done',
+    changes: [
+      {
+        change: 'outbox.add',
+        row: {
+          account: account.id,
+          portal: portal.id,
+          event: event.event_id,
+          messageId: newMessageId(),
+          createdAt: context.clock.now(),
+          payload: translated.payload,
+        },
+      },
+    ],
+    after: () => effects.wakePortal(portal.id),
+  };
+}
+
+export type DecryptionOrWait = MatrixDecryption | { readonly outcome: 'wait'; readonly waitMs: number };
+
+/**
+ * Decrypts. A missing room key is fetched from the homeserver at once; if it is not there either, the event holds its room for a
+ * while (`missing-key` is the answer only when that is over), for keys may arrive after what they open.
+ */
+export async function decryptOrWait(
+  context: BridgeContext,
+  actor: Ghost['actor'],
+  event: MatrixEvent,
+  waits: KeyWaits,
+): Promise<DecryptionOrWait> {
+  let decryption = await context.crypto.decrypt(actor, event);
+  const since = waits.get(event.event_id);
+  if (decryption.outcome === 'missing-key' && since === undefined) {
+    waits.set(event.event_id, context.clock.now());
+    await context.crypto.recover(actor);
+    decryption = await context.crypto.decrypt(actor, event);
+  }
+  if (decryption.outcome === 'missing-key') {
+    const left = (waits.get(event.event_id) ?? 0) + context.settings.missingKeyWaitMs - context.clock.now();
+    if (left > 0) return { outcome: 'wait', waitMs: left };
+  }
+  waits.delete(event.event_id);
+  return decryption;
+}
+
+async function isReplyToNotice(context: BridgeContext, portal: Portal, content: JsonObject): Promise<boolean> {
+  const target = repliedTo(content);
+  return target !== undefined && (await context.store.inbox.isNotice(portal.id, target as EventId));
+}

@@ -1,0 +1,66 @@
+// Portal rooms: the ghost, its name and its room are made as far as they are missing. Every step may be repeated after a crash.
+import type { Account } from '../model/account.ts';
+import type { Contact, Ghost } from '../model/contact.ts';
+import type { MessageId, RoomId } from '../model/ids.ts';
+import type { Portal } from '../model/portal.ts';
+import type { BridgeContext } from './context.ts';
+import { bridgeInfo, displayName, labelNotice, portalTopic } from './labels.ts';
+import { noticeOnce } from './notices.ts';
+
+/** Returns the contact's ghost, registered, with its device, its cross-signing identity and its current name. */
+export async function readyGhost(context: BridgeContext, contact: Contact): Promise<Ghost | undefined> {
+  const { store, homeserver } = context;
+  let ghost = await store.contacts.ghost(contact.id);
+  if (ghost === undefined) return undefined;
+  if (!ghost.ready) {
+    await homeserver.prepare(ghost.actor);
+    ghost = { ...ghost, ready: true };
+    await store.commit([{ change: 'ghost.put', ghost }]);
+  }
+  const name = displayName(contact);
+  if (ghost.displayName !== name) {
+    await homeserver.setDisplayName(ghost.actor, name);
+    ghost = { ...ghost, displayName: name };
+    await store.commit([{ change: 'ghost.put', ghost }]);
+  }
+  return ghost;
+}
+
+/** Returns the portal's room. A room that an earlier, killed attempt created is found by its bridge info and adopted. */
+export async function openRoom(
+  context: BridgeContext,
+  account: Account,
+  portal: Portal,
+  ghost: Ghost,
+): Promise<RoomId> {
+  if (portal.state.at === 'open') return portal.state.room;
+  const { store, homeserver, settings, bot } = context;
+  const info = bridgeInfo(account, portal.id, bot.user);
+  const room =
+    (await homeserver.findPortalRoom(ghost.actor, info.stateKey)) ??
+    (await homeserver.createPortalRoom(ghost.actor, {
+      name: undefined,
+      topic: portalTopic(account.network),
+      invite: account.user,
+      federate: settings.federatePortals,
+      bridgeInfo: info,
+    }));
+  await store.commit([{ change: 'portal.state', portal: portal.id, state: { at: 'open', room, labelled: false } }]);
+  return room;
+}
+
+/** The id of the row that holds a room's first notice. */
+export function labelMessageId(room: RoomId): MessageId {
+  return `notice:label:${room}` as MessageId;
+}
+
+/** Writes the first notice of a room into the inbox, once. */
+export async function writeLabel(
+  context: BridgeContext,
+  portal: Portal,
+  contact: Contact,
+  room: RoomId,
+): Promise<void> {
+  const notice = labelNotice(contact, context.settings.serverName);
+  await context.store.commit([noticeOnce(portal, `label:${room}`, context.clock.now(), notice)]);
+}

@@ -1,0 +1,123 @@
+// What the homeserver pushes: stored whole, then keys before events. Implements the sink of the transaction endpoint.
+import type { Actor } from '../model/contact.ts';
+import type { RoomId, UserId } from '../model/ids.ts';
+import { parseUserId } from '../model/ids.ts';
+import type { JsonObject, NewTransaction } from '../model/journal.ts';
+import type { TransactionSink } from '../model/matrix.ts';
+import type { BridgeContext } from './context.ts';
+import { releaseDeviceNotice } from './user-trust.ts';
+import { type Step, Workers } from './workers.ts';
+
+export interface TransactionsOptions {
+  readonly context: BridgeContext;
+  /** Called when events of this room may be handled: the keys that were pushed with them have been. */
+  readonly wakeRoom: (room: RoomId) => void;
+  /** Called when these users' devices or identities may have changed. */
+  readonly devicesChanged: (users: readonly UserId[]) => void;
+  /** Called when the homeserver has dropped to-device messages. */
+  readonly recoverAll: () => void;
+}
+
+export class Transactions implements TransactionSink {
+  readonly #options: TransactionsOptions;
+  readonly #workers: Workers<'transactions'>;
+
+  constructor(options: TransactionsOptions) {
+    this.#options = options;
+    const { clock, logger } = options.context;
+    this.#workers = new Workers({ name: 'transactions', step: () => this.#handleNext(), clock, logger });
+  }
+
+  async store(transaction: NewTransaction): Promise<void> {
+    await this.#options.context.store.commit([{ change: 'transaction.store', transaction }]);
+    this.#workers.wake('transactions');
+  }
+
+  async userExists(user: UserId): Promise<boolean> {
+    const { bot, store } = this.#options.context;
+    return user === bot.user || (await store.contacts.ghostByUser(user)) !== undefined;
+  }
+
+  start(): void {
+    this.#workers.wake('transactions');
+  }
+
+  stop(): Promise<void> {
+    return this.#workers.stop();
+  }
+
+  async #handleNext(): Promise<Step> {
+    const { context, wakeRoom } = this.#options;
+    const transaction = await context.store.events.nextTransaction();
+    if (transaction === undefined) {
+      for (const room of await context.store.events.roomsWithWork()) wakeRoom(room);
+      return 'idle';
+    }
+    await this.#handleKeys(transaction.body);
+    await context.store.commit([{ change: 'transaction.done', seq: transaction.seq }]);
+    return 'again';
+  }
+
+  async #handleKeys(body: JsonObject): Promise<void> {
+    const { context, devicesChanged, recoverAll } = this.#options;
+    const changed = changedUsers(body);
+    const actors = await concernedActors(context, body, changed);
+    if (actors.length > 0) await context.crypto.receive(body, actors);
+    if (changed.length > 0) {
+      for (const user of changed) await releaseDeviceNotice(context, user);
+      devicesChanged(changed);
+    }
+    // The sender of the appservice is always counted: without counts this is a catch-up, and to-device messages were dropped.
+    if (!hasKeyCounts(body)) recoverAll();
+  }
+}
+
+function objectAt(body: JsonObject, ...keys: string[]): JsonObject | undefined {
+  for (const key of keys) {
+    const value = body[key];
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
+  }
+  return undefined;
+}
+
+const countKeys = [
+  'device_one_time_keys_count',
+  'device_one_time_key_counts',
+  'org.matrix.msc3202.device_one_time_keys_count',
+  'org.matrix.msc3202.device_one_time_key_counts',
+];
+
+function hasKeyCounts(body: JsonObject): boolean {
+  return countKeys.some((key) => key in body);
+}
+
+function changedUsers(body: JsonObject): UserId[] {
+  const changed = objectAt(body, 'device_lists', 'org.matrix.msc3202.device_lists')?.changed;
+  return Array.isArray(changed)
+    ? changed.flatMap((user) => (typeof user === 'string' ? (parseUserId(user) ?? []) : []))
+    : [];
+}
+
+/** Users of ours to whom this transaction brings something: addressed directly, counted, or in a chat with somebody who changed devices. */
+async function concernedActors(context: BridgeContext, body: JsonObject, changed: readonly UserId[]): Promise<Actor[]> {
+  const users = new Set<string>(Object.keys(objectAt(body, ...countKeys) ?? {}));
+  const toDevice = body.to_device ?? body['de.sorunome.msc2409.to_device'];
+  for (const message of Array.isArray(toDevice) ? toDevice : []) {
+    if (typeof message?.to_user_id === 'string') users.add(message.to_user_id);
+  }
+  const actors = new Map<string, Actor>([[context.bot.user, context.bot]]);
+  for (const text of users) {
+    const user = parseUserId(text);
+    const ghost = user === undefined ? undefined : await context.store.contacts.ghostByUser(user);
+    if (ghost?.ready) actors.set(ghost.actor.user, ghost.actor);
+  }
+  for (const user of changed) {
+    for (const account of await context.store.accounts.ofUser(user)) {
+      for (const portal of await context.store.portals.ofAccount(account.id)) {
+        const ghost = await context.store.contacts.ghost(portal.contact);
+        if (ghost?.ready) actors.set(ghost.actor.user, ghost.actor);
+      }
+    }
+  }
+  return [...actors.values()];
+}
