@@ -87,7 +87,7 @@ export const schema = section({
     public_url: publicAddress,
     listen: listen.optional(),
     audience: text('a text without spaces', /^\S+$/),
-    algorithm: choice('ES256', 'RS256', 'EdDSA').default('ES256'),
+    algorithm: choice('ES256', 'RS256').default('ES256'),
     token_lifetime_s: count('a whole number of seconds from 30 to 3600', 30, 3600).default(300),
     key_rotation_days: count('a whole number of days from 2 to 3650', 2, 3650).default(90),
     jwks_path: text('a path that starts with /', /^\/[\w./-]+$/).default('/.well-known/jwks.json'),

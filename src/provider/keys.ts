@@ -5,7 +5,7 @@ import { calculateJwkThumbprint, type JWK } from 'jose';
 import { BridgeError } from '../model/errors.ts';
 import type { SigningKey } from '../model/provider.ts';
 
-export type SigningAlgorithm = 'ES256' | 'RS256' | 'EdDSA';
+export type SigningAlgorithm = 'ES256' | 'RS256';
 
 export interface RotationRules {
   readonly algorithm: SigningAlgorithm;
@@ -64,9 +64,7 @@ const generate = promisify(generateKeyPair);
 async function newPrivateKey(algorithm: SigningAlgorithm): Promise<string> {
   const pair = await (algorithm === 'ES256'
     ? generate('ec', { namedCurve: 'P-256' })
-    : algorithm === 'RS256'
-      ? generate('rsa', { modulusLength: 3072 })
-      : generate('ed25519'));
+    : generate('rsa', { modulusLength: 3072 }));
   return pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 }
 

@@ -73,7 +73,7 @@ async function startProvider(algorithm: SigningAlgorithm = 'ES256', keys = new M
 }
 
 describe('provider', () => {
-  it.each(['ES256', 'RS256', 'EdDSA'] as const)(
+  it.each(['ES256', 'RS256'] as const)(
     'mints %s tokens that verify against what discovery leads to',
     async (algorithm) => {
       const provider = await startProvider(algorithm);
@@ -95,7 +95,7 @@ describe('provider', () => {
   );
 
   it('publishes no private part, and lets the key set be cached for less time than a new key is published ahead', async () => {
-    for (const algorithm of ['ES256', 'RS256', 'EdDSA'] as const) {
+    for (const algorithm of ['ES256', 'RS256'] as const) {
       const provider = await startProvider(algorithm);
       const response = await provider.get('/.well-known/jwks.json');
       expect(response.headers.get('cache-control')).toBe('public, max-age=3600');
@@ -171,11 +171,11 @@ describe('provider', () => {
 
   it('changes the algorithm through a new key, published before its use; simultaneous calls make one key', async () => {
     const before = await startProvider();
-    const after = await startProvider('EdDSA', before.keys);
+    const after = await startProvider('RS256', before.keys);
     await Promise.all([after.rotateIfDue(), after.rotateIfDue(), after.rotateIfDue()]);
-    expect((await after.jwks()).keys.map((key) => key.alg)).toEqual(['ES256', 'EdDSA']);
+    expect((await after.jwks()).keys.map((key) => key.alg)).toEqual(['ES256', 'RS256']);
     expect(decodeProtectedHeader(await after.mint()).alg).toBe('ES256');
     after.time.now += day;
-    expect(decodeProtectedHeader(await after.mint()).alg).toBe('EdDSA');
+    expect(decodeProtectedHeader(await after.mint()).alg).toBe('RS256');
   });
 });
