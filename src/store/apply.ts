@@ -1,0 +1,91 @@
+// Every change has its steps: the one place where the vocabulary of changes meets the tables.
+import type { Change } from '../model/store.ts';
+import { eraseAccount, finishDeparture, putAccount, putDeparture, setPendingCommand } from './accounts.ts';
+import { addBotMessage, encryptBotMessage, finishBotMessage, releaseBotMessage } from './bot-messages.ts';
+import { addAddress, createContact, eraseContact, nameContact, putGhost } from './contacts.ts';
+import { finishEvent, finishTransaction, storeTransaction } from './events.ts';
+import { addInbox, countDecryptFailure, setInboxState } from './inbox.ts';
+import { mergeContacts } from './merge.ts';
+import { addOutbox, setOutboxState } from './outbox.ts';
+import { createPortal, setPortalState } from './portals.ts';
+import { addPreKeys, expireSignedPreKey, putIdentity, putSession, putSignedPreKey, usePreKey } from './signal.ts';
+import type { Steps } from './steps.ts';
+import { putPeerTrust, putUserTrust } from './trust.ts';
+import type { Unit } from './unit.ts';
+
+export function* applyAll(unit: Unit, changes: readonly Change[]): Steps {
+  for (const change of changes) yield* apply(unit, change);
+}
+
+function apply(unit: Unit, change: Change): Steps {
+  switch (change.change) {
+    case 'account.put':
+      return putAccount(unit, change.account);
+    case 'account.erase':
+      return eraseAccount(unit, change.departure);
+    case 'departure.put':
+      return putDeparture(unit, change.departure);
+    case 'departure.done':
+      return finishDeparture(unit, change.account);
+    case 'contact.create':
+      return createContact(unit, change.contact, change.ghost);
+    case 'contact.address':
+      return addAddress(unit, change.contact, change.address);
+    case 'contact.name':
+      return nameContact(unit, change.contact, change.name);
+    case 'contact.merge':
+      return mergeContacts(unit, change.into, change.from);
+    case 'contact.erase':
+      return eraseContact(unit, change.contact);
+    case 'ghost.put':
+      return putGhost(unit, change.ghost);
+    case 'portal.create':
+      return createPortal(unit, change.portal);
+    case 'portal.state':
+      return setPortalState(unit, change.portal, change.state);
+    case 'user.trust':
+      return putUserTrust(unit, change.trust);
+    case 'peer.trust':
+      return putPeerTrust(unit, change.peer, change.trust);
+    case 'signal.identity':
+      return putIdentity(unit, change.account, change.identity);
+    case 'signal.session':
+      return putSession(unit, change.peer, change.record);
+    case 'signal.pre-keys':
+      return addPreKeys(unit, change.account, change.keys);
+    case 'signal.pre-key-used':
+      return usePreKey(unit, change.account, change.id);
+    case 'signal.signed-pre-key':
+      return putSignedPreKey(unit, change.account, change.key);
+    case 'signal.signed-pre-key-expired':
+      return expireSignedPreKey(unit, change.account, change.id);
+    case 'inbox.add':
+      return addInbox(unit, change.row, 'new');
+    case 'inbox.add-once':
+      return addInbox(unit, change.row, 'once');
+    case 'inbox.state':
+      return setInboxState(unit, change.id, change.state);
+    case 'inbox.decrypt-failed':
+      return countDecryptFailure(unit, change, change.count);
+    case 'outbox.add':
+      return addOutbox(unit, change.row);
+    case 'outbox.state':
+      return setOutboxState(unit, change);
+    case 'transaction.store':
+      return storeTransaction(unit, change.transaction);
+    case 'transaction.done':
+      return finishTransaction(unit, change.seq);
+    case 'event.done':
+      return finishEvent(unit, change.seq);
+    case 'bot-message.add':
+      return addBotMessage(unit, change.room, change.key, change.text);
+    case 'bot-message.event':
+      return encryptBotMessage(unit, change.seq, change.event);
+    case 'bot-message.done':
+      return finishBotMessage(unit, change.seq);
+    case 'bot-message.release':
+      return releaseBotMessage(unit, change.key);
+    case 'pending-command':
+      return setPendingCommand(unit, change.user, change.command);
+  }
+}

@@ -1,0 +1,65 @@
+// What the bot has to say in management rooms: each key once, the text until it is sent.
+import { sql } from 'kysely';
+import type { BotMessageSeq, RoomId } from '../model/ids.ts';
+import type { SealedEvent } from '../model/journal.ts';
+import type { Store } from '../model/store.ts';
+import { gone } from './errors.ts';
+import { type Place, seal, sealJson, unsealJson, unsealText } from './sealing.ts';
+import { first, mustChange, run, type Steps } from './steps.ts';
+import type { Reader, Unit } from './unit.ts';
+
+const hasText = sql<boolean>`text is not null`;
+
+const place = (column: 'text' | 'event', row: { readonly room: RoomId; readonly key: string }): Place => [
+  'bot_message',
+  column,
+  row.room,
+  row.key,
+];
+
+export function* addBotMessage({ db, bridge }: Unit, room: RoomId, key: string, text: string): Steps {
+  const row = { room, key, released: 0 as const, text: seal(bridge, place('text', { room, key }), text) };
+  yield* run(
+    db
+      .insertInto('bot_message')
+      .values(row)
+      .onConflict((at) => at.doNothing()),
+  );
+}
+
+export function* encryptBotMessage({ db, bridge }: Unit, seq: BotMessageSeq, event: SealedEvent): Steps {
+  const row = yield* first(db.selectFrom('bot_message').select(['room', 'key']).where('id', '=', seq));
+  if (!row) throw gone('the bot message');
+  const encrypted = { event: sealJson(bridge, place('event', row), event) };
+  yield* mustChange(db.updateTable('bot_message').set(encrypted).where('id', '=', seq), 'the bot message');
+}
+
+export function* finishBotMessage({ db, now }: Unit, seq: BotMessageSeq): Steps {
+  const done = { text: null, event: null, settled_at: now };
+  yield* mustChange(db.updateTable('bot_message').set(done).where('id', '=', seq), 'the bot message');
+}
+
+/** A message that is still on its way stays on its way. */
+export function* releaseBotMessage({ db }: Unit, key: string): Steps {
+  yield* run(
+    db.updateTable('bot_message').set({ released: 1 }).where('key', '=', key).where(sql<boolean>`released = 0`),
+  );
+}
+
+export function botMessageReads({ db, bridge }: Reader): Store['botMessages'] {
+  const waiting = db.selectFrom('bot_message').where(hasText);
+  return {
+    next: async (room) => {
+      const row = await waiting.selectAll().where('room', '=', room).orderBy('id').limit(1).executeTakeFirst();
+      if (!row?.text) return undefined;
+      return {
+        seq: row.id,
+        room,
+        key: row.key,
+        text: unsealText(bridge, place('text', row), row.text),
+        event: row.event ? unsealJson<SealedEvent>(bridge, place('event', row), row.event) : undefined,
+      };
+    },
+    roomsWithWork: async () => (await waiting.select('room').distinct().execute()).map(({ room }) => room),
+  };
+}

@@ -1,0 +1,70 @@
+// What the homeserver pushed: transactions (their key part) and room events, each once, their content kept until dealt with.
+import { sql } from 'kysely';
+import type { EventSeq, TransactionSeq } from '../model/ids.ts';
+import type { JsonObject, MatrixEvent, NewTransaction } from '../model/journal.ts';
+import type { Store } from '../model/store.ts';
+import { type Place, sealJson, unsealJson } from './sealing.ts';
+import { mustChange, run, type Steps } from './steps.ts';
+import type { Reader, Unit } from './unit.ts';
+
+const hasBody = sql<boolean>`body is not null`;
+const hasEvent = sql<boolean>`event is not null`;
+
+const bodyPlace = (transaction: string): Place => ['homeserver_transaction', 'body', transaction];
+const eventPlace = (event: string): Place => ['matrix_event', 'event', event];
+
+/** A transaction that is known is left out as a whole, and so is each event that is known. */
+export function* storeTransaction({ db, bridge }: Unit, { id, body, events }: NewTransaction): Steps {
+  const added = yield* run(
+    db
+      .insertInto('homeserver_transaction')
+      .values({ transaction_id: id, body: sealJson(bridge, bodyPlace(id), body) })
+      .onConflict((at) => at.column('transaction_id').doNothing()),
+  );
+  if (added === 0) return;
+  for (const event of events) {
+    yield* run(
+      db
+        .insertInto('matrix_event')
+        .values({
+          event_id: event.event_id,
+          room: event.room_id,
+          event: sealJson(bridge, eventPlace(event.event_id), event),
+        })
+        .onConflict((at) => at.column('event_id').doNothing()),
+    );
+  }
+}
+
+export function* finishTransaction({ db, now }: Unit, seq: TransactionSeq): Steps {
+  const done = db.updateTable('homeserver_transaction').set({ body: null, settled_at: now }).where('id', '=', seq);
+  yield* mustChange(done, 'the transaction');
+}
+
+export function* finishEvent({ db, now }: Unit, seq: EventSeq): Steps {
+  const done = db.updateTable('matrix_event').set({ event: null, settled_at: now }).where('id', '=', seq);
+  yield* mustChange(done, 'the event');
+}
+
+export function eventReads({ db, bridge }: Reader): Store['events'] {
+  const events = db.selectFrom('matrix_event').where(hasEvent);
+  return {
+    nextTransaction: async () => {
+      const row = await db
+        .selectFrom('homeserver_transaction')
+        .selectAll()
+        .where(hasBody)
+        .orderBy('id')
+        .limit(1)
+        .executeTakeFirst();
+      if (!row?.body) return undefined;
+      return { seq: row.id, body: unsealJson<JsonObject>(bridge, bodyPlace(row.transaction_id), row.body) };
+    },
+    roomsWithWork: async () => (await events.select('room').distinct().execute()).map(({ room }) => room),
+    next: async (room) => {
+      const row = await events.selectAll().where('room', '=', room).orderBy('id').limit(1).executeTakeFirst();
+      if (!row?.event) return undefined;
+      return { seq: row.id, event: unsealJson<MatrixEvent>(bridge, eventPlace(row.event_id), row.event) };
+    },
+  };
+}

@@ -1,0 +1,154 @@
+// The inbox: messages and notices on their way to Matrix. Content is erased as soon as the next state no longer needs it.
+import { type Selectable, sql } from 'kysely';
+import type { InboxId, MessageId, PortalId } from '../model/ids.ts';
+import type { InboxBody, InboxRow, InboxState, NewInboxRow, Notice, SealedEvent } from '../model/journal.ts';
+import type { Store } from '../model/store.ts';
+import { gone } from './errors.ts';
+import { accountKey } from './keyring.ts';
+import { type DataKey, type Place, seal, sealJson, unseal, unsealJson } from './sealing.ts';
+import { first, mustChange, run, type Steps } from './steps.ts';
+import type { Tables } from './tables.ts';
+import type { Reader, Unit } from './unit.ts';
+
+type Row = Selectable<Tables['inbox']>;
+
+// Written out, not bound, so that the partial indexes serve.
+const isOpen = sql<boolean>`state in ('received', 'encrypted')`;
+const isNotice = sql<boolean>`notice = 1`;
+const isReceiptDue = sql<boolean>`state = 'accepted' and notice = 0`;
+
+export const inboxPlace = (column: 'body' | 'event', row: Pick<Row, 'portal' | 'message_id' | 'device'>): Place => [
+  'inbox',
+  column,
+  row.portal,
+  row.message_id,
+  row.device,
+];
+
+/** Throws BridgeError `store.conflict` where the message came before, unless it may be added `once` only. */
+export function* addInbox({ db, keys }: Unit, added: NewInboxRow, mode: 'new' | 'once'): Steps {
+  const { account, portal, device, timestamp, body } = added;
+  const key = yield* keys.get(accountKey(account));
+  const row = { portal, message_id: added.messageId, device };
+  const insert = db.insertInto('inbox').values({
+    ...row,
+    account,
+    timestamp,
+    notice: body.kind === 'notice' ? 1 : 0,
+    state: 'received',
+    body: sealBody(key, inboxPlace('body', row), body),
+  });
+  yield* run(
+    mode === 'new' ? insert : insert.onConflict((at) => at.columns(['portal', 'message_id', 'device']).doNothing()),
+  );
+}
+
+export function* setInboxState({ db, keys, now }: Unit, id: InboxId, state: InboxState): Steps {
+  const row = yield* first(
+    db.selectFrom('inbox').select(['account', 'portal', 'message_id', 'device', 'notice']).where('id', '=', id),
+  );
+  if (!row) throw gone('the inbox row');
+  const key = yield* keys.get(accountKey(row.account));
+  const columns = {
+    state: state.at,
+    body:
+      state.at === 'received' || state.at === 'encrypted' ? sealBody(key, inboxPlace('body', row), state.body) : null,
+    event: state.at === 'encrypted' ? sealJson(key, inboxPlace('event', row), state.event) : null,
+    event_id: state.at === 'accepted' || state.at === 'done' ? (state.event ?? null) : null,
+    // A notice is remembered as long as its portal lives: a reply to it must never be relayed.
+    settled_at: state.at === 'done' && row.notice === 0 ? now : null,
+  };
+  yield* mustChange(db.updateTable('inbox').set(columns).where('id', '=', id), 'the inbox row');
+}
+
+export function* countDecryptFailure(
+  { db, now }: Unit,
+  message: { readonly portal: PortalId; readonly messageId: MessageId; readonly device: number },
+  count: number,
+): Steps {
+  const { portal, messageId, device } = message;
+  const row = { count, settled_at: now };
+  yield* run(
+    db
+      .insertInto('decrypt_failure')
+      .values({ portal, message_id: messageId, device, ...row })
+      .onConflict((at) => at.columns(['portal', 'message_id', 'device']).doUpdateSet(row)),
+  );
+}
+
+export function inboxReads({ db, keys }: Reader): Store['inbox'] {
+  const select = db.selectFrom('inbox').selectAll();
+  const open = db.selectFrom('inbox').where(isOpen);
+
+  async function opened(row: Row | undefined): Promise<InboxRow | undefined> {
+    const key = row && (await keys.find(accountKey(row.account)));
+    return key && toInboxRow(key, row);
+  }
+
+  return {
+    next: async (portal) =>
+      opened(await open.selectAll().where('portal', '=', portal).orderBy('id').limit(1).executeTakeFirst()),
+    find: async (portal, messageId, device) =>
+      opened(
+        await select
+          .where('portal', '=', portal)
+          .where('message_id', '=', messageId)
+          .where('device', '=', device)
+          .executeTakeFirst(),
+      ),
+    portalsWithWork: async () => (await open.select('portal').distinct().execute()).map(({ portal }) => portal),
+    receiptsDue: async (account, limit) => {
+      const rows = await select.where(isReceiptDue).where('account', '=', account).orderBy('id').limit(limit).execute();
+      return (await Promise.all(rows.map(opened))).filter((row) => row !== undefined);
+    },
+    decryptFailures: async (portal, messageId, device) => {
+      const row = await db
+        .selectFrom('decrypt_failure')
+        .select('count')
+        .where('portal', '=', portal)
+        .where('message_id', '=', messageId)
+        .where('device', '=', device)
+        .executeTakeFirst();
+      return row?.count ?? 0;
+    },
+    waiting: async (portal) => {
+      const count = db.fn.countAll<number>().as('count');
+      return (await open.select(count).where('portal', '=', portal).executeTakeFirstOrThrow()).count;
+    },
+    isNotice: async (portal, event) => {
+      const row = await db
+        .selectFrom('inbox')
+        .select('id')
+        .where('portal', '=', portal)
+        .where('event_id', '=', event)
+        .where(isNotice)
+        .executeTakeFirst();
+      return row !== undefined;
+    },
+  };
+}
+
+function sealBody(key: DataKey, place: Place, body: InboxBody): Buffer {
+  return body.kind === 'message' ? seal(key, place, body.payload) : sealJson(key, place, body.notice);
+}
+
+function toInboxRow(key: DataKey, row: Row): InboxRow {
+  const { id, account, portal, device, timestamp } = row;
+  const isNotice = row.notice === 1;
+  return { id, account, portal, messageId: row.message_id, device, timestamp, isNotice, state: toState(key, row) };
+}
+
+function toState(key: DataKey, row: Row): InboxState {
+  if (row.body) {
+    const place = inboxPlace('body', row);
+    const body: InboxBody =
+      row.notice === 1
+        ? { kind: 'notice', notice: unsealJson<Notice>(key, place, row.body) }
+        : { kind: 'message', payload: unseal(key, place, row.body) };
+    if (!row.event) return { at: 'received', body };
+    return { at: 'encrypted', event: unsealJson<SealedEvent>(key, inboxPlace('event', row), row.event), body };
+  }
+  return row.state === 'accepted' && row.event_id !== null
+    ? { at: 'accepted', event: row.event_id }
+    : { at: 'done', event: row.event_id ?? undefined };
+}

@@ -1,0 +1,142 @@
+// Merging two contacts that turned out to be one person: all that is `from`'s moves to `into`, sealed anew for its new place.
+
+import type { ContactName } from '../model/contact.ts';
+import type { ContactId, PortalId } from '../model/ids.ts';
+import { addressPlace, namePlace, nextPosition } from './contacts.ts';
+import { gone } from './errors.ts';
+import { inboxPlace } from './inbox.ts';
+import { accountKey, contactKey } from './keyring.ts';
+import { reseal, sealJson, unsealJson } from './sealing.ts';
+import { sessionPlace } from './signal.ts';
+import { all, first, mustChange, run, type Steps } from './steps.ts';
+import { trustPlace } from './trust.ts';
+import type { Unit } from './unit.ts';
+
+/** Where both have one (a portal of the same account, a session with the same device), `into`'s stays. */
+export function* mergeContacts(unit: Unit, into: ContactId, from: ContactId): Steps {
+  if (into === from) return;
+  yield* moveName(unit, into, from);
+  yield* moveAddresses(unit, into, from);
+  yield* moveSessions(unit, into, from);
+  yield* moveTrust(unit, into, from);
+  yield* movePortals(unit, into, from);
+  yield* unit.keys.destroy(contactKey(from));
+  yield* mustChange(unit.db.deleteFrom('contact').where('id', '=', from), 'the contact');
+}
+
+/** A name that the person chose is better than one that the user gave. */
+function* moveName({ db, keys }: Unit, into: ContactId, from: ContactId): Steps {
+  const nameOf = function* (id: ContactId): Steps<ContactName | undefined> {
+    const row = yield* first(db.selectFrom('contact').select('name').where('id', '=', id));
+    if (!row) throw gone('the contact');
+    return row.name ? unsealJson<ContactName>(yield* keys.get(contactKey(id)), namePlace(id), row.name) : undefined;
+  };
+  const [kept, given] = [yield* nameOf(into), yield* nameOf(from)];
+  if (!given || (kept && (kept.source === 'network' || given.source === 'given'))) return;
+  const name = sealJson(yield* keys.get(contactKey(into)), namePlace(into), given);
+  yield* run(db.updateTable('contact').set({ name }).where('id', '=', into));
+}
+
+function* moveAddresses({ db, keys }: Unit, into: ContactId, from: ContactId): Steps {
+  const [fromKey, intoKey] = [yield* keys.get(contactKey(from)), yield* keys.get(contactKey(into))];
+  let position = yield* nextPosition(db, into);
+  const rows = yield* all(db.selectFrom('contact_address').selectAll().where('contact', '=', from).orderBy('position'));
+  for (const { network, hash, address } of rows) {
+    const moved = reseal(
+      address,
+      { key: fromKey, place: addressPlace(from, hash) },
+      { key: intoKey, place: addressPlace(into, hash) },
+    );
+    yield* run(
+      db
+        .updateTable('contact_address')
+        .set({ contact: into, address: moved, position })
+        .where('hash', '=', hash)
+        .where('network', '=', network),
+    );
+    position += 1;
+  }
+}
+
+/** Adds what `into` lacks; `from`'s rows go with `from`. */
+function* moveSessions({ db, keys }: Unit, into: ContactId, from: ContactId): Steps {
+  for (const row of yield* all(db.selectFrom('signal_session').selectAll().where('contact', '=', from))) {
+    const key = yield* keys.get(accountKey(row.account));
+    const moved = { ...row, contact: into };
+    const record = reseal(row.record, { key, place: sessionPlace(row) }, { key, place: sessionPlace(moved) });
+    yield* run(
+      db
+        .insertInto('signal_session')
+        .values({ ...moved, record })
+        .onConflict((at) => at.doNothing()),
+    );
+  }
+}
+
+function* moveTrust({ db, keys }: Unit, into: ContactId, from: ContactId): Steps {
+  for (const row of yield* all(db.selectFrom('peer_trust').selectAll().where('contact', '=', from))) {
+    const dataKey = yield* keys.get(accountKey(row.account));
+    const moved = { ...row, contact: into };
+    const move = (column: 'key' | 'seen', sealed: Buffer): Buffer =>
+      reseal(
+        sealed,
+        { key: dataKey, place: trustPlace(column, row) },
+        { key: dataKey, place: trustPlace(column, moved) },
+      );
+    yield* run(
+      db
+        .insertInto('peer_trust')
+        .values({ ...moved, key: move('key', row.key), seen: row.seen && move('seen', row.seen) })
+        .onConflict((at) => at.doNothing()),
+    );
+  }
+}
+
+function* movePortals(unit: Unit, into: ContactId, from: ContactId): Steps {
+  const { db } = unit;
+  for (const portal of yield* all(db.selectFrom('portal').selectAll().where('contact', '=', from))) {
+    const kept = yield* first(
+      db.selectFrom('portal').select('id').where('account', '=', portal.account).where('contact', '=', into),
+    );
+    if (!kept) {
+      yield* run(db.updateTable('portal').set({ contact: into }).where('id', '=', portal.id));
+      continue;
+    }
+    yield* moveInbox(unit, kept.id, portal.id);
+    const known = db.selectFrom('outbox').select('message_id').where('portal', '=', kept.id);
+    yield* run(
+      db
+        .updateTable('outbox')
+        .set({ portal: kept.id })
+        .where('portal', '=', portal.id)
+        .where('message_id', 'not in', known),
+    );
+    yield* run(db.deleteFrom('portal').where('id', '=', portal.id));
+  }
+}
+
+/** A message that both portals know stays where it is first. */
+function* moveInbox({ db, keys }: Unit, into: PortalId, from: PortalId): Steps {
+  for (const row of yield* all(db.selectFrom('inbox').selectAll().where('portal', '=', from))) {
+    const { id, message_id, device } = row;
+    const known = yield* first(
+      db
+        .selectFrom('inbox')
+        .select('id')
+        .where('portal', '=', into)
+        .where('message_id', '=', message_id)
+        .where('device', '=', device),
+    );
+    if (known) continue;
+    const key = yield* keys.get(accountKey(row.account));
+    const move = (column: 'body' | 'event', sealed: Buffer | null): Buffer | null =>
+      sealed &&
+      reseal(
+        sealed,
+        { key, place: inboxPlace(column, row) },
+        { key, place: inboxPlace(column, { ...row, portal: into }) },
+      );
+    const moved = { portal: into, body: move('body', row.body), event: move('event', row.event) };
+    yield* run(db.updateTable('inbox').set(moved).where('id', '=', id));
+  }
+}

@@ -1,0 +1,148 @@
+// Opens the database: one process, the right key, the right schema; then one writer and the reads.
+import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
+import { Kysely, SqliteDialect } from 'kysely';
+import type { Clock } from '../model/clock.ts';
+import type { SigningKeyStore } from '../model/provider.ts';
+import type { Store } from '../model/store.ts';
+import { accountReads } from './accounts.ts';
+import { applyAll } from './apply.ts';
+import { botMessageReads } from './bot-messages.ts';
+import { contactReads } from './contacts.ts';
+import { wrongKey } from './errors.ts';
+import { eventReads } from './events.ts';
+import { inboxReads } from './inbox.ts';
+import { Keyring } from './keyring.ts';
+import { lockDatabase } from './lock.ts';
+import { inspectSchema, migrate } from './migrate.ts';
+import { outboxReads } from './outbox.ts';
+import { portalReads } from './portals.ts';
+import { pruneBatch } from './retention.ts';
+import type { DataKey } from './sealing.ts';
+import { signalReads } from './signal.ts';
+import { signingKeyStore } from './signing-keys.ts';
+import { createPrivateFile, SqliteConnection } from './sqlite.ts';
+import { run, type Steps } from './steps.ts';
+import type { Tables } from './tables.ts';
+import { trustReads } from './trust.ts';
+import { Writer } from './writer.ts';
+
+export interface StoreOptions {
+  /** The database file, or `:memory:`. `<path>.lock` beside it keeps other processes out. */
+  readonly path: string;
+  /** 32 bytes. Without it nothing in the file can be read. */
+  readonly masterKey: Uint8Array;
+  readonly clock: Pick<Clock, 'now'>;
+}
+
+export interface OpenStore extends Store {
+  readonly signingKeys: SigningKeyStore;
+  /** 128 random bits in hex, made with the database: tells this installation from every other. */
+  readonly instanceId: string;
+  /** Finishes what has been handed over, then lets go of the file. */
+  close(): Promise<void>;
+}
+
+/** Rows of each journal deleted in one transaction. */
+const PRUNE_BATCH = 500;
+
+/**
+ * Rejects with BridgeError `store.locked` (another process uses it), `store.wrong-key`, `store.newer-schema`, `store.unavailable`
+ * or `store.corrupt`.
+ */
+export async function openStore({ path, masterKey, clock }: StoreOptions): Promise<OpenStore> {
+  const unlock = lockDatabase(path);
+  let connection: SqliteConnection | undefined;
+  try {
+    createPrivateFile(path);
+    connection = new SqliteConnection(path);
+    return await build(connection, path, createSecretKey(masterKey), clock, unlock);
+  } catch (error) {
+    connection?.close();
+    unlock();
+    throw error;
+  }
+}
+
+async function build(
+  connection: SqliteConnection,
+  path: string,
+  master: KeyObject,
+  clock: Pick<Clock, 'now'>,
+  unlock: () => void,
+): Promise<OpenStore> {
+  const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: connection }) });
+  const keys = new Keyring(db, master);
+  const writer = new Writer(connection);
+
+  if (inspectSchema(connection, path) === 'known') await requireKey(keys, path);
+  await migrate(connection, db);
+  const { bridge, lookup } = await ownKeys(keys, writer, db);
+  const { value: instanceId } = await db
+    .selectFrom('setting')
+    .select('value')
+    .where('name', '=', 'instance')
+    .executeTakeFirstOrThrow();
+
+  const reader = { db, keys, bridge, lookup };
+  const write = <Result>(steps: () => Steps<Result>): Promise<Result> => writer.submit(steps);
+  const { outboxByEvent, ...outbox } = outboxReads(reader);
+
+  return {
+    commit: (changes) => {
+      const commitKeys = keys.forCommit();
+      return writer.submit(
+        () => applyAll({ db, bridge, lookup, keys: commitKeys, now: clock.now() }, changes),
+        () => {
+          keys.adopt(commitKeys);
+          // The log would keep the destroyed key, and with it the content, until it happens to be overwritten.
+          if (commitKeys.destroyed) connection.truncateLog();
+        },
+      );
+    },
+    accounts: accountReads(reader),
+    contacts: contactReads(reader),
+    portals: portalReads(reader),
+    inbox: inboxReads(reader),
+    outbox,
+    outboxByEvent,
+    events: eventReads(reader),
+    botMessages: botMessageReads(reader),
+    signal: signalReads(reader),
+    trust: trustReads(reader),
+    signingKeys: signingKeyStore(reader, write),
+    instanceId,
+    prune: (before) => write(() => pruneBatch({ db }, before, PRUNE_BATCH)),
+    close: async () => {
+      writer.close();
+      connection.truncateLog();
+      connection.close();
+      unlock();
+    },
+  };
+}
+
+async function requireKey(keys: Keyring, path: string): Promise<void> {
+  try {
+    await keys.find('check');
+  } catch (error) {
+    throw wrongKey(path, error);
+  }
+}
+
+/** Returns the bridge's own keys; makes them, with the instance id, in a new database. */
+async function ownKeys(
+  keys: Keyring,
+  writer: Writer,
+  db: Kysely<Tables>,
+): Promise<{ readonly bridge: DataKey; readonly lookup: DataKey }> {
+  const commitKeys = keys.forCommit();
+  const steps = function* () {
+    if (keys.cached('check') === undefined) {
+      for (const id of ['check', 'bridge', 'lookup'] as const) yield* commitKeys.create(id);
+      const value = randomBytes(16).toString('hex');
+      yield* run(db.insertInto('setting').values({ name: 'instance', value }));
+    }
+    return { bridge: yield* commitKeys.get('bridge'), lookup: yield* commitKeys.get('lookup') };
+  };
+  return writer.submit(steps, () => keys.adopt(commitKeys));
+}

@@ -1,0 +1,127 @@
+// The outbox: messages on their way to WhatsApp. The payload outlives the sending, for retry receipts, until it is erased by name.
+import { type Selectable, sql } from 'kysely';
+import type { NewOutboxRow, OutboxRow, OutboxState } from '../model/journal.ts';
+import type { Change, Store } from '../model/store.ts';
+import { conflict, gone } from './errors.ts';
+import { accountKey } from './keyring.ts';
+import { type DataKey, type Place, seal, unseal } from './sealing.ts';
+import { first, mustChange, run, type Steps } from './steps.ts';
+import type { Tables } from './tables.ts';
+import type { Reader, Unit } from './unit.ts';
+
+type Row = Selectable<Tables['outbox']>;
+
+// Written out, not bound, so that the partial indexes serve.
+const isOpen = sql<boolean>`state in ('ready', 'encrypted')`;
+const isKept = sql<boolean>`state = 'acknowledged' and payload is not null`;
+
+const place = (column: 'payload' | 'stanza', { event }: Pick<Row, 'event'>): Place => ['outbox', column, event];
+
+/** Throws BridgeError `store.conflict` where the Matrix event has a row. */
+export function* addOutbox({ db, keys }: Unit, added: NewOutboxRow): Steps {
+  const { account, portal, event, messageId, createdAt, payload } = added;
+  const key = yield* keys.get(accountKey(account));
+  yield* run(
+    db.insertInto('outbox').values({
+      account,
+      portal,
+      event,
+      message_id: messageId,
+      created_at: createdAt,
+      state: 'ready',
+      payload: seal(key, place('payload', added), payload),
+      waiting_for: '[]',
+      retries: 0,
+    }),
+  );
+}
+
+export function* setOutboxState(unit: Unit, change: Change & { readonly change: 'outbox.state' }): Steps {
+  const { db, keys, now } = unit;
+  const { id, state, waitingFor, retries, erasePayload, expected } = change;
+  const row = yield* first(
+    db.selectFrom('outbox').select(['account', 'event', 'state', 'retries']).where('id', '=', id),
+  );
+  if (!row) throw gone('the outbox row');
+  if (expected && (row.state !== expected.at || row.retries !== expected.retries)) {
+    throw conflict('a later state of the outbox row');
+  }
+  const key = yield* keys.get(accountKey(row.account));
+  const settled = state.at === 'done' || state.at === 'failed';
+  const columns = {
+    state: state.at,
+    failure: state.at === 'failed' ? state.code : null,
+    stanza: state.at === 'encrypted' ? seal(key, place('stanza', row), state.stanza) : null,
+    settled_at: settled ? now : null,
+    ...(settled || erasePayload ? { payload: null } : {}),
+    ...(waitingFor === undefined ? {} : { waiting_for: JSON.stringify(waitingFor) }),
+    ...(retries === undefined ? {} : { retries }),
+  };
+  yield* mustChange(db.updateTable('outbox').set(columns).where('id', '=', id), 'the outbox row');
+}
+
+export function outboxReads({ db, keys }: Reader): Store['outbox'] & Pick<Store, 'outboxByEvent'> {
+  const select = db.selectFrom('outbox').selectAll();
+  const open = db.selectFrom('outbox').where(isOpen);
+
+  async function opened(row: Row | undefined): Promise<OutboxRow | undefined> {
+    const key = row && (await keys.find(accountKey(row.account)));
+    return key && toOutboxRow(key, row);
+  }
+
+  return {
+    next: async (portal) =>
+      opened(await open.selectAll().where('portal', '=', portal).orderBy('id').limit(1).executeTakeFirst()),
+    byMessageId: async (account, portal, messageId) =>
+      opened(
+        await select
+          .where('portal', '=', portal)
+          .where('message_id', '=', messageId)
+          .where('account', '=', account)
+          .executeTakeFirst(),
+      ),
+    portalsWithWork: async () => (await open.select('portal').distinct().execute()).map(({ portal }) => portal),
+    waiting: async (portal) => {
+      const count = db.fn.countAll<number>().as('count');
+      return (await open.select(count).where('portal', '=', portal).executeTakeFirstOrThrow()).count;
+    },
+    expired: async (before, limit) => {
+      const rows = await select
+        .where(isKept)
+        .where('created_at', '<', before)
+        .orderBy('created_at')
+        .limit(limit)
+        .execute();
+      return (await Promise.all(rows.map(opened))).filter((row) => row !== undefined);
+    },
+    outboxByEvent: async (event) => opened(await select.where('event', '=', event).executeTakeFirst()),
+  };
+}
+
+function toOutboxRow(key: DataKey, row: Row): OutboxRow {
+  const { id, account, portal, event, retries } = row;
+  return {
+    id,
+    account,
+    portal,
+    event,
+    messageId: row.message_id,
+    createdAt: row.created_at,
+    state: toState(key, row),
+    payload: row.payload ? unseal(key, place('payload', row), row.payload) : undefined,
+    waitingFor: JSON.parse(row.waiting_for),
+    retries,
+  };
+}
+
+function toState(key: DataKey, row: Row): OutboxState {
+  if (row.stanza) return { at: 'encrypted', stanza: unseal(key, place('stanza', row), row.stanza) };
+  switch (row.state) {
+    case 'failed':
+      return { at: 'failed', code: row.failure ?? 'unknown' };
+    case 'encrypted':
+      throw gone('the stanza of an encrypted message');
+    default:
+      return { at: row.state };
+  }
+}

@@ -1,0 +1,27 @@
+// Retention: the ids of what was dealt with are remembered against doubles, then forgotten.
+import { all, run, type Steps } from './steps.ts';
+import type { Unit } from './unit.ts';
+
+const JOURNALS = [
+  'inbox',
+  'decrypt_failure',
+  'outbox',
+  'homeserver_transaction',
+  'matrix_event',
+  'bot_message',
+] as const;
+
+/** Deletes at most `limit` rows of each journal that were settled before `before` (ms); returns how many went. */
+export function* pruneBatch({ db }: Pick<Unit, 'db'>, before: number, limit: number): Steps<number> {
+  let pruned = 0;
+  for (const journal of JOURNALS) {
+    const rows = yield* all(
+      db.selectFrom(journal).select('id').where('settled_at', '<', before).limit(limit).$castTo<{ id: number }>(),
+    );
+    if (rows.length === 0) continue;
+    const ids = rows.map(({ id }) => id);
+    yield* run(db.deleteFrom(journal).where(({ eb, ref }) => eb(ref('id').$castTo<number>(), 'in', ids)));
+    pruned += ids.length;
+  }
+  return pruned;
+}

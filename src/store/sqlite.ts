@@ -1,0 +1,94 @@
+// One SQLite connection: how it is opened, its prepared statements, and its errors in our terms.
+import { closeSync, openSync } from 'node:fs';
+import Database from 'better-sqlite3';
+import type { CompiledQuery, SqliteStatement } from 'kysely';
+import { fromSqlite } from './errors.ts';
+
+/** More than the distinct statements of this program; lists of varying length in conditions would otherwise pile up. */
+const MAX_STATEMENTS = 500;
+const BUSY_TIMEOUT_MS = 5_000;
+
+export interface Outcome {
+  readonly rows: readonly unknown[];
+  /** How many rows were inserted, updated or deleted. */
+  readonly changes: number;
+}
+
+export function translatingErrors<Result>(work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    throw fromSqlite(error);
+  }
+}
+
+/** Has the shape that kysely wants of a database. Every method throws BridgeError `store.*` for what SQLite reports. */
+export class SqliteConnection {
+  readonly raw: Database.Database;
+  readonly #statements = new Map<string, SqliteStatement>();
+
+  /** Every commit reaches the disk before it returns; freed pages are overwritten, so that erased content is gone. */
+  constructor(path: string) {
+    this.raw = translatingErrors(() => {
+      const database = new Database(path, { timeout: BUSY_TIMEOUT_MS });
+      database.pragma('journal_mode = WAL');
+      database.pragma('synchronous = FULL');
+      database.pragma('secure_delete = ON');
+      database.pragma('foreign_keys = ON');
+      return database;
+    });
+  }
+
+  prepare(sql: string): SqliteStatement {
+    const known = this.#statements.get(sql);
+    if (known) return known;
+    if (this.#statements.size >= MAX_STATEMENTS) this.#statements.clear();
+    const statement = translatingErrors(() => this.raw.prepare<unknown[]>(sql));
+    const translated: SqliteStatement = {
+      reader: statement.reader,
+      all: (parameters) => translatingErrors(() => statement.all(...parameters)),
+      run: (parameters) => translatingErrors(() => statement.run(...parameters)),
+      iterate: (parameters) => statement.iterate(...parameters),
+    };
+    this.#statements.set(sql, translated);
+    return translated;
+  }
+
+  execute(query: Pick<CompiledQuery, 'sql' | 'parameters'>): Outcome {
+    const statement = this.prepare(query.sql);
+    if (statement.reader) return { rows: statement.all(query.parameters), changes: 0 };
+    return { rows: [], changes: Number(statement.run(query.parameters).changes) };
+  }
+
+  /** Runs `work` in a transaction of its own: all or nothing, durable on return. */
+  transaction<Result>(work: () => Result): Result {
+    this.exec('BEGIN IMMEDIATE');
+    try {
+      const result = work();
+      this.exec('COMMIT');
+      return result;
+    } catch (error) {
+      if (this.raw.inTransaction) this.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  exec(sql: string): void {
+    translatingErrors(() => this.raw.exec(sql));
+  }
+
+  /** Empties the write-ahead log, so that nothing erased lives on in it. */
+  truncateLog(): void {
+    translatingErrors(() => this.raw.pragma('wal_checkpoint(TRUNCATE)'));
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.raw.close();
+  }
+}
+
+/** Creates the file, readable by its owner only, where it does not exist; SQLite gives its log the same permissions. */
+export function createPrivateFile(path: string): void {
+  if (path !== ':memory:') closeSync(openSync(path, 'a', 0o600));
+}

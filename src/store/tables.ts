@@ -1,0 +1,139 @@
+// The tables as kysely sees them. Booleans are 0 or 1, times milliseconds since the Unix epoch, `Sealed` columns hold what sealing.ts made.
+import type { ColumnType, Generated } from 'kysely';
+import type { Network } from '../model/account.ts';
+import type {
+  AccountId,
+  ActorId,
+  BotMessageSeq,
+  ContactId,
+  DeviceId,
+  EventId,
+  EventSeq,
+  InboxId,
+  MessageId,
+  OutboxId,
+  PortalId,
+  RoomId,
+  TransactionSeq,
+  UserId,
+} from '../model/ids.ts';
+import type { InboxState, OutboxState } from '../model/journal.ts';
+import type { KeyId } from './keyring.ts';
+
+type Bytes = ColumnType<Buffer, Uint8Array, Uint8Array>;
+type Sealed = Bytes;
+type SealedOrErased = ColumnType<Buffer | null, Uint8Array | null, Uint8Array | null>;
+type Flag = 0 | 1;
+/** A row id that the database gives: rising, never used twice. */
+type RowId<Id> = ColumnType<Id, never, never>;
+/** When a row was dealt with; null until then. After the retention time it is forgotten. */
+type SettledAt = number | null;
+
+export interface Tables {
+  setting: { name: 'instance'; value: string };
+  data_key: { id: KeyId; wrapped: Bytes };
+
+  account: {
+    id: AccountId;
+    network: Network;
+    user: UserId;
+    management_room: RoomId;
+    /** Null while enlisting. */
+    enlistment: SealedOrErased;
+    created_at: number;
+  };
+  departure: {
+    account: AccountId;
+    network: Network;
+    user: UserId;
+    management_room: RoomId;
+    interop_account: SealedOrErased;
+    attempts: number;
+  };
+  departing_room: { account: AccountId; room: RoomId; contact: ContactId };
+  pending_command: { user: UserId; command: Sealed };
+
+  contact: { seq: Generated<number>; id: ContactId; network: Network; name: SealedOrErased };
+  /** `hash` is a keyed hash of the address, unique in its network; `position` 0 is the one to write to first. */
+  contact_address: { network: Network; hash: Bytes; contact: ContactId; address: Sealed; position: number };
+  ghost: {
+    contact: ContactId;
+    actor: ActorId;
+    user: UserId;
+    device: DeviceId;
+    ready: Flag;
+    display_name: SealedOrErased;
+  };
+  /** `room` is null while the portal is wanted. */
+  portal: { id: PortalId; account: AccountId; contact: ContactId; room: RoomId | null; labelled: Flag };
+  user_trust: { user: UserId; master_key: Sealed; seen: SealedOrErased };
+
+  signal_identity: { account: AccountId; key_pair: Sealed; registration_id: number; next_pre_key_id: number };
+  signal_session: { contact: ContactId; account: AccountId; device: number; record: Sealed };
+  signal_pre_key: { account: AccountId; id: number; record: Sealed };
+  signal_signed_pre_key: { account: AccountId; id: number; record: Sealed; created_at: number };
+  peer_trust: { contact: ContactId; account: AccountId; device: number; key: Sealed; seen: SealedOrErased };
+
+  inbox: {
+    id: RowId<InboxId>;
+    account: AccountId;
+    portal: PortalId;
+    message_id: MessageId;
+    device: number;
+    timestamp: number;
+    notice: Flag;
+    state: InboxState['at'];
+    body: SealedOrErased;
+    event: SealedOrErased;
+    event_id: EventId | null;
+    settled_at: SettledAt;
+  };
+  decrypt_failure: {
+    id: Generated<number>;
+    portal: PortalId;
+    message_id: MessageId;
+    device: number;
+    count: number;
+    settled_at: SettledAt;
+  };
+  outbox: {
+    id: RowId<OutboxId>;
+    account: AccountId;
+    portal: PortalId;
+    event: EventId;
+    message_id: MessageId;
+    created_at: number;
+    state: OutboxState['at'];
+    failure: string | null;
+    payload: SealedOrErased;
+    stanza: SealedOrErased;
+    /** Device numbers, a JSON array. */
+    waiting_for: string;
+    retries: number;
+    settled_at: SettledAt;
+  };
+  homeserver_transaction: {
+    id: RowId<TransactionSeq>;
+    transaction_id: string;
+    body: SealedOrErased;
+    settled_at: SettledAt;
+  };
+  matrix_event: {
+    id: RowId<EventSeq>;
+    event_id: EventId;
+    room: RoomId;
+    event: SealedOrErased;
+    settled_at: SettledAt;
+  };
+  bot_message: {
+    id: RowId<BotMessageSeq>;
+    room: RoomId;
+    key: string;
+    /** 1 once the key may be used again; the message itself is still sent. */
+    released: Flag;
+    text: SealedOrErased;
+    event: SealedOrErased;
+    settled_at: SettledAt;
+  };
+  signing_key: { kid: string; key: Sealed; created_at: number };
+}
