@@ -1,0 +1,26 @@
+// `run`: the bridge in the foreground, until a signal ends it.
+import { Command } from 'commander';
+import { loadConfig } from '../config/config.ts';
+import { createLogger } from '../observability/logger.ts';
+import { configOption } from './options.ts';
+import { runUntilSignal } from './shutdown.ts';
+
+/** How long a shutdown may take before the process ends anyway. */
+const stopBoundMs = 30_000;
+
+export const runCommand = new Command('run')
+  .description('Runs the bridge in the foreground. SIGTERM and SIGINT stop it cleanly; a second one stops it at once.')
+  .addOption(configOption())
+  .addHelpText('after', '\nExample:\n  $ matrix-appservice-whatsapp run --config /etc/matrix-whatsapp/config.yaml')
+  .action(async (options: { config: string }) => {
+    const config = loadConfig(options.config);
+    const logger = createLogger({ level: config.logging.level, pretty: config.logging.format === 'pretty' });
+    const { startApp } = await import('../app.ts');
+    process.exitCode = await runUntilSignal({
+      start: () => startApp({ config, logger, configDir: config.directory }),
+      logger,
+      boundMs: stopBoundMs,
+      signals: process,
+      exit: (status) => process.exit(status),
+    });
+  });
