@@ -1,0 +1,86 @@
+// An actor's own keys on the homeserver (device, cross-signing), and other users' as the machine knows them.
+import { type Device, UserId } from '@matrix-org/matrix-sdk-crypto-wasm';
+import { z } from 'zod';
+import { BridgeError } from '../../model/errors.ts';
+import type { UserId as MatrixUserId } from '../../model/ids.ts';
+import type { JsonObject } from '../../model/journal.ts';
+import type { UserDevices } from '../../model/matrix.ts';
+import type { DevicePolicy } from '../../model/trust.ts';
+import { path } from '../client-api.ts';
+import { type Machine, userIds } from './machine.ts';
+
+const publicKeys = z.object({ keys: z.record(z.string(), z.string()) });
+
+/** The user's master key (unpadded base64), as the machine last saw it. */
+export async function masterKeyOf(machine: Machine, user: MatrixUserId): Promise<string | undefined> {
+  const identity = await machine.call((olm) => olm.getIdentity(new UserId(user)));
+  if (identity === undefined) return undefined;
+  return Object.values(publicKeys.parse(JSON.parse(identity.masterKey)).keys)[0];
+}
+
+/** Makes sure that the machine knows the user's devices, asking the homeserver where they are new or out of date. */
+export async function follow(machine: Machine, user: MatrixUserId): Promise<void> {
+  await machine.call((olm) => olm.updateTrackedUsers(userIds([user])));
+  await machine.sendOutgoing();
+}
+
+/** Asks the homeserver for the user's devices now. */
+export async function refresh(machine: Machine, user: MatrixUserId): Promise<void> {
+  await machine.call((olm) => olm.updateTrackedUsers(userIds([user])));
+  await machine.send(machine.olm.queryKeysForUsers(userIds([user])));
+}
+
+export async function devicesOf(machine: Machine, user: MatrixUserId, policy: DevicePolicy): Promise<UserDevices> {
+  const devices = (await machine.call((olm) => olm.getUserDevices(new UserId(user), 0))).devices();
+  const isEligible = (device: Device): boolean =>
+    !device.isDeleted() && !device.isBlacklisted() && (policy === 'all' || device.isCrossSignedByOwner());
+  return { masterKey: await masterKeyOf(machine, user), eligible: devices.filter(isEligible).length };
+}
+
+/**
+ * Publishes the actor's device keys and its cross-signing identity as far as the homeserver has them not. Repeatable: an identity that
+ * was made before is published again, never made anew. An appservice needs no interactive authentication for it (docs/protocol.md).
+ */
+export async function publishIdentity(machine: Machine, existed: boolean): Promise<void> {
+  if (existed && (await isPublished(machine))) return machine.sendOutgoing();
+  const requests = await machine.call((olm) => olm.bootstrapCrossSigning(false));
+  // In this order the device's upload carries its signature already, and nothing has to be asked in between.
+  const { uploadKeysRequest, uploadSigningKeysRequest, uploadSignaturesRequest } = requests;
+  if (uploadKeysRequest !== undefined) await machine.send(uploadKeysRequest);
+  await machine.post({
+    method: 'POST',
+    path: path('keys', 'device_signing', 'upload'),
+    body: uploadSigningKeysRequest.body,
+  });
+  const { failures } = await machine.send(uploadSignaturesRequest);
+  if (typeof failures === 'object' && failures !== null && Object.keys(failures).length > 0) {
+    throw new BridgeError('crypto.signature-refused', 'the homeserver refused a cross-signing signature');
+  }
+  await machine.sendOutgoing();
+}
+
+const signed = publicKeys.extend({ signatures: z.record(z.string(), z.record(z.string(), z.string())) });
+const published = z.object({
+  device_keys: z.record(z.string(), z.record(z.string(), signed)),
+  master_keys: z.record(z.string(), publicKeys),
+  self_signing_keys: z.record(z.string(), publicKeys),
+});
+
+/** Whether the homeserver has this device with these keys, signed by this identity. */
+async function isPublished(machine: Machine): Promise<boolean> {
+  const { user, device } = machine.actor;
+  const masterKey = await masterKeyOf(machine, user);
+  if (masterKey === undefined) return false;
+  const body: JsonObject = { device_keys: { [user]: [device] } };
+  const answer = published.safeParse(await machine.post({ method: 'POST', path: path('keys', 'query'), body }));
+  if (!answer.success) return false;
+  const { device_keys: devices, master_keys: masters, self_signing_keys: selfSigning } = answer.data;
+  const keys = devices[user]?.[device];
+  const [selfSigningId] = Object.keys(selfSigning[user]?.keys ?? {});
+  return (
+    Object.values(masters[user]?.keys ?? {}).includes(masterKey) &&
+    keys?.keys[`ed25519:${device}`] === machine.olm.identityKeys.ed25519.toBase64() &&
+    selfSigningId !== undefined &&
+    keys.signatures[user]?.[selfSigningId] !== undefined
+  );
+}

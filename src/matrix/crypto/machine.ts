@@ -1,0 +1,153 @@
+// One open OlmMachine: its calls with a deadline, and its requests carried to the homeserver.
+import {
+  DeviceId,
+  DeviceLists,
+  type KeysClaimRequest,
+  type KeysQueryRequest,
+  type KeysUploadRequest,
+  OlmMachine,
+  RequestType,
+  RoomId,
+  type SignatureUploadRequest,
+  StoreHandle,
+  type ToDeviceRequest,
+  UserId,
+} from '@matrix-org/matrix-sdk-crypto-wasm';
+import type { Actor } from '../../model/contact.ts';
+import { BridgeError } from '../../model/errors.ts';
+import type { JsonObject } from '../../model/journal.ts';
+import { type ClientApi, type ClientRequest, path } from '../client-api.ts';
+import type { KeyPart } from './key-part.ts';
+
+export interface MachineContext {
+  readonly api: ClientApi;
+  /** Resolves when everything that machines have changed is durable. */
+  readonly flushed: () => Promise<void>;
+  readonly onFatal: (error: Error) => void;
+}
+
+type MachineRequest =
+  | KeysUploadRequest
+  | KeysQueryRequest
+  | KeysClaimRequest
+  | ToDeviceRequest
+  | SignatureUploadRequest
+  | Awaited<ReturnType<OlmMachine['outgoingRequests']>>[number];
+
+/** A call that takes longer has panicked inside wasm: its promise never settles. Milliseconds. */
+const callLimitMs = 60_000;
+
+export class Machine {
+  readonly actor: Actor;
+  readonly #olm: OlmMachine;
+  readonly #context: MachineContext;
+
+  private constructor(actor: Actor, olm: OlmMachine, context: MachineContext) {
+    this.actor = actor;
+    this.#olm = olm;
+    this.#context = context;
+  }
+
+  static async open(actor: Actor, storeName: string, key: Uint8Array, context: MachineContext): Promise<Machine> {
+    const handle = await StoreHandle.openWithKey(storeName, key);
+    const olm = await OlmMachine.initFromStore(new UserId(actor.user), new DeviceId(actor.device), handle);
+    // A bridge neither begs other devices for keys nor hands its own to them.
+    olm.roomKeyRequestsEnabled = false;
+    olm.roomKeyForwardingEnabled = false;
+    return new Machine(actor, olm, context);
+  }
+
+  /** Runs `operation`. One that never ends has panicked: that is fatal, since this machine's state is unknown from then on. */
+  async call<T>(operation: (olm: OlmMachine) => Promise<T>): Promise<T> {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      const error = new BridgeError('crypto.stuck', 'a call into the crypto library does not return');
+      reject(error);
+      this.#context.onFatal(error);
+    }, callLimitMs);
+    try {
+      return await Promise.race([operation(this.#olm), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  get olm(): OlmMachine {
+    return this.#olm;
+  }
+
+  /** Sends a request of the machine and tells it the answer. */
+  async send(request: MachineRequest): Promise<JsonObject> {
+    const answer = await this.post(clientRequest(request));
+    const { id, type } = request;
+    if (id !== undefined) await this.call((olm) => olm.markRequestAsSent(id, type, JSON.stringify(answer)));
+    return answer;
+  }
+
+  /** Sends as this machine's device, once what led to it is durable. */
+  async post(request: ClientRequest): Promise<JsonObject> {
+    await this.#context.flushed();
+    return this.#context.api.asDevice(this.actor, request);
+  }
+
+  /** Carries out what the machine wants to ask or tell the homeserver. */
+  async sendOutgoing(): Promise<void> {
+    for (const request of await this.call((olm) => olm.outgoingRequests())) await this.send(request);
+  }
+
+  /** Feeds what came from the homeserver. Without counts the machine must not be told any: it takes missing ones for zero. */
+  async receive(part: KeyPart): Promise<void> {
+    const events = JSON.stringify(part.toDevice);
+    const lists = new DeviceLists(userIds(part.devicesChanged), userIds(part.devicesLeft));
+    const { keyCounts: counts, fallbackKeys: fallback } = part;
+    await this.call((olm) =>
+      counts === undefined
+        ? olm.receiveSyncChangesMsc4186(events, lists, new Map(), fallback)
+        : olm.receiveSyncChanges(events, lists, new Map(counts), fallback),
+    );
+  }
+
+  close(): void {
+    this.#olm.close();
+  }
+}
+
+/** The library consumes the ids that it is given: they are made anew for every call. */
+export function userIds(users: readonly string[]): UserId[] {
+  return users.map((user) => new UserId(user));
+}
+
+export function roomId(room: string): RoomId {
+  return new RoomId(room);
+}
+
+function clientRequest(request: MachineRequest): ClientRequest {
+  const post = (...segments: readonly string[]): ClientRequest => ({
+    method: 'POST',
+    path: path(...segments),
+    body: request.body,
+  });
+  switch (request.type) {
+    case RequestType.KeysUpload:
+      return post('keys', 'upload');
+    case RequestType.KeysQuery:
+      return post('keys', 'query');
+    case RequestType.KeysClaim:
+      return post('keys', 'claim');
+    case RequestType.SignatureUpload:
+      return post('keys', 'signatures', 'upload');
+    case RequestType.ToDevice:
+      if ('event_type' in request) {
+        return {
+          method: 'PUT',
+          path: path('sendToDevice', request.event_type, request.txn_id),
+          body: request.body,
+        };
+      }
+      break;
+  }
+  throw new BridgeError(
+    'crypto.unknown-request',
+    `the crypto library made a request of the unknown type ${request.type}`,
+  );
+}

@@ -1,0 +1,220 @@
+// End-to-end encryption as the domain sees it: the port `MatrixCrypto` over a pool of machines.
+import { initAsync } from '@matrix-org/matrix-sdk-crypto-wasm';
+import type { Actor } from '../../model/contact.ts';
+import type { CryptoJournal } from '../../model/crypto-journal.ts';
+import { errorCode } from '../../model/errors.ts';
+import type { RoomId, UserId } from '../../model/ids.ts';
+import type { JsonObject, MatrixEvent } from '../../model/journal.ts';
+import type {
+  MatrixCrypto,
+  MatrixCryptoEvents,
+  MatrixDecryption,
+  MatrixEncryption,
+  UserDevices,
+} from '../../model/matrix.ts';
+import type { DevicePolicy } from '../../model/trust.ts';
+import type { Logger } from '../../observability/logger.ts';
+import { type ClientApi, isError, path } from '../client-api.ts';
+import { CryptoDatabases } from './databases.ts';
+import { roomKeyRemoval } from './forget-room.ts';
+import { devicesOf, publishIdentity, refresh } from './identity.ts';
+import { type KeyPart, pushedKeys, syncedKeys } from './key-part.ts';
+import { Machine } from './machine.ts';
+import { reportPanics } from './panic.ts';
+import { MachinePool } from './pool.ts';
+import { decryptFrom, encryptFor } from './room-encryption.ts';
+
+export interface MachineCryptoOptions {
+  readonly api: ClientApi;
+  readonly journal: CryptoJournal;
+  readonly logger: Logger;
+  readonly events: MatrixCryptoEvents;
+  /** A ratchet may have run ahead of the disk, or a machine's state is unknown: the process must end. */
+  readonly onFatal: (error: Error) => void;
+  /** Open machines take about a quarter of a megabyte each. */
+  readonly maxOpenMachines: number;
+}
+
+/** With fewer one-time keys than this left (of 50) a closed machine is opened to make new ones. */
+const fewKeys = 25;
+/** Synapse gives 100 to-device messages per `/sync`. More rounds than this are no backlog but a homeserver that repeats itself. */
+const maxSyncRounds = 1_000;
+
+export class MachineCrypto implements MatrixCrypto {
+  readonly #options: MachineCryptoOptions;
+  readonly #databases: CryptoDatabases;
+  readonly #pool: MachinePool;
+  readonly #stopReporting: () => void;
+
+  constructor(options: MachineCryptoOptions) {
+    this.#options = options;
+    this.#databases = new CryptoDatabases(options.journal, options.onFatal);
+    this.#pool = new MachinePool({
+      databases: this.#databases,
+      maxOpen: options.maxOpenMachines,
+      open: (actor, storeName, existed) => this.#open(actor, storeName, existed),
+    });
+    this.#stopReporting = reportPanics(options.onFatal);
+  }
+
+  /** Device keys and cross-signing identity, as far as they are missing on the homeserver; the device itself exists. */
+  publishIdentity(actor: Actor): Promise<void> {
+    return this.#pool.use(actor, (machine, { existed }) => publishIdentity(machine, existed));
+  }
+
+  encrypt(
+    actor: Actor,
+    room: RoomId,
+    recipient: UserId,
+    pinned: string | undefined,
+    policy: DevicePolicy,
+    type: string,
+    content: JsonObject,
+  ): Promise<MatrixEncryption> {
+    return this.#pool.use(actor, async (machine) => {
+      const result = await encryptFor(machine, { room, recipient, pinned, policy, type, content });
+      await this.#databases.flushed();
+      return result;
+    });
+  }
+
+  decrypt(actor: Actor, event: MatrixEvent): Promise<MatrixDecryption> {
+    return this.#pool.use(actor, (machine) => decryptFrom(machine, event));
+  }
+
+  devicesOf(actor: Actor, user: UserId, policy: DevicePolicy): Promise<UserDevices> {
+    return this.#pool.use(actor, async (machine) => {
+      await refresh(machine, user);
+      return devicesOf(machine, user, policy);
+    });
+  }
+
+  async receive(body: JsonObject, actors: readonly Actor[]): Promise<void> {
+    const keys = pushedKeys(body);
+    await Promise.all(
+      actors.map(async (actor) => {
+        const part = keys.of(actor);
+        if (!this.#concerns(actor, part)) return;
+        try {
+          await this.#pool.useExisting(actor, async (machine) => {
+            await machine.receive(part);
+            await this.#databases.flushed();
+            await machine.sendOutgoing();
+          });
+        } catch (error) {
+          // To-device messages were taken in, or can be fetched again; requests that failed are made again next time.
+          const fields = { actor: actor.id, code: errorCode(error), err: error };
+          this.#options.logger.warn(fields, 'keys of a transaction were not fully handled');
+        }
+      }),
+    );
+  }
+
+  async recover(actor: Actor): Promise<void> {
+    await this.#pool.useExisting(actor, async (machine) => {
+      for (let round = 0; round < maxSyncRounds; round++) {
+        // The first call asks for what came since the last one, and by that acknowledges what came before.
+        const synced = syncedKeys(await machine.post(this.#syncRequest(actor)));
+        await machine.receive(synced);
+        await this.#databases.flushed();
+        this.#options.journal.setSyncToken(actor.id, synced.nextBatch);
+        if (synced.toDevice.length === 0) break;
+      }
+      // Device list changes were dropped as well, and those are not kept for anybody.
+      await machine.call((olm) => olm.markAllTrackedUsersAsDirty());
+      await machine.sendOutgoing();
+    });
+  }
+
+  async forgetRoom(actor: Actor, room: RoomId): Promise<void> {
+    const { journal } = this.#options;
+    await this.#pool.useExisting(actor, async (machine, turn) => {
+      const removal = await roomKeyRemoval(machine, journal, actor.id, room);
+      // Closed first: the machine holds the room's current key in memory.
+      await turn.close();
+      journal.append(actor.id, removal);
+      await this.#databases.flushed();
+    });
+  }
+
+  async destroy(actor: Actor): Promise<void> {
+    const { api, journal } = this.#options;
+    await this.#pool.alone(actor.id, async () => {
+      await this.#pool.closeNow(actor.id);
+      // The keys first: they are gone even where the homeserver cannot be reached.
+      journal.erase(actor.id);
+      await this.#databases.flushed();
+      try {
+        await api.asUser(actor, { method: 'DELETE', path: path('devices', actor.device), body: {} });
+      } catch (error) {
+        if (!isError(error, 'matrix.not-found')) throw error;
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.close();
+    await this.#options.journal.flushed();
+    this.#stopReporting();
+  }
+
+  /**
+   * Open machines hear everything. A closed one is opened for its messages and when it runs out of one-time keys; it asks for changed
+   * device lists when it opens.
+   */
+  #concerns(actor: Actor, part: KeyPart): boolean {
+    if (part.toDevice.length > 0 || this.#pool.isOpen(actor.id)) return true;
+    const { keyCounts, fallbackKeys } = part;
+    if (keyCounts === undefined) return false;
+    return (keyCounts.get('signed_curve25519') ?? 0) < fewKeys || fallbackKeys?.size === 0;
+  }
+
+  async #open(actor: Actor, storeName: string, existed: boolean): Promise<Machine> {
+    await initAsync();
+    const { api, journal, onFatal } = this.#options;
+    const context = { api, onFatal, flushed: () => this.#databases.flushed() };
+    const machine = await Machine.open(actor, storeName, journal.storeKey(actor.id), context);
+    if (existed) await machine.call((olm) => olm.markAllTrackedUsersAsDirty());
+    this.#tellEvents(machine);
+    return machine;
+  }
+
+  #tellEvents(machine: Machine): void {
+    const { events, logger } = this.#options;
+    const own = machine.actor.user;
+    const tell = (report: () => void): void => {
+      try {
+        report();
+      } catch (error) {
+        logger.error({ actor: machine.actor.id, err: error }, 'news of keys could not be passed on');
+      }
+    };
+    const changed = (users: readonly string[]): void => {
+      const others = users.filter((user) => user !== own) as UserId[];
+      if (others.length > 0) tell(() => events.devicesChanged(others));
+    };
+    const { olm } = machine;
+    olm.registerRoomKeyUpdatedCallback(async (keys) => {
+      const rooms = new Set(keys.map((key) => key.roomId.toString() as RoomId));
+      tell(() => events.roomKeys([...rooms]));
+    });
+    olm.registerDevicesUpdatedCallback(async (users) => changed(users));
+    olm.registerUserIdentityUpdatedCallback(async (user) => changed([user.toString()]));
+  }
+
+  #syncRequest(actor: Actor) {
+    const nothing = { types: [] };
+    const filter = { room: { rooms: [] }, presence: nothing, account_data: nothing };
+    const since = this.#options.journal.syncToken(actor.id);
+    return {
+      method: 'GET',
+      path: path('sync'),
+      query: {
+        timeout: '0',
+        set_presence: 'offline',
+        filter: JSON.stringify(filter),
+        ...(since === undefined ? {} : { since }),
+      },
+    } as const;
+  }
+}

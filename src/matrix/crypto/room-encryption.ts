@@ -1,0 +1,161 @@
+// One room event encrypted for one person, or decrypted, by one machine.
+import {
+  CollectStrategy,
+  DecryptionErrorCode,
+  DecryptionSettings,
+  DeviceId,
+  EncryptionSettings,
+  HistoryVisibility,
+  MegolmDecryptionError,
+  ShieldColor,
+  ShieldStateCode,
+  type ToDeviceRequest,
+  TrustRequirement,
+  UserId,
+} from '@matrix-org/matrix-sdk-crypto-wasm';
+import { z } from 'zod';
+import type { UserId as MatrixUserId, RoomId } from '../../model/ids.ts';
+import type { JsonObject, MatrixEvent } from '../../model/journal.ts';
+import type { MatrixDecryption, MatrixEncryption } from '../../model/matrix.ts';
+import type { DevicePolicy } from '../../model/trust.ts';
+import { devicesOf, follow, masterKeyOf, refresh } from './identity.ts';
+import { type Machine, roomId, userIds } from './machine.ts';
+
+export interface EncryptionTask {
+  readonly room: RoomId;
+  readonly recipient: MatrixUserId;
+  readonly pinned: string | undefined;
+  readonly policy: DevicePolicy;
+  readonly type: string;
+  readonly content: JsonObject;
+}
+
+/** Matrix spec, "m.room.encryption": 100 messages, one week. The library counts in microseconds. */
+const rotationMessages = 100n;
+const rotationPeriodUs = 7n * 24n * 3_600n * 1_000_000n;
+
+function settings(policy: DevicePolicy): EncryptionSettings {
+  const result = new EncryptionSettings();
+  result.rotationPeriodMessages = rotationMessages;
+  result.rotationPeriod = rotationPeriodUs;
+  result.historyVisibility = HistoryVisibility.Invited;
+  result.sharingStrategy =
+    policy === 'cross-signed' ? CollectStrategy.identityBasedStrategy() : CollectStrategy.allDevices();
+  return result;
+}
+
+/** The checks come first: an outcome other than `encrypted` has sent nothing to anybody. */
+export async function encryptFor(machine: Machine, task: EncryptionTask): Promise<MatrixEncryption> {
+  const { room, recipient, pinned, policy } = task;
+  await follow(machine, recipient);
+  const { masterKey, eligible } = await devicesOf(machine, recipient, policy);
+  if (pinned !== undefined && masterKey !== undefined && masterKey !== pinned) {
+    return { outcome: 'identity-changed', seen: masterKey };
+  }
+  if (eligible === 0 || (pinned !== undefined && masterKey === undefined)) return { outcome: 'no-eligible-device' };
+
+  const claim = await machine.call((olm) => olm.getMissingSessions(userIds([recipient])));
+  if (claim) await machine.send(claim);
+  const requests = await shareRoomKey(machine, room, recipient, policy);
+  if (requests === undefined) return { outcome: 'no-eligible-device' };
+  for (const request of requests) await machine.send(request);
+
+  // Without a shared session this call would panic and never return: never call it but after `shareRoomKey`.
+  const encrypted = await machine.call((olm) =>
+    olm.encryptRoomEvent(roomId(room), task.type, JSON.stringify(task.content)),
+  );
+  return { outcome: 'encrypted', type: 'm.room.encrypted', content: jsonObject.parse(JSON.parse(encrypted)) };
+}
+
+const carriesKey = (request: ToDeviceRequest): boolean => request.event_type === 'm.room.encrypted';
+
+/**
+ * Returns the key messages to send, or undefined where no device would get the key: a device without one-time keys is only told that
+ * the key is withheld, and the library calls that shared.
+ */
+async function shareRoomKey(
+  machine: Machine,
+  room: RoomId,
+  recipient: MatrixUserId,
+  policy: DevicePolicy,
+): Promise<ToDeviceRequest[] | undefined> {
+  const share = () => machine.call((olm) => olm.shareRoomKey(roomId(room), userIds([recipient]), settings(policy)));
+  const requests = await share();
+  if (requests.length === 0 || requests.some(carriesKey)) return requests;
+  // Some device is left out; whether another one had this key before, the library does not say. A new key goes to all.
+  await machine.call((olm) => olm.invalidateGroupSession(roomId(room)));
+  const anew = await share();
+  if (anew.some(carriesKey)) return anew;
+  await machine.call((olm) => olm.invalidateGroupSession(roomId(room)));
+  return undefined;
+}
+
+const jsonObject = z.record(z.string(), z.unknown());
+const plainEvent = z.looseObject({ type: z.string(), content: jsonObject });
+
+const failureCodes: Readonly<Record<DecryptionErrorCode, string>> = {
+  [DecryptionErrorCode.MissingRoomKey]: 'missing-room-key',
+  [DecryptionErrorCode.UnknownMessageIndex]: 'unknown-message-index',
+  [DecryptionErrorCode.MismatchedIdentityKeys]: 'mismatched-identity-keys',
+  [DecryptionErrorCode.UnknownSenderDevice]: 'unknown-sender-device',
+  [DecryptionErrorCode.UnsignedSenderDevice]: 'unsigned-sender-device',
+  [DecryptionErrorCode.SenderIdentityVerificationViolation]: 'identity-violation',
+  [DecryptionErrorCode.UnableToDecrypt]: 'unable-to-decrypt',
+  [DecryptionErrorCode.MismatchedSender]: 'mismatched-sender',
+};
+
+/** A device that is not cross-signed is looked up again before it is called so: we may have missed a change. */
+export async function decryptFrom(machine: Machine, event: MatrixEvent): Promise<MatrixDecryption> {
+  await follow(machine, event.sender);
+  const result = await decryptOnce(machine, event);
+  if (result.outcome !== 'decrypted' || result.crossSigned) return result;
+  await refresh(machine, event.sender);
+  return decryptOnce(machine, event);
+}
+
+async function decryptOnce(machine: Machine, event: MatrixEvent): Promise<MatrixDecryption> {
+  try {
+    // The lowest requirement: who may speak is decided by the domain, which is told what it needs for that.
+    const decrypted = await machine.call((olm) =>
+      olm.decryptRoomEvent(
+        JSON.stringify(event),
+        roomId(event.room_id),
+        new DecryptionSettings(TrustRequirement.Untrusted),
+      ),
+    );
+    // Not strict: red or grey unless the session demonstrably came from a device that the sender's identity has signed.
+    const shield = decrypted.shieldState(false);
+    if (shield.code === ShieldStateCode.MismatchedSender) return { outcome: 'failed', code: 'mismatched-sender' };
+    const { type, content } = plainEvent.parse(JSON.parse(decrypted.event));
+    const trusted = shield.color === ShieldColor.None && decrypted.forwarder === undefined;
+    return {
+      outcome: 'decrypted',
+      type,
+      content,
+      crossSigned:
+        trusted && (await isSignedNow(machine, event.sender, decrypted.senderDevice, decrypted.senderCurve25519Key)),
+      masterKey: await masterKeyOf(machine, event.sender),
+    };
+  } catch (error) {
+    if (error instanceof z.ZodError || error instanceof SyntaxError) return { outcome: 'failed', code: 'malformed' };
+    if (!(error instanceof MegolmDecryptionError)) throw error;
+    if (error.code === DecryptionErrorCode.MissingRoomKey) return { outcome: 'missing-key' };
+    return { outcome: 'failed', code: failureCodes[error.code] };
+  }
+}
+
+/**
+ * The shield tells what held when the key came. That the device exists and that the identity of today has signed it is asked again:
+ * otherwise a homeserver could swap the identity, hand over a key, and swap it back.
+ */
+async function isSignedNow(
+  machine: Machine,
+  user: MatrixUserId,
+  deviceId: DeviceId | undefined,
+  curve25519: string,
+): Promise<boolean> {
+  if (deviceId === undefined) return false;
+  const id = deviceId.toString();
+  const device = await machine.call((olm) => olm.getDevice(new UserId(user), new DeviceId(id), 0));
+  return device?.curve25519Key?.toBase64() === curve25519 && device.isCrossSignedByOwner();
+}

@@ -1,0 +1,46 @@
+// The Matrix port as a whole: everything that the composition root needs of this folder.
+import type { Router } from 'express';
+import type { CryptoJournal } from '../model/crypto-journal.ts';
+import type { Homeserver, MatrixCrypto, MatrixCryptoEvents, TransactionSink } from '../model/matrix.ts';
+import type { Logger } from '../observability/logger.ts';
+import { ClientApi } from './client-api.ts';
+import { MachineCrypto } from './crypto/matrix-crypto.ts';
+import { ClientHomeserver } from './homeserver.ts';
+import type { Registration } from './registration.ts';
+import { transactionRouter } from './transactions.ts';
+
+export interface MatrixOptions {
+  readonly homeserverUrl: string;
+  readonly registration: Registration;
+  readonly journal: CryptoJournal;
+  readonly logger: Logger;
+  readonly events: MatrixCryptoEvents;
+  /** Called when going on would endanger keys: end the process. May be called more than once. */
+  readonly onFatal: (error: Error) => void;
+  /** Default 200. */
+  readonly maxOpenMachines?: number;
+}
+
+export interface Matrix {
+  readonly homeserver: Homeserver;
+  readonly crypto: MatrixCrypto;
+  /** The endpoints that the homeserver calls, to be mounted at the root of an express application. */
+  router(sink: TransactionSink): Router;
+}
+
+export function createMatrix(options: MatrixOptions): Matrix {
+  const { homeserverUrl, registration, journal, logger, events, onFatal } = options;
+  const api = new ClientApi({ homeserverUrl, asToken: registration.asToken });
+  const maxOpenMachines = options.maxOpenMachines ?? 200;
+  const crypto = new MachineCrypto({ api, journal, logger, events, onFatal, maxOpenMachines });
+  const homeserver = new ClientHomeserver({
+    api,
+    serviceId: registration.id,
+    publishIdentity: (actor) => crypto.publishIdentity(actor),
+  });
+  return {
+    homeserver,
+    crypto,
+    router: (sink) => transactionRouter(sink, { hsToken: registration.hsToken, logger }),
+  };
+}
