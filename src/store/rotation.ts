@@ -11,26 +11,35 @@ interface WrappedKey {
   readonly wrapped: Buffer;
 }
 
+export interface Rotation {
+  /** The store's database file. */
+  readonly sqlite: string;
+  /** The crypto journal's. */
+  readonly crypto: string;
+  /** The old master key and the new one, 32 bytes each. */
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+}
+
 /**
- * Rewraps the keys of these database files (the store's and the crypto journal's), which no process may have open. Each file changes
- * in one transaction and carries its own key check, so an interrupted rotation is finished by running it again with the same two
- * keys: files that have the new key already are left alone. Keep both keys until it has resolved.
+ * Rewraps the keys of both database files, which no process may have open. Each file changes in one transaction and carries its own
+ * key check, so an interrupted rotation is finished by running it again with the same two keys: a file that has the new key already
+ * is left alone. Keep both keys until it has resolved. A file that does not exist is skipped.
  *
- * Returns how many keys were rewrapped. Throws BridgeError `store.wrong-key` where neither key fits a file, before any file is
- * changed, and `store.locked` where one is in use. A file that does not exist is skipped.
+ * Rejects with BridgeError `store.wrong-key` where neither key fits a file, before any file is changed, and with `store.locked`
+ * where one is in use.
  */
-export function rotateMasterKey(paths: readonly string[], oldKey: Uint8Array, newKey: Uint8Array): number {
-  const [old, next] = [createSecretKey(oldKey), createSecretKey(newKey)];
+export async function rotateMasterKey({ sqlite, crypto, from, to }: Rotation): Promise<void> {
+  const [old, next] = [createSecretKey(from), createSecretKey(to)];
   const closing: (() => void)[] = [];
   try {
-    const files = paths.filter(existsSync).map((path) => {
+    const files = [sqlite, crypto].filter(existsSync).map((path) => {
       closing.push(lockDatabase(path));
       const connection = new SqliteConnection(path);
       closing.push(() => connection.close());
       return { connection, pending: pendingKeys(connection, path, old, next) };
     });
     for (const { connection, pending } of files) rewrap(connection, pending, old, next);
-    return files.reduce((sum, { pending }) => sum + pending.length, 0);
   } finally {
     for (const close of closing.reverse()) close();
   }
