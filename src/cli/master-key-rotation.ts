@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { newMasterKeyText, readMasterKey } from '../config/master-key.ts';
 
 /** Wraps every data key anew. Must accept what is wrapped by `to` already: an interrupted rotation is run again. */
-export type Rewrap = (from: Uint8Array, to: Uint8Array) => Promise<void>;
+export type Rewrap = (from: Uint8Array, to: Uint8Array) => unknown;
 
 async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r');

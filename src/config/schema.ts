@@ -100,11 +100,15 @@ export const schema = section({
   permissions: optional({
     opt_in: z.array(text('a Matrix ID (@anna:example.org) or a server name', /^\S+$/), { error: 'a list' }).optional(),
   }),
+  phone_numbers: optional({
+    default_country: text('a country code of two letters, such as DE', /^[A-Z]{2}$/).optional(),
+  }),
   portals: optional({ federate: flag.default(false) }),
   encryption: optional({ devices: choice('cross-signed', 'all').default('cross-signed') }),
   delivery: optional({
     retention_days: count('a whole number of days from 1 to 365', 1, 365).default(30),
     receipt_wait_days: count('a whole number of days from 1 to 30', 1, 30).default(7),
+    missing_key_wait_s: count('a whole number of seconds from 1 to 3600', 1, 3600).default(60),
     retries: count('a whole number from 0 to 20', 0, 20).default(5),
   }),
   limits: optional({

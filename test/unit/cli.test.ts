@@ -11,7 +11,9 @@ import { runUntilSignal } from '../../src/cli/shutdown.ts';
 import { parseConfig } from '../../src/config/config.ts';
 import { newMasterKeyText, readMasterKey } from '../../src/config/master-key.ts';
 import { parseRegistration } from '../../src/matrix/registration.ts';
+import { systemClock } from '../../src/model/clock.ts';
 import { createLogger } from '../../src/observability/logger.ts';
+import { openStore } from '../../src/store/open-store.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'cli-test-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -215,5 +217,30 @@ describe('master key rotation', () => {
     expect(offered[1]).not.toBe(old);
     expect(existsSync(`${file}.next`)).toBe(false);
     expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
+  it('leaves a database that opens with the new key only', async () => {
+    const place = join(directory, 'rotated');
+    const endpoints = ['--chat-url', 'wss://chat.example.net/ws', '--enlistment-url', 'https://enlist.example.net'];
+    const answers = ['--server-name', 'example.org', '--public-url', 'https://wa.example.org', ...endpoints];
+    expect((await cli(['init', '--yes', '--dir', place, ...answers])).status).toBe(0);
+    const path = join(place, 'bridge.db');
+    const keyFile = join(place, 'master.key');
+    const old = readMasterKey(keyFile);
+    const before = await openStore({ path, masterKey: old, clock: systemClock });
+    const busy = await cli(['key', 'rotate', '--config', join(place, 'config.yaml')]);
+    expect(busy.stderr).toMatch(/^error: .*bridge\.db/);
+    expect(busy.status).toBe(1);
+    await before.close();
+    expect(await cli(['key', 'rotate', '--config', join(place, 'config.yaml')])).toMatchObject({
+      stderr: '',
+      status: 0,
+    });
+    await expect(openStore({ path, masterKey: old, clock: systemClock })).rejects.toMatchObject({
+      code: 'store.wrong-key',
+    });
+    const after = await openStore({ path, masterKey: readMasterKey(keyFile), clock: systemClock });
+    expect(after.instanceId).toBe(before.instanceId);
+    await after.close();
   });
 });

@@ -57,7 +57,7 @@ describe('configuration', () => {
 
   it('shows every key in the example, commented out where it has no default', () => {
     const uncommented = exampleText.replace(
-      /^( *)# ((?: *)(?:listen|host|port|permissions|opt_in):.*| +- .*)$/gm,
+      /^( *)# ((?: *)(?:listen|host|port|permissions|opt_in|phone_numbers|default_country):.*| +- .*)$/gm,
       '$1$2',
     );
     const keys = new Set<string>();
@@ -69,6 +69,7 @@ describe('configuration', () => {
       );
     expect(config.provider.listen?.port).toBe(9556);
     expect(config.metrics.listen?.port).toBe(9557);
+    expect(config.phone_numbers.default_country).toBe('DE');
     expect(config.permissions.opt_in).toEqual(['example.org', '@anna:example.org']);
     expect(shown(config).filter((key) => !keys.has(key) && !['file', 'directory'].includes(key))).toEqual([]);
   });
