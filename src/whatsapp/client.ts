@@ -1,0 +1,228 @@
+// The interop client: one account's connection, kept up by new attempts, and everything that the domain asks of the network.
+import type { Account, Enlistment } from '../model/account.ts';
+import type { Clock } from '../model/clock.ts';
+import { errorCode } from '../model/errors.ts';
+import type { MessageId } from '../model/ids.ts';
+import type { ContactLookup, Disconnect, InteropClient, InteropEvents, SendResult } from '../model/interop.ts';
+import { SERVER, type UserJid, withDevice } from '../model/jid.ts';
+import { Serial } from '../model/serial.ts';
+import type { PreKeyBundle, PublicKeys } from '../model/signal.ts';
+import type { Logger } from '../observability/logger.ts';
+import { backOff } from './backoff.ts';
+import { encodeStanza, integerAttribute, type Stanza, stanza } from './binary/index.ts';
+import { clientPayload } from './client-payload.ts';
+import { Connection, type Ended } from './connection.ts';
+import { disconnectOfError, TOKEN_REFUSED } from './disconnect.ts';
+import { type CurveKeyPair, connectNoise, generateKeyPair } from './noise/index.ts';
+import { offlineError, RequestRefused } from './requests.ts';
+import {
+  bundleRequest,
+  countPreKeysRequest,
+  readBundle,
+  readPreKeyCount,
+  rotateSignedPreKeyRequest,
+  uploadKeysRequest,
+} from './stanzas-keys.ts';
+import { lookUpRequest, readLookUp } from './stanzas-lookup.ts';
+import { deliveryReceipt, retryReceipt } from './stanzas-receipt.ts';
+import type { ClientTuning } from './tuning.ts';
+
+const NOT_FOUND = 404;
+
+export interface ClientOptions {
+  readonly account: Account;
+  readonly enlistment: Enlistment;
+  /** `ws:`, `wss:` or `tcp:`. */
+  readonly endpoint: URL;
+  /** 32 bytes; signs the certificates of the network's servers. */
+  readonly rootKey: Uint8Array;
+  readonly readReceipts: boolean;
+  token(): Promise<string>;
+  readonly events: InteropEvents;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly tuning: ClientTuning;
+}
+
+export class Client implements InteropClient {
+  readonly #options: ClientOptions;
+  /** The token is the credential; this key only belongs to the handshake, and lasts as long as the process. */
+  readonly #staticKeyPair: CurveKeyPair = generateKeyPair();
+  readonly #order = new Serial<string>();
+  #stopping = new AbortController();
+  #running: Promise<void> | undefined;
+  #online: Connection | undefined;
+  #routingInfo: Uint8Array | undefined;
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+  }
+
+  get connected(): boolean {
+    return this.#online?.open === true;
+  }
+
+  start(): void {
+    if (this.#running) return;
+    this.#stopping = new AbortController();
+    this.#running = this.#keepConnected(this.#stopping.signal).finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+    await this.#order.drain();
+  }
+
+  async send(encoded: Uint8Array, id: MessageId): Promise<SendResult> {
+    const ack = await this.#connection().deliver('message', id, encoded);
+    const code = integerAttribute(ack, 'error');
+    if (code !== undefined) return { accepted: false, code };
+    const seconds = integerAttribute(ack, 't');
+    return { accepted: true, timestamp: seconds === undefined ? this.#options.clock.now() : seconds * 1000 };
+  }
+
+  async sendDeliveryReceipt(id: MessageId, to: UserJid, device: number): Promise<void> {
+    await this.#connection().deliver('receipt', id, encodeStanza(deliveryReceipt(id, to, device)));
+  }
+
+  async sendRetryReceipt(request: Parameters<InteropClient['sendRetryReceipt']>[0]): Promise<void> {
+    await this.#connection().deliver('receipt', request.id, encodeStanza(retryReceipt(request)));
+  }
+
+  async lookUp(address: UserJid): Promise<ContactLookup | undefined> {
+    const reply = await this.#find((id) => lookUpRequest(id, address));
+    return reply && readLookUp(reply);
+  }
+
+  async fetchBundle(address: UserJid, device: number): Promise<PreKeyBundle | undefined> {
+    const jid = withDevice(address, device);
+    const reply = await this.#find((id) => bundleRequest(id, jid));
+    return reply && readBundle(reply, jid);
+  }
+
+  async countPreKeys(): Promise<number> {
+    return readPreKeyCount(await this.#connection().request(countPreKeysRequest));
+  }
+
+  async uploadPreKeys(keys: PublicKeys): Promise<void> {
+    await this.#connection().request((id) => uploadKeysRequest(id, keys));
+  }
+
+  async uploadSignedPreKey(key: PublicKeys['signedPreKey']): Promise<void> {
+    await this.#connection().request((id) => rotateSignedPreKeyRequest(id, key));
+  }
+
+  #connection(): Connection {
+    if (!this.#online?.open) throw offlineError();
+    return this.#online;
+  }
+
+  async #find(build: (id: string) => Stanza): Promise<Stanza | undefined> {
+    try {
+      return await this.#connection().request(build);
+    } catch (error) {
+      if (error instanceof RequestRefused && error.status === NOT_FOUND) return undefined;
+      throw error;
+    }
+  }
+
+  async #keepConnected(stopping: AbortSignal): Promise<void> {
+    const { clock, tuning, logger, events } = this.#options;
+    for (let attempt = 0; ; attempt++) {
+      const started = clock.now();
+      const { disconnect, restart } = await this.#connectOnce(stopping);
+      events.offline(disconnect);
+      logger.info({ reason: disconnect.reason, retry: disconnect.retry }, 'disconnected from the network');
+      if (disconnect.retry === 'never') return;
+      if (clock.now() - started >= tuning.stableAfterMs) attempt = 0;
+      const pause = pauseBefore(attempt, disconnect, restart, tuning);
+      await clock.sleep(pause, stopping);
+      if (stopping.aborted) return events.offline({ reason: 'stopped', retry: 'never' });
+    }
+  }
+
+  /** Resolves when the connection is over, or could not be made. */
+  async #connectOnce(stopping: AbortSignal): Promise<Ended> {
+    const stopped: Ended = { disconnect: { reason: 'stopped', retry: 'never' }, restart: false };
+    const failed = (disconnect: Disconnect): Ended => (stopping.aborted ? stopped : { disconnect, restart: false });
+    const { account, enlistment, endpoint, rootKey, readReceipts, clock, logger, tuning } = this.#options;
+    let token: string;
+    try {
+      token = await this.#options.token();
+    } catch (error) {
+      logger.warn({ err: error, code: errorCode(error) }, 'no token for the network');
+      return failed(TOKEN_REFUSED);
+    }
+    let connection: Connection;
+    try {
+      const noise = await connectNoise({
+        endpoint,
+        rootKey,
+        staticKeyPair: this.#staticKeyPair,
+        payload: clientPayload(account.network, enlistment, token, readReceipts),
+        now: () => clock.now(),
+        signal: stopping,
+        timeoutMs: tuning.connectTimeoutMs,
+        ...(this.#routingInfo && { routingInfo: this.#routingInfo }),
+      });
+      connection = new Connection(noise, {
+        ...this.#options,
+        order: this.#order,
+        onRoutingInfo: (info) => {
+          this.#routingInfo = info;
+        },
+      });
+    } catch (error) {
+      logger.info({ err: error, code: errorCode(error) }, 'could not connect to the network');
+      return failed(disconnectOfError(error));
+    }
+    const stop = (): void => connection.end(stopped);
+    if (stopping.aborted) stop();
+    stopping.addEventListener('abort', stop, { once: true });
+    if (await connection.loggedIn) this.#goOnline(connection);
+    const ended = await connection.ended;
+    stopping.removeEventListener('abort', stop);
+    return ended;
+  }
+
+  #goOnline(connection: Connection): void {
+    this.#online = connection;
+    void connection.keepAlive();
+    void this.#afterLogin(connection);
+  }
+
+  /** Asks for what was kept for us. A network that refuses one of these requests is still usable. */
+  async #afterLogin(connection: Connection): Promise<void> {
+    const { events, tuning, logger } = this.#options;
+    const tolerant = async (what: string, step: () => Promise<void>): Promise<void> => {
+      try {
+        await step();
+      } catch (error) {
+        logger.warn({ err: error, code: errorCode(error), step: what }, 'a step after the login failed');
+      }
+    };
+    await tolerant('active', async () => {
+      await connection.request((id) =>
+        stanza('iq', { id, to: SERVER, type: 'set', xmlns: 'passive' }, [stanza('active')]),
+      );
+    });
+    await Promise.all([
+      tolerant('online', () => events.online()),
+      tolerant('pre-keys', async () => {
+        const count = readPreKeyCount(await connection.request(countPreKeysRequest));
+        if (count < tuning.minPreKeys) await events.preKeysLow(count);
+      }),
+    ]);
+  }
+}
+
+/** Milliseconds before the next attempt. */
+function pauseBefore(attempt: number, disconnect: Disconnect, restart: boolean, tuning: ClientTuning): number {
+  // Only the first restart is immediate: a server that keeps asking for it must not be hammered.
+  if (restart && attempt === 0) return 0;
+  const pause = backOff(attempt, Math.random(), tuning.backOffBaseMs, tuning.backOffCapMs);
+  return disconnect.reason === 'banned' ? Math.max(pause, disconnect.expiresInMs ?? 0) : pause;
+}

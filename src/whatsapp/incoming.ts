@@ -1,0 +1,86 @@
+// Handling what the network sends: in order for each sender, side by side for different ones, acknowledged only when it is dealt with.
+import type { Clock } from '../model/clock.ts';
+import { errorCode } from '../model/errors.ts';
+import type { InteropEvents } from '../model/interop.ts';
+import type { Serial } from '../model/serial.ts';
+import type { Logger } from '../observability/logger.ts';
+import { type Stanza, StanzaError } from './binary/index.ts';
+import { acknowledgement, type Incoming, NACK, readIncoming, senderOf } from './stanzas.ts';
+
+type Handled = Exclude<Incoming, { readonly kind: 'ignored' | 'unhandled' }>;
+
+export interface IncomingPorts {
+  readonly events: InteropEvents;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** By sender. */
+  readonly order: Serial<string>;
+  send(stanza: Stanza | undefined): void;
+  /** The number of stanzas in hand has changed. */
+  onLoad(inFlight: number): void;
+  /** A stanza could not be handled and stays with the network. */
+  onUnhandled(): void;
+}
+
+export class IncomingStanzas {
+  readonly #ports: IncomingPorts;
+  #inFlight = 0;
+
+  constructor(ports: IncomingPorts) {
+    this.#ports = ports;
+  }
+
+  take(stanza: Stanza): void {
+    const incoming = this.#read(stanza);
+    if (incoming === undefined) this.#ports.send(acknowledgement(stanza, NACK.malformed));
+    else if (incoming.kind === 'unhandled') this.#ports.send(acknowledgement(stanza, NACK.unhandled));
+    else if (incoming.kind === 'ignored') this.#ports.send(acknowledgement(stanza));
+    else void this.#handleInOrder(stanza, incoming);
+  }
+
+  async #handleInOrder(stanza: Stanza, incoming: Handled): Promise<void> {
+    const { order, logger } = this.#ports;
+    this.#count(1);
+    try {
+      await order.run(senderOf(stanza), () => this.#handle(incoming));
+      this.#ports.send(acknowledgement(stanza));
+    } catch (error) {
+      const fields = { err: error, code: errorCode(error), kind: incoming.kind };
+      logger.warn(fields, 'a stanza could not be handled and was left with the network');
+      this.#ports.onUnhandled();
+    } finally {
+      this.#count(-1);
+    }
+  }
+
+  #read(stanza: Stanza): Incoming | undefined {
+    try {
+      return readIncoming(stanza, this.#ports.clock.now());
+    } catch (error) {
+      if (!(error instanceof StanzaError)) throw error;
+      this.#ports.logger.warn({ code: error.code }, 'refused a malformed stanza');
+      return undefined;
+    }
+  }
+
+  async #handle(incoming: Handled): Promise<void> {
+    const { events } = this.#ports;
+    switch (incoming.kind) {
+      case 'message':
+        return events.message(incoming.message);
+      case 'receipt':
+        return events.receipt(incoming.receipt);
+      case 'retry':
+        return events.retry(incoming.retry);
+      case 'identity-changed':
+        return events.identityChanged(incoming.from);
+      case 'pre-keys-low':
+        return events.preKeysLow(incoming.count);
+    }
+  }
+
+  #count(change: 1 | -1): void {
+    this.#inFlight += change;
+    this.#ports.onLoad(this.#inFlight);
+  }
+}

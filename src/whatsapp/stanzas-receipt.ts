@@ -1,0 +1,65 @@
+// Receipts: delivered and read, and retry receipts that ask for a message again.
+import type { MessageId } from '../model/ids.ts';
+import type { IncomingReceipt, InteropClient, RetryReceipt } from '../model/interop.ts';
+import { type UserJid, withDevice, withoutDevice } from '../model/jid.ts';
+import {
+  attribute,
+  child,
+  children,
+  integerAttribute,
+  requireAttribute,
+  requireChild,
+  requireInteger,
+  type Stanza,
+  stanza,
+} from './binary/index.ts';
+import { keyNodes, readKeyNodes, readRegistration, registrationNode } from './stanzas-keys.ts';
+
+export function deliveryReceipt(id: MessageId, to: UserJid, device: number): Stanza {
+  return stanza('receipt', { id, to: withDevice(to, device) });
+}
+
+export function retryReceipt(request: Parameters<InteropClient['sendRetryReceipt']>[0]): Stanza {
+  const { id, to, device, timestamp, count, registrationId, keys } = request;
+  return stanza('receipt', { id, to: withDevice(to, device), type: 'retry' }, [
+    stanza('retry', { count, id, t: Math.floor(timestamp / 1000), v: 1 }),
+    registrationNode(registrationId),
+    ...(keys ? [stanza('keys', {}, keyNodes(keys))] : []),
+  ]);
+}
+
+const TYPES: Readonly<Record<string, IncomingReceipt['type']>> = {
+  inactive: 'delivered',
+  read: 'read',
+  'read-self': 'read',
+  played: 'played',
+  'played-self': 'played',
+};
+
+/** `now` stands in for a missing time, in milliseconds. Throws StanzaError. */
+export function readReceipt(receipt: Stanza, from: UserJid, now: number): IncomingReceipt {
+  const type = attribute(receipt, 'type');
+  const seconds = integerAttribute(receipt, 't');
+  const more = children(receipt, 'list').flatMap((list) => children(list, 'item'));
+  return {
+    ids: [receipt, ...more].map((item) => requireAttribute(item, 'id') as MessageId),
+    from: withoutDevice(from),
+    device: from.device,
+    type: type === undefined ? 'delivered' : ((Object.hasOwn(TYPES, type) ? TYPES[type] : undefined) ?? 'other'),
+    timestamp: seconds === undefined ? now : seconds * 1000,
+  };
+}
+
+/** Throws StanzaError. */
+export function readRetryReceipt(receipt: Stanza, from: UserJid): RetryReceipt {
+  const registrationId = readRegistration(receipt);
+  const keys = child(receipt, 'keys');
+  return {
+    id: requireAttribute(receipt, 'id') as MessageId,
+    from: withoutDevice(from),
+    device: from.device,
+    count: requireInteger(requireChild(receipt, 'retry'), 'count'),
+    registrationId,
+    bundle: keys && readKeyNodes(keys, registrationId),
+  };
+}
