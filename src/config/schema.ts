@@ -40,19 +40,6 @@ const listen = section({
   port: count('a whole number from 1 to 65535', 1, 65_535),
 });
 
-/** How our client presents itself to the network (fact sheet: ClientPayload.UserAgent). Assumed; see docs/protocol.md. */
-const client = optional({
-  platform: count("a number of the network's list of platforms, 0 to 99", 0, 99).default(34),
-  app_version: text('two to five numbers with dots, such as 2.3000.1', /^\d{1,10}(\.\d{1,10}){1,4}$/).default(
-    '2.3000.1043857760',
-  ),
-  os_version: text('a short text', /^.{1,64}$/).default('0.1'),
-  manufacturer: text('a short text', /^.{0,64}$/).default(''),
-  device: text('a short text', /^.{1,64}$/).default('matrix-appservice-whatsapp'),
-  language: text('a language code of two letters, such as en', /^[a-z]{2}$/).default('en'),
-  country: text('a country code of two letters, such as DE', /^[A-Z]{2}$/).default('US'),
-});
-
 const network = section({
   chat_url: address(
     'a wss://, ws:// or tcp:// address',
@@ -61,7 +48,6 @@ const network = section({
   root_key: text('64 hex digits (a 32-byte public key)', /^[0-9a-fA-F]{64}$/),
   enlistment_url: publicAddress,
   read_receipts: flag.default(false),
-  client,
 });
 
 const serverName = text(
@@ -112,8 +98,7 @@ export const schema = section({
     retries: count('a whole number from 0 to 20', 0, 20).default(5),
   }),
   limits: optional({
-    transaction_bytes: count('a number of bytes from 1048576 to 268435456', 2 ** 20, 2 ** 28).default(2 ** 25),
-    open_crypto_stores: count('a whole number from 4 to 10000', 4, 10_000).default(64),
+    open_crypto_stores: count('a whole number from 4 to 10000', 4, 10_000).default(200),
   }),
   logging: optional({
     level: choice('debug', 'info', 'warn', 'error').default('info'),

@@ -51,7 +51,7 @@ describe('configuration', () => {
     for (const key of ['algorithm', 'token_lifetime_s', 'key_rotation_days', 'jwks_path', 'claims'])
       minimal.deleteIn(['provider', key]);
     for (const key of ['registration', 'bot', 'ghost_prefix']) minimal.deleteIn(['appservice', key]);
-    for (const key of ['read_receipts', 'client']) minimal.deleteIn(['networks', 'whatsapp', key]);
+    for (const key of ['read_receipts']) minimal.deleteIn(['networks', 'whatsapp', key]);
     expect(parseConfig(minimal.toJS(), exampleFile)).toEqual(loadConfig(exampleFile, {}));
   });
 
@@ -102,11 +102,7 @@ describe('configuration', () => {
       /permissions\.opt_in\.0: found "@eve:elsewhere\.example", allowed: example\.org/,
     ],
     [['encryption', 'device'], 'all', /encryption\.device: unknown key; did you mean devices\?/],
-    [
-      ['networks', 'whatsapp', 'client', 'contry'],
-      'DE',
-      /networks\.whatsapp\.client\.contry: unknown key; did you mean country\?/,
-    ],
+    [['networks', 'whatsapp', 'rootkey'], 'ff', /networks\.whatsapp\.rootkey: unknown key; did you mean root_key\?/],
     [['homserver'], {}, /homserver: unknown key; did you mean homeserver\?/],
     [['database', 'zzzzzz'], 1, /database\.zzzzzz: unknown key; allowed here: sqlite, crypto/],
   ];
