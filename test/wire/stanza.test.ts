@@ -125,8 +125,8 @@ describe('stanza codec on fixed bytes', () => {
 
   it.each<[string, Jid, string]>([
     ['third party', interopJid(2, '1234567890'), interop],
-    ['Messenger', messengerJid('12', 259), 'F6 FF 01 12 01 03 CC'],
-    ['hidden id with device', lidJid('12', 9), 'F7 01 09 FF 01 12'],
+    ['Messenger', messengerJid('987654', 259), 'F6 FF 03 98 76 54 01 03 CC'],
+    ['hidden id with device', lidJid('987654', 9), 'F7 01 09 FF 03 98 76 54'],
     ['the server', SERVER, 'FA 00 03'],
   ])('%s', (_name, jid, bytes) => {
     const frame = encodeStanza(stanza('iq', { from: jid }));
