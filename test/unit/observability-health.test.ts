@@ -4,11 +4,15 @@ import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { healthRouter } from '../../src/observability/health.ts';
-import { countMessage, createMetrics, moveConnection } from '../../src/observability/metrics.ts';
+import { createMetrics } from '../../src/observability/metrics.ts';
 
 const state = { database: true, homeserver: false };
-const metrics = createMetrics({ processMetrics: true });
+const metrics = createMetrics({
+  processMetrics: true,
+  gauges: { inboxWaiting: async () => 3, connections: () => ({ online: 2, offline: 1 }) },
+});
 const app = express().use(
+  metrics.measureTransactions,
   healthRouter({
     metrics,
     checks: {
@@ -36,16 +40,22 @@ describe('health', () => {
   });
 
   it('serves the counts in the Prometheus format', async () => {
-    countMessage(metrics, 'inbound', 'delivered', 120);
-    moveConnection(metrics, undefined, 'connecting');
-    moveConnection(metrics, 'connecting', 'online');
+    metrics.counters.delivered('to-matrix', 'delivered');
+    metrics.counters.delivered('to-matrix', '+4915112345678');
+    metrics.counters.retry('asked');
+    const transaction = `http://127.0.0.1:${(server.address() as AddressInfo).port}/_matrix/app/v1/transactions/1`;
+    await fetch(transaction, { method: 'PUT', body: 'x'.repeat(2000) });
     const response = await get('/metrics');
     const text = await response.text();
     expect(response.headers.get('content-type')).toContain('version=0.0.4');
-    expect(text).toContain('maw_messages_total{direction="inbound",outcome="delivered"} 1');
-    expect(text).toContain('maw_message_seconds_bucket{le="0.25",direction="inbound"} 1');
-    expect(text).toContain('maw_connections{state="online"} 1');
-    expect(text).toContain('maw_connections{state="connecting"} 0');
+    expect(text).toContain('maw_messages_total{direction="to-matrix",outcome="delivered"} 1');
+    expect(text).toContain('maw_messages_total{direction="to-matrix",outcome="other"} 1');
+    expect(text).toContain('maw_retries_total{direction="asked"} 1');
+    expect(text).toContain('maw_inbox_waiting 3');
+    expect(text).toContain('maw_connections{state="online"} 2');
+    expect(text).not.toContain('maw_ghosts');
+    expect(text).toContain('maw_transaction_bytes_sum 2000');
+    expect(text).toContain('maw_transaction_seconds_count{answer="refused"} 1');
     expect(text).toContain('process_cpu_seconds_total');
   });
 });
