@@ -4,14 +4,14 @@ import type { Logger } from 'matrix-js-sdk/lib/logger.js';
 /** Loads the library, silenced. Throws a sentence saying what to do where it is not installed. */
 export async function loadMatrixSdk() {
   try {
+    // First the logger: parts of the library log past the client's own, and keep what they find here when they load.
+    const { logger } = await import('matrix-js-sdk/lib/logger.js');
+    Object.assign(logger, silent, { log: nothing });
     const sdk = await import('matrix-js-sdk');
     const crypto = await import('matrix-js-sdk/lib/crypto-api/index.js');
-    const { logger } = await import('matrix-js-sdk/lib/logger.js');
     const { RustBackupManager } = await import('matrix-js-sdk/lib/rust-crypto/backup.js');
     // It waits up to ten seconds before it backs up a key, so that many clients spread their load; we are one.
     Reflect.set(RustBackupManager, 'maxBackupLoopStartDelayMillis', 0);
-    // Some parts of the library log past the client's logger, to this one and to children of it.
-    Object.assign(logger, silent, { log: nothing });
     return { sdk, crypto, logger: silent };
   } catch (cause) {
     const advice = 'The Matrix user of the demo and the tests needs matrix-js-sdk: run "npm ci" without --omit=dev.';

@@ -1,7 +1,9 @@
 // A Matrix user as Element would be: matrix-js-sdk with rust crypto, cross-signing, secret storage and key backup.
-import type { MatrixClient, MatrixEvent, Room } from 'matrix-js-sdk';
+import type { MatrixClient } from 'matrix-js-sdk';
 import type { RoomMessageEventContent } from 'matrix-js-sdk/lib/@types/events.js';
+import { type Invite, waitForInvite, waitForMembership } from './matrix-membership.ts';
 import { loadMatrixSdk, type MatrixSdk } from './matrix-sdk.ts';
+import { allMessages, type Message, type SeenEvent, waitForMessage } from './matrix-timeline.ts';
 import {
   cryptoOf,
   type DeviceTrust,
@@ -11,13 +13,13 @@ import {
   RecoveryKey,
   resetIdentity,
   restoreIdentity,
-  type Shield,
   setUpIdentity,
-  shieldOf,
   type UserTrust,
   userTrust,
 } from './matrix-user-crypto.ts';
 import { waitFor } from './matrix-wait.ts';
+
+export type { Invite, Message, SeenEvent };
 
 export type LoginOptions = {
   homeserverUrl: string;
@@ -33,23 +35,6 @@ export type LoginOptions = {
   withoutCrossSigning?: boolean;
 };
 
-/** An event as this user sees it: after decryption, or with the reason why that failed. */
-export type SeenEvent = {
-  eventId: string;
-  sender: string;
-  type: string;
-  msgtype: string | undefined;
-  body: string | undefined;
-  content: Record<string, unknown>;
-  encrypted: boolean;
-  /** The library's code, such as MEGOLM_KEY_WITHHELD; undefined when the event can be read. */
-  decryptionFailure: string | undefined;
-  redacted: boolean;
-  /** The homeserver's time of the event, in milliseconds since 1970. */
-  timestamp: number;
-};
-export type Message = SeenEvent & { shield: Shield };
-export type Invite = { roomId: string; inviter: string | undefined; isDirect: boolean };
 export type Member = { userId: string; membership: string; displayName: string | undefined };
 
 const defaultTimeoutMs = 30_000;
@@ -141,26 +126,7 @@ export class MatrixUser {
   }
 
   waitForInvite(accept: (invite: Invite) => boolean = () => true, timeoutMs = defaultTimeoutMs): Promise<Invite> {
-    const { RoomEvent, ClientEvent } = this.#sdk.sdk;
-    const invites = () =>
-      this.client
-        .getRooms()
-        .filter((room) => room.getMyMembership() === 'invite')
-        .map((room) => ({
-          roomId: room.roomId,
-          inviter: room.getDMInviter(),
-          isDirect: room.getDMInviter() !== undefined,
-        }));
-    return waitFor({
-      what: `an invitation of ${this.userId}`,
-      timeoutMs,
-      watch: (check) => {
-        this.client.on(RoomEvent.MyMembership, check).on(ClientEvent.Room, check);
-        return () => this.client.off(RoomEvent.MyMembership, check).off(ClientEvent.Room, check);
-      },
-      probe: () => invites().find(accept),
-      seen: () => invites().map(({ roomId, inviter }) => `invited to ${roomId} by ${inviter ?? 'an unknown user'}`),
-    });
+    return waitForInvite(this.#sdk, this.client, accept, timeoutMs);
   }
 
   /** Resolves when the user's membership is one of `memberships`. */
@@ -170,18 +136,7 @@ export class MatrixUser {
     memberships: readonly string[],
     timeoutMs = defaultTimeoutMs,
   ): Promise<void> {
-    const { RoomStateEvent, RoomEvent } = this.#sdk.sdk;
-    const current = () => this.client.getRoom(roomId)?.getMember(userId)?.membership;
-    return waitFor({
-      what: `${userId} to be "${memberships.join('" or "')}" in ${roomId}`,
-      timeoutMs,
-      watch: (check) => {
-        this.client.on(RoomStateEvent.Members, check).on(RoomEvent.MyMembership, check);
-        return () => this.client.off(RoomStateEvent.Members, check).off(RoomEvent.MyMembership, check);
-      },
-      probe: () => (memberships.includes(current() ?? 'none') ? true : undefined),
-      seen: () => [`${userId} is "${current() ?? 'unknown'}"`],
-    }).then(() => {});
+    return waitForMembership(this.#sdk, this.client, roomId, userId, memberships, timeoutMs);
   }
 
   /** The content of a state event as the homeserver has it now; undefined where there is none. */
@@ -247,35 +202,12 @@ export class MatrixUser {
     accept: (event: SeenEvent) => boolean,
     timeoutMs = defaultTimeoutMs,
   ): Promise<Message> {
-    const { RoomEvent, MatrixEventEvent } = this.#sdk.sdk;
-    const event = await waitFor({
-      what: `a message in ${roomId} for ${this.userId}`,
-      timeoutMs,
-      watch: (check) => {
-        this.client.on(RoomEvent.Timeline, check).on(MatrixEventEvent.Decrypted, check);
-        this.client.on(RoomEvent.LocalEchoUpdated, check).on(RoomEvent.Redaction, check);
-        return () => {
-          this.client.off(RoomEvent.Timeline, check).off(MatrixEventEvent.Decrypted, check);
-          this.client.off(RoomEvent.LocalEchoUpdated, check).off(RoomEvent.Redaction, check);
-        };
-      },
-      probe: () => this.#events(roomId).find((event) => accept(seen(event))),
-      seen: () => this.#events(roomId).map((event) => describe(seen(event))),
-    });
-    return this.#message(event);
+    return waitForMessage(this.#sdk, this.client, roomId, accept, timeoutMs);
   }
 
   /** Everything in the room that is not state, oldest first, from its beginning. */
   async messages(roomId: string): Promise<Message[]> {
-    const room = this.#room(roomId);
-    const timeline = room.getLiveTimeline();
-    const { EventTimeline } = this.#sdk.sdk;
-    while (timeline.getPaginationToken(EventTimeline.BACKWARDS) !== null) {
-      const more = await this.client.paginateEventTimeline(timeline, { backwards: true, limit: historyPage });
-      if (!more) break;
-    }
-    await Promise.all(timeline.getEvents().map((event) => event.getDecryptionPromise()));
-    return Promise.all(this.#events(roomId).map((event) => this.#message(event)));
+    return allMessages(this.#sdk, this.client, roomId);
   }
 
   // Trust
@@ -334,49 +266,8 @@ export class MatrixUser {
         this.client.on(RoomStateEvent.Events, check);
         return () => this.client.off(RoomStateEvent.Events, check);
       },
-      probe: () => (this.#room(roomId).hasEncryptionStateEvent() === encrypted ? true : undefined),
+      probe: () => (this.client.getRoom(roomId)?.hasEncryptionStateEvent() === encrypted ? true : undefined),
       seen: () => [],
     });
   }
-
-  #room(roomId: string): Room {
-    const room = this.client.getRoom(roomId);
-    if (!room) throw new Error(`${this.userId} knows no room ${roomId}`);
-    return room;
-  }
-
-  /** What has been accepted by the homeserver (no local echo) and is not being decrypted just now. */
-  #events(roomId: string): MatrixEvent[] {
-    const events = this.client.getRoom(roomId)?.getLiveTimeline().getEvents() ?? [];
-    return events.filter(
-      (event) =>
-        !event.isState() && event.status === null && !event.isBeingDecrypted() && !event.shouldAttemptDecryption(),
-    );
-  }
-
-  async #message(event: MatrixEvent): Promise<Message> {
-    return { ...seen(event), shield: await shieldOf(this.#sdk, this.client, event) };
-  }
-}
-
-function seen(event: MatrixEvent): SeenEvent {
-  const content: Record<string, unknown> = event.getContent();
-  const failure = event.decryptionFailureReason ?? undefined;
-  const text = (value: unknown) => (failure === undefined && typeof value === 'string' ? value : undefined);
-  return {
-    eventId: event.getId() ?? '',
-    sender: event.getSender() ?? '',
-    type: event.getType(),
-    msgtype: text(content.msgtype),
-    body: text(content.body),
-    content,
-    encrypted: event.isEncrypted(),
-    decryptionFailure: failure,
-    redacted: event.isRedacted(),
-    timestamp: event.getTs(),
-  };
-}
-
-function describe({ sender, type, body, decryptionFailure }: SeenEvent): string {
-  return `${type} from ${sender}: ${decryptionFailure === undefined ? JSON.stringify(body) : `cannot be decrypted (${decryptionFailure})`}`;
 }

@@ -39,7 +39,7 @@ async function fetchWheel(): Promise<Buffer> {
   } catch (cause) {
     const detail = cause instanceof Error ? cause.message : String(cause);
     const advice = `This Python has no usable pip, and ${wheel.filename} could not be fetched from ${index.host}: ${detail}`;
-    throw new SynapseError('install-failed', advice, { cause });
+    throw new SynapseError('synapse-install', advice, { cause });
   }
 }
 

@@ -29,7 +29,7 @@ export async function installSynapse(options: InstallOptions = {}): Promise<Syna
     if (await dockerAnswers(options.docker))
       return { kind: 'docker', image: `matrixdotorg/synapse:v${synapseVersion}` };
     const advice = 'Neither Python 3.10 (or newer) nor a running Docker engine was found: install Python 3.10+.';
-    throw new SynapseError('no-runtime', advice);
+    throw new SynapseError('synapse-no-runtime', advice);
   }
   const cacheDir = options.cacheDir ?? defaultCacheDir();
   const packages = join(cacheDir, `synapse-${synapseVersion}-py${python.version}`);
@@ -75,7 +75,7 @@ async function build(python: Python, packages: string, onProgress: (text: string
       if (/connection|retrying|timed out|resolve host/i.test(failure)) break;
     }
     throw new SynapseError(
-      'install-failed',
+      'synapse-install',
       `pip could not install Synapse ${synapseVersion}:\n${lastLines(failure, 12)}`,
     );
   } finally {
@@ -148,7 +148,7 @@ async function lock(
     if (owner > 0 && !alive(owner)) await rm(path, { force: true });
     if (Date.now() - started > waitLimitMs) {
       throw new SynapseError(
-        'install-failed',
+        'synapse-install',
         `Another process (${owner}) keeps ${path}; remove it if that process is gone.`,
       );
     }

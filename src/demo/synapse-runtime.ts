@@ -1,14 +1,15 @@
 // What can run Synapse on this machine: a Python with the packages we installed for it, or a Docker engine.
 import { execFile } from 'node:child_process';
+import { BridgeError, type ErrorDetails } from '../model/errors.ts';
 
-/** Everything that can go wrong between "npm run demo" and a listening homeserver, in a sentence an operator can act on. */
-export class SynapseError extends Error {
-  readonly code: 'no-runtime' | 'install-failed' | 'start-failed' | 'request-failed';
-
-  constructor(code: SynapseError['code'], message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'SynapseError';
-    this.code = code;
+/** What can go wrong between "npm run demo" and a listening homeserver, in a sentence an operator can act on. */
+export class SynapseError extends BridgeError {
+  constructor(
+    code: `synapse-${'no-runtime' | 'install' | 'start' | 'register'}`,
+    message: string,
+    details?: ErrorDetails,
+  ) {
+    super(code, message, details);
   }
 }
 

@@ -107,12 +107,13 @@ async function run(runtime: SynapseRuntime, configPath: string, directories: rea
   const { executable, args, env } = synapseCommand(runtime, configPath, directories);
   const log = await open(logPath, 'a', 0o600);
   // Standard input stays open as long as this process lives; the launcher ends Synapse when it closes.
-  const child = spawn(executable, args, { env, stdio: ['pipe', log.fd, log.fd] });
+  // A process group of its own: Ctrl-C in a terminal reaches us alone, and we stop Synapse last.
+  const child = spawn(executable, args, { env, detached: true, stdio: ['pipe', log.fd, log.fd] });
   const exited = new Promise<void>((done) => child.once('close', () => done()));
   await new Promise<void>((done, fail) => {
     child.once('spawn', done);
     child.once('error', (cause) =>
-      fail(new SynapseError('start-failed', `${executable} cannot be started`, { cause })),
+      fail(new SynapseError('synapse-start', `${executable} cannot be started`, { cause })),
     );
   }).finally(() => log.close());
   const kill = async () => {
@@ -143,7 +144,7 @@ async function answering(url: string, exited: Promise<void>, logPath: string): P
   }
   const tail = (await readFile(logPath, 'utf8')).split('\n').slice(-25).join('\n');
   const reason = ended ? 'ended during its start' : `did not answer within ${startLimitMs / 1000} s`;
-  throw new SynapseError('start-failed', `Synapse ${reason}. The end of ${logPath}:\n${tail}`);
+  throw new SynapseError('synapse-start', `Synapse ${reason}. The end of ${logPath}:\n${tail}`);
 }
 
 /** Synapse admin API, "Register a user": nonce, then an HMAC-SHA1 over nonce, name, password and role. */
@@ -162,6 +163,6 @@ async function registerBySecret(
     body: JSON.stringify({ nonce, username, password, admin, mac, inhibit_login: true }),
   });
   if (!response.ok) {
-    throw new SynapseError('request-failed', `Synapse refused to register ${username}: ${await response.text()}`);
+    throw new SynapseError('synapse-register', `Synapse refused to register ${username}: ${await response.text()}`);
   }
 }
