@@ -72,12 +72,17 @@ describe.each(['ws', 'tcp'] as const)('our client and our responder over %s', (s
     const client = await connectNoise(options(server.endpoint));
     const { connection } = await server.accepted();
     const seen: string[] = [];
+    let paused = false;
     const ended = new Promise<CloseReason>((resolve) => {
       client.start({
         onFrame: (plaintext) => {
-          seen.push(text(plaintext));
+          seen.push(paused ? 'while paused' : text(plaintext));
+          paused = true;
           client.pause();
-          setImmediate(() => client.resume());
+          setImmediate(() => {
+            paused = false;
+            client.resume();
+          });
         },
         onClose: resolve,
       });
