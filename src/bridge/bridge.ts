@@ -17,7 +17,6 @@ import { Transactions } from './transactions.ts';
 import { type Step, Workers } from './workers.ts';
 
 const expiryCheckMs = 60 * 60 * 1000;
-const retentionMs = 30 * 24 * 60 * 60 * 1000;
 
 export class Bridge {
   readonly #context: BridgeContext;
@@ -67,6 +66,7 @@ export class Bridge {
     return this.#transactions;
   }
 
+  /** How many accounts have a live connection, and how many should. */
   get connections(): { readonly connected: number; readonly wanted: number } {
     return this.#connections.count();
   }
@@ -200,12 +200,12 @@ export class Bridge {
   }
 
   async #expire(): Promise<Step> {
-    const { store, clock } = this.#context;
+    const { store, clock, settings } = this.#context;
     if ((await expireUnconfirmed(this.#context)) > 0) {
       for (const portal of await store.inbox.portalsWithWork()) this.#inbox.wake(portal);
       return 'again';
     }
-    if ((await store.prune(clock.now() - retentionMs)) > 0) return 'again';
+    if ((await store.prune(clock.now() - settings.retentionMs)) > 0) return 'again';
     return { waitMs: expiryCheckMs };
   }
 }

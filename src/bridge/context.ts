@@ -24,6 +24,8 @@ export interface BridgeSettings {
   readonly defaultCountry: string | undefined;
   /** How long a message for WhatsApp is kept for retry receipts, in milliseconds. */
   readonly receiptWaitMs: number;
+  /** How long ids of what was dealt with are remembered, in milliseconds. */
+  readonly retentionMs: number;
   /** How many retry receipts per message are answered, and how often we ask for one message. */
   readonly retries: number;
   /** How long an event whose room key is missing holds its chat, in milliseconds. */

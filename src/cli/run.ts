@@ -17,7 +17,7 @@ export const runCommand = new Command('run')
     const logger = createLogger({ level: config.logging.level, pretty: config.logging.format === 'pretty' });
     const { startApp } = await import('../app.ts');
     process.exitCode = await runUntilSignal({
-      start: () => startApp({ config, logger, configDir: config.directory }),
+      start: () => startApp({ config, logger }),
       logger,
       boundMs: stopBoundMs,
       signals: process,

@@ -1,0 +1,275 @@
+// The composition root: builds every part from the configuration, plugs adapters into ports, starts and stops them in order.
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import express, { type Express, type RequestHandler, type Router } from 'express';
+import { Bridge } from './bridge/bridge.ts';
+import type { BridgeContext, BridgeSettings } from './bridge/context.ts';
+import { type Config, mayOptIn, type NetworkConfig } from './config/config.ts';
+import { loadMasterKey } from './config/master-key.ts';
+import { createMatrix } from './matrix/matrix.ts';
+import { botUserId, loadRegistration } from './matrix/registration.ts';
+import type { Network } from './model/account.ts';
+import { type Clock, systemClock } from './model/clock.ts';
+import { BridgeError } from './model/errors.ts';
+import { botActorId, type DeviceId, type UserId } from './model/ids.ts';
+import type { OptInRegister } from './model/provider.ts';
+import type { Store } from './model/store.ts';
+import { healthRouter } from './observability/health.ts';
+import type { Logger } from './observability/logger.ts';
+import { createMetrics } from './observability/metrics.ts';
+import { createProvider } from './provider/provider.ts';
+import { openCryptoJournal } from './store/crypto-journal.ts';
+import { openStore } from './store/open-store.ts';
+import { createInteropNetwork, type NetworkEndpoints } from './whatsapp/network.ts';
+import { createSignal } from './whatsapp/signal/index.ts';
+
+export interface AppOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly clock?: Clock;
+}
+
+export interface App {
+  readonly ready: boolean;
+  /** Resolves when the bridge has taken up its work; waits as long as the homeserver is away. */
+  readonly whenReady: Promise<void>;
+  stop(): Promise<void>;
+}
+
+const day = 24 * 60 * 60 * 1000;
+const keyRotationCheckMs = 60 * 60 * 1000;
+const homeserverRetryMs = 2_000;
+
+/** Rejects with BridgeError where it cannot start: configuration, keys, database, an address in use. */
+export async function startApp({ config, logger, clock = systemClock }: AppOptions): Promise<App> {
+  const registration = await loadRegistration(config.appservice.registration);
+  const masterKey = loadMasterKey(config);
+  const store = await openStore({ path: config.database.sqlite, masterKey, clock });
+  const journal = openCryptoJournal({ path: config.database.crypto, masterKey });
+  const lifetime = new AbortController();
+  let bridge: Bridge | undefined;
+
+  const matrix = createMatrix({
+    homeserverUrl: config.homeserver.url,
+    registration,
+    journal,
+    logger,
+    maxOpenMachines: config.limits.open_crypto_stores,
+    events: {
+      roomKeys: (rooms) => bridge?.roomKeys(rooms),
+      devicesChanged: (users) => bridge?.devicesChanged(users),
+    },
+    // A ratchet that may run ahead of the disk must not run on: what is stored is taken up again at the next start.
+    onFatal: (error) => {
+      logger.error({ err: error }, 'a crypto store failed; the process ends so that no key is used twice');
+      process.exit(70);
+    },
+  });
+  const provider = createProvider({
+    publicUrl: config.provider.public_url,
+    audience: config.provider.audience,
+    algorithm: config.provider.algorithm,
+    tokenLifetimeS: config.provider.token_lifetime_s,
+    keyRotationDays: config.provider.key_rotation_days,
+    jwksPath: config.provider.jwks_path,
+    claims: config.provider.claims,
+    serverName: config.homeserver.server_name,
+    keys: store.signingKeys,
+    optIns: optInRegister(store),
+    clock,
+    logger,
+  });
+  const metrics = createMetrics({
+    processMetrics: true,
+    gauges: {
+      connections: () => {
+        const { connected, wanted } = bridge?.connections ?? { connected: 0, wanted: 0 };
+        return { online: connected, offline: wanted - connected };
+      },
+    },
+  });
+  const context: BridgeContext = {
+    store,
+    homeserver: matrix.homeserver,
+    crypto: matrix.crypto,
+    network: createInteropNetwork({ endpoints: endpoints(config), clock, logger }),
+    signal: createSignal({ reads: store.signal, clock }),
+    minter: provider.minter,
+    clock,
+    logger,
+    settings: settings(config, store.instanceId),
+    bot: {
+      id: botActorId,
+      user: botUserId(registration, config.homeserver.server_name),
+      device: `BOT${store.instanceId.slice(0, 8).toUpperCase()}` as DeviceId,
+    },
+    counters: metrics.counters,
+  };
+  const running = new Bridge(context);
+  bridge = running;
+
+  let ready = false;
+  const health = healthRouter({
+    checks: { homeserver: () => ready },
+    metrics: config.metrics.enabled && !config.metrics.listen ? metrics : undefined,
+  });
+  const servers = await listenAll(config, {
+    appservice: [metrics.measureTransactions, matrix.router(running.transactions)],
+    provider: provider.router,
+    health,
+    metrics: healthRouter({ checks: { homeserver: () => ready }, metrics }),
+  });
+  await provider.rotateIfDue();
+  logger.info({ port: config.appservice.listen.port }, 'listening for the homeserver');
+
+  const whenReady = startBridge(running, context, config.appservice.bot.display_name, lifetime.signal).then(() => {
+    ready = !lifetime.signal.aborted;
+    if (ready) logger.info({}, 'ready');
+  });
+  // Whoever does not wait for it learns of a failure from the log and from readiness.
+  whenReady.catch((error: unknown) => logger.error({ err: error }, 'the bridge could not take up its work'));
+  const rotation = rotateKeys(provider.rotateIfDue, clock, logger, lifetime.signal);
+
+  return {
+    get ready() {
+      return ready;
+    },
+    whenReady,
+    stop: async () => {
+      ready = false;
+      lifetime.abort();
+      await Promise.all(servers.map(closeServer));
+      await running.stop();
+      await rotation;
+      await matrix.crypto.close();
+      await store.close();
+      journal.close();
+    },
+  };
+}
+
+function optInRegister(store: Store): OptInRegister {
+  return {
+    isOptedIn: async (user: UserId) => {
+      if ((await store.accounts.ofUser(user)).length > 0) return true;
+      // A last token is needed to tell the network that the user has left.
+      return (await store.accounts.departures()).some((departure) => departure.user === user);
+    },
+  };
+}
+
+function settings(config: Config, instanceId: string): BridgeSettings {
+  return {
+    instanceId,
+    serverName: config.homeserver.server_name,
+    ghostPrefix: config.appservice.ghost_prefix,
+    networks: networks(config),
+    federatePortals: config.portals.federate,
+    devicePolicy: config.encryption.devices,
+    mayOptIn: (user) => mayOptIn(config, user),
+    defaultCountry: config.phone_numbers.default_country,
+    receiptWaitMs: config.delivery.receipt_wait_days * day,
+    retentionMs: config.delivery.retention_days * day,
+    retries: config.delivery.retries,
+    missingKeyWaitMs: config.delivery.missing_key_wait_s * 1000,
+  };
+}
+
+function networks(config: Config): Network[] {
+  const all: readonly Network[] = ['whatsapp', 'messenger'];
+  return all.filter((network) => config.networks[network] !== undefined);
+}
+
+function endpoints(config: Config): { readonly [N in Network]?: NetworkEndpoints | undefined } {
+  const of = (network: NetworkConfig | undefined): NetworkEndpoints | undefined =>
+    network && {
+      chatUrl: network.chat_url,
+      rootKey: Buffer.from(network.root_key, 'hex'),
+      enlistmentUrl: network.enlistment_url,
+      readReceipts: network.read_receipts,
+    };
+  return { whatsapp: of(config.networks.whatsapp), messenger: of(config.networks.messenger) };
+}
+
+/** Tries until the homeserver answers; what cannot pass by itself rejects. */
+async function startBridge(
+  bridge: Bridge,
+  context: BridgeContext,
+  botName: string,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await bridge.start(botName);
+      return;
+    } catch (error) {
+      if (!(error instanceof BridgeError) || error.retry !== 'later') throw error;
+      context.logger.warn({ code: error.code, err: error }, 'the homeserver cannot be reached yet; trying again');
+      await context.clock.sleep(error.retryAfterMs ?? homeserverRetryMs, signal);
+    }
+  }
+}
+
+async function rotateKeys(
+  rotateIfDue: () => Promise<void>,
+  clock: Clock,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await clock.sleep(keyRotationCheckMs, signal);
+    if (signal.aborted) return;
+    await rotateIfDue().catch((error: unknown) => logger.error({ err: error }, 'signing keys could not be rotated'));
+  }
+}
+
+interface Routers {
+  readonly appservice: readonly RequestHandler[];
+  readonly provider: Router;
+  readonly health: Router;
+  readonly metrics: Router;
+}
+
+/** One listener for all, or several where the configuration separates them. */
+async function listenAll(config: Config, routers: Routers): Promise<Server[]> {
+  const main = application();
+  main.use(routers.health);
+  const servers: Server[] = [];
+  try {
+    if (config.provider.listen) servers.push(await listen(application().use(routers.provider), config.provider.listen));
+    else main.use(routers.provider);
+    if (config.metrics.enabled && config.metrics.listen) {
+      servers.push(await listen(application().use(routers.metrics), config.metrics.listen));
+    }
+    for (const router of routers.appservice) main.use(router);
+    servers.push(await listen(main, config.appservice.listen));
+    return servers;
+  } catch (error) {
+    await Promise.all(servers.map(closeServer));
+    throw error;
+  }
+}
+
+function application(): Express {
+  return express().disable('x-powered-by').disable('etag');
+}
+
+async function listen(app: Express, address: { readonly host: string; readonly port: number }): Promise<Server> {
+  const server = createServer(app);
+  server.listen(address.port, address.host);
+  try {
+    await once(server, 'listening');
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+    throw new BridgeError('app.listen', `cannot listen on ${address.host}:${address.port} (${code})`, { cause });
+  }
+  return server;
+}
+
+async function closeServer(server: Server): Promise<void> {
+  server.closeIdleConnections();
+  const closed = once(server, 'close');
+  server.close();
+  server.closeAllConnections();
+  await closed;
+}
