@@ -1,0 +1,98 @@
+// The control API's other part: what the network is, its provider, its weather and its faults.
+import express, { type Router as HttpRouter } from 'express';
+import { z } from 'zod';
+import { numberSchema, recipientOf } from './control-api.ts';
+import type { Faults } from './faults.ts';
+import { HttpError, readBody } from './http-error.ts';
+import type { Network } from './network.ts';
+import type { NetworkConditions } from './network-conditions.ts';
+import type { Router } from './router.ts';
+import type { Tokens } from './tokens.ts';
+
+const BODY_LIMIT = '16kb';
+
+const providerSchema = z.object({
+  discoveryUrl: z.url({ protocol: /^https?$/ }),
+  audience: z.string().min(1),
+  issuer: z.string().min(1).optional(),
+});
+const conditionsSchema = z.object({
+  latencyMs: z.int().min(0).max(60_000).optional(),
+  dropEvery: z.int().min(0).optional(),
+  disconnect: z.literal(true).optional(),
+  addressing: z.enum(['lid', 'pn']).optional(),
+});
+const targetSchema = z.object({ to: z.string() });
+const forgedRetrySchema = z.object({
+  phone: numberSchema,
+  to: z.string(),
+  id: z.string().min(1).max(128),
+  count: z.int().min(1).max(5).default(1),
+});
+
+export interface NetworkApi {
+  readonly network: Network;
+  readonly router: Router;
+  readonly tokens: Tokens;
+  readonly conditions: NetworkConditions;
+  readonly faults: Faults;
+  readonly info: () => object;
+  /** Breaks every client's connection. */
+  readonly disconnect: () => void;
+}
+
+export function networkApi({ network, router, tokens, conditions, faults, info, disconnect }: NetworkApi): HttpRouter {
+  const api = express.Router();
+  api.use(express.json({ limit: BODY_LIMIT }));
+
+  api.get('/sandbox/info', (_request, response) => {
+    response.json(info());
+  });
+
+  api.post('/sandbox/provider', (request, response) => {
+    tokens.configure(readBody(providerSchema, request));
+    response.status(204).end();
+  });
+
+  api.post('/sandbox/network', (request, response) => {
+    const { latencyMs, dropEvery, disconnect: cut, addressing } = readBody(conditionsSchema, request);
+    conditions.set({
+      ...(latencyMs === undefined ? {} : { latencyMs }),
+      ...(dropEvery === undefined ? {} : { dropEvery }),
+    });
+    if (addressing) network.directory.addressing = addressing;
+    if (cut) disconnect();
+    response.json({ ...conditions.current, addressing: network.directory.addressing });
+  });
+
+  for (const fault of ['duplicate', 'corrupt'] as const) {
+    api.post(`/sandbox/faults/${fault}`, (request, response) => {
+      faults.next(recipientOf(network.directory, readBody(targetSchema, request).to).id, fault);
+      response.status(204).end();
+    });
+  }
+
+  api.post('/sandbox/faults/forged-retry', (request, response) => {
+    const { phone, to, id, count } = readBody(forgedRetrySchema, request);
+    const imitated = network.directory.byNumber(phone);
+    if (!imitated) throw new HttpError(404, 'unknown_phone', 'there is no phone with this number');
+    const victim = recipientOf(network.directory, to);
+    const attack = faults.forgeRetry(network, victim, imitated, id, count);
+    router.flush(network.preKeys.devices(victim.id));
+    response.status(201).json({ attack, ...describeAttack(faults, attack) });
+  });
+
+  api.get('/sandbox/faults/forged-retry/:attack', (request, response) => {
+    response.json(describeAttack(faults, Number(request.params.attack)));
+  });
+
+  return api;
+}
+
+function describeAttack(faults: Faults, number: number): object {
+  const attack = faults.attack(number);
+  if (!attack) throw new HttpError(404, 'unknown_attack', 'there was no such attack');
+  const { identityKey, answers, decrypted } = attack;
+  const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+  return { identityKey: base64(identityKey), answers, decrypted: decrypted.map(base64) };
+}

@@ -1,0 +1,41 @@
+// The parts that everything which handles stanzas shares.
+import type { Clock } from '../model/clock.ts';
+import type { Stanza } from '../whatsapp/binary/index.ts';
+import type { Account, Directory } from './directory.ts';
+import type { Device, PreKeys } from './pre-keys.ts';
+import type { Queue } from './queue.ts';
+import type { State } from './state.ts';
+
+/** A way for tests to play a faulty or malicious network. */
+export interface Interference {
+  /** What really reaches the device in place of this message. */
+  deliver(to: Device, message: Stanza): readonly Stanza[];
+  /** Sees every message as its recipient will get it. */
+  routed(to: Device, message: Stanza): void;
+}
+
+export interface Network {
+  readonly state: State;
+  readonly directory: Directory;
+  readonly preKeys: PreKeys;
+  readonly queue: Queue;
+  readonly interference: Interference;
+  readonly clock: Clock;
+}
+
+/** Who sent a stanza: a device that has logged in. */
+export interface Sender {
+  readonly account: Account;
+  readonly device: Device;
+}
+
+/** What handling a stanza led to: answers to the sender, and devices for which something was put in the queue. */
+export interface Outcome {
+  readonly answers: readonly Stanza[];
+  readonly reached: readonly Device[];
+}
+
+export const nothing: Outcome = { answers: [], reached: [] };
+
+/** Unix seconds, as stanzas carry them. */
+export const seconds = (clock: Clock): number => Math.floor(clock.now() / 1000);

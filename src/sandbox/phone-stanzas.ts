@@ -1,0 +1,89 @@
+// The stanzas that a phone writes.
+import { randomBytes } from 'node:crypto';
+import { type Jid, SERVER, type UserJid } from '../model/jid.ts';
+import { attribute, type Stanza, stanza } from '../whatsapp/binary/index.ts';
+import { integerBytes, keyStanza, keysContent, signedKeyStanza } from './key-stanzas.ts';
+import type { Ciphertext } from './phone-sessions.ts';
+import type { Bundle, DeviceKeys, OneTimeKey } from './pre-keys.ts';
+
+export interface Copy {
+  readonly to: UserJid;
+  readonly ciphertext: Ciphertext;
+}
+
+function question(type: 'get' | 'set', xmlns: string, ...content: Stanza[]): Stanza {
+  const id = randomBytes(8).toString('hex').toUpperCase();
+  return stanza('iq', { to: SERVER, type, xmlns, id }, content);
+}
+
+export const askDigest = (): Stanza => question('get', 'encrypt', stanza('digest'));
+export const askCount = (): Stanza => question('get', 'encrypt', stanza('count'));
+export const becomeActive = (): Stanza => question('set', 'passive', stanza('active'));
+
+export function uploadKeys(keys: DeviceKeys, oneTimeKeys: readonly OneTimeKey[]): Stanza {
+  return question(
+    'set',
+    'encrypt',
+    stanza('registration', {}, integerBytes(keys.registrationId, 4)),
+    stanza('type', {}, Uint8Array.of(5)),
+    stanza('identity', {}, keys.identityKey),
+    stanza(
+      'list',
+      {},
+      oneTimeKeys.map((key) => keyStanza('key', key)),
+    ),
+    signedKeyStanza(keys.signedPreKey),
+  );
+}
+
+export function askKeys(peers: readonly UserJid[]): Stanza {
+  const users = peers.map((jid) => stanza('user', { jid }));
+  return question('get', 'encrypt', stanza('key', {}, users));
+}
+
+export function askDevices(peer: UserJid): Stanza {
+  const attrs = { sid: randomBytes(4).toString('hex'), mode: 'query', last: true, index: 0, context: 'message' };
+  const query = stanza('query', {}, [stanza('devices', { version: 2 })]);
+  const list = stanza('list', {}, [stanza('user', { jid: peer })]);
+  return question('get', 'usync', stanza('usync', attrs, [query, list]));
+}
+
+const encStanza = ({ type, bytes }: Ciphertext, count?: number): Stanza => stanza('enc', { v: 2, type, count }, bytes);
+
+export function messageStanza(id: string, to: UserJid, copies: readonly Copy[]): Stanza {
+  const participants = copies.map((copy) => stanza('to', { jid: copy.to }, [encStanza(copy.ciphertext)]));
+  return stanza('message', { id, to, type: 'text' }, [stanza('participants', {}, participants)]);
+}
+
+/** The answer to a retry receipt: the same message for one device. */
+export function retriedMessage(id: string, { to, ciphertext }: Copy, count: number): Stanza {
+  return stanza('message', { id, to, type: 'text', device_fanout: false }, [encStanza(ciphertext, count)]);
+}
+
+export function receiptStanza(id: string, to: Jid, type?: 'read'): Stanza {
+  return stanza('receipt', { id, to, type });
+}
+
+export interface RetryRequest {
+  readonly id: string;
+  readonly to: UserJid;
+  readonly count: number;
+  /** `t` of the message that failed. */
+  readonly time: string | undefined;
+  readonly registrationId: number;
+  readonly keys: Bundle | undefined;
+}
+
+export function retryReceipt({ id, to, count, time, registrationId, keys }: RetryRequest): Stanza {
+  const content = [
+    stanza('retry', { count, id, t: time, v: 1 }),
+    stanza('registration', {}, integerBytes(registrationId, 4)),
+    ...(keys ? [stanza('keys', {}, keysContent(keys))] : []),
+  ];
+  return stanza('receipt', { id, to, type: 'retry' }, content);
+}
+
+export function ackStanza(received: Stanza): Stanza {
+  const [id, type] = [attribute(received, 'id'), attribute(received, 'type')];
+  return stanza('ack', { class: received.tag, id, to: received.attrs.get('from'), type });
+}

@@ -1,0 +1,292 @@
+// A simulated WhatsApp user's phone (device 0): sends, decrypts, confirms, and asks again like an ordinary client.
+import { newMessageId } from '../model/ids.ts';
+import { isUserJid, type LidJid, type UserJid, withDevice, withoutDevice } from '../model/jid.ts';
+import { Serial } from '../model/serial.ts';
+import type { Logger } from '../observability/logger.ts';
+import {
+  attribute,
+  child,
+  children,
+  decodeStanza,
+  encodeStanza,
+  integerAttribute,
+  requireAttribute,
+  requireBytes,
+  requireChild,
+  requireInteger,
+  type Stanza,
+} from '../whatsapp/binary/index.ts';
+import type { PhoneAccount } from './directory.ts';
+import { readBundle } from './key-stanzas.ts';
+import type { Network } from './network.ts';
+import { type Entry, PhoneJournal } from './phone-journal.ts';
+import { PhoneKeys } from './phone-keys.ts';
+import { OfflineError, PhoneLine } from './phone-line.ts';
+import { PhoneSessions } from './phone-sessions.ts';
+import * as stanzas from './phone-stanzas.ts';
+import { type Bundle, LOW_WATER } from './pre-keys.ts';
+import type { Router } from './router.ts';
+
+const FIRST_UPLOAD = 100;
+const TOP_UP = 50;
+/** Both sides of a retry give up after this many rounds, as the known clients do. */
+const MAX_RETRIES = 5;
+
+export class Phone {
+  readonly account: PhoneAccount;
+  readonly journal: PhoneJournal;
+  readonly keys: PhoneKeys;
+  readonly #network: Network;
+  readonly #logger: Logger;
+  readonly #line: PhoneLine;
+  /** One thing at a time: sessions are read, advanced and written as one step. */
+  readonly #serial = new Serial<'phone'>();
+  readonly #failures = new Map<string, number>();
+
+  constructor(network: Network, router: Router, account: PhoneAccount, logger: Logger) {
+    this.account = account;
+    this.#network = network;
+    this.#logger = logger;
+    this.journal = new PhoneJournal(network.state, account.id);
+    this.keys = new PhoneKeys(network.state, account.id, network.clock);
+    const device = { account: account.id, device: 0 };
+    this.#line = new PhoneLine(router, { account, device }, (received) => this.#task(() => this.#take(received)));
+  }
+
+  get offline(): boolean {
+    const sql = 'SELECT offline FROM phone WHERE account = ?';
+    return this.#network.state.row<{ offline: number }>(sql, this.account.id)?.offline === 1;
+  }
+
+  /** Resolves when the phone's keys are with the network and its backlog is being taken. */
+  async start(): Promise<void> {
+    if (!this.keys.exist) this.keys.create();
+    // Also a phone that begins offline has been installed: others can write to it.
+    await this.#connect();
+    if (this.offline) this.#line.disconnect();
+  }
+
+  async setOffline(offline: boolean): Promise<void> {
+    this.#network.state.run('UPDATE phone SET offline = ? WHERE account = ?', offline ? 1 : 0, this.account.id);
+    if (offline) this.#line.disconnect();
+    else await this.#connect();
+  }
+
+  /** A reinstallation: new keys, no sessions. The network tells everybody who knows this phone. */
+  async reset(): Promise<void> {
+    await this.#serial.run('phone', async () => {
+      this.#network.state.transaction(() => {
+        this.keys.create();
+        this.journal.dropStanzas();
+      });
+      if (this.#line.up) await this.#line.ask(this.#upload(FIRST_UPLOAD));
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#line.disconnect();
+    await this.#serial.drain();
+  }
+
+  /** Keeps the message and returns its id; it goes out as soon as the phone is online. */
+  send(peer: LidJid, peerName: string, payload: Uint8Array): string {
+    const id = newMessageId();
+    const timestamp = this.#network.clock.now();
+    this.journal.add({ id, peer, peerName, direction: 'out', payload, timestamp, status: 'queued' });
+    this.journal.changed();
+    this.#task(() => this.#sendQueued());
+    return id;
+  }
+
+  /** Confirms a received message once more, or says that it was read. False if there is no such message. */
+  sendReceipt(id: string, type: 'delivered' | 'read'): boolean {
+    const message = this.journal.byId(id);
+    if (message?.direction !== 'in') return false;
+    if (!this.#line.up) throw new OfflineError();
+    this.#line.send(stanzas.receiptStanza(id, message.peer, type === 'read' ? 'read' : undefined));
+    this.journal.advance(message, type);
+    return true;
+  }
+
+  async identityOf(peer: UserJid): Promise<Uint8Array | undefined> {
+    return this.#sessions().identityOf(peer);
+  }
+
+  async #connect(): Promise<void> {
+    await this.#serial.run('phone', async () => {
+      this.#line.connect();
+      const digest = await this.#line.ask(stanzas.askDigest());
+      const identity =
+        child(digest, 'digest') && requireBytes(requireChild(requireChild(digest, 'digest'), 'identity'));
+      const known = identity !== undefined && Buffer.from(identity).equals(this.keys.current().identityKey);
+      if (!known) await this.#line.ask(this.#upload(FIRST_UPLOAD));
+      else await this.#topUp();
+      await this.#line.ask(stanzas.becomeActive());
+    });
+    this.#task(() => this.#sendQueued());
+  }
+
+  #upload(count: number): Stanza {
+    return stanzas.uploadKeys(this.keys.current(), this.keys.createOneTimeKeys(count));
+  }
+
+  async #topUp(): Promise<void> {
+    const answer = await this.#line.ask(stanzas.askCount());
+    if (requireInteger(requireChild(answer, 'count'), 'value') < LOW_WATER) await this.#line.ask(this.#upload(TOP_UP));
+  }
+
+  #sessions(): PhoneSessions {
+    return new PhoneSessions(this.#network.state, this.account.id);
+  }
+
+  #task(work: () => Promise<void>): void {
+    void this.#serial.run('phone', work).catch((error: unknown) => {
+      if (!(error instanceof OfflineError)) this.#logger.warn({ account: this.account.id, err: error }, 'phone failed');
+    });
+  }
+
+  async #take(received: Stanza): Promise<void> {
+    switch (received.tag) {
+      case 'message':
+        return this.#takeMessage(received);
+      case 'receipt':
+        if (attribute(received, 'type') === 'retry') await this.#answerRetry(received);
+        else this.#takeReceipt(received);
+        return this.#line.send(stanzas.ackStanza(received));
+      case 'notification':
+        await this.#takeNotification(received);
+        return this.#line.send(stanzas.ackStanza(received));
+    }
+  }
+
+  async #takeMessage(message: Stanza): Promise<void> {
+    const id = requireAttribute(message, 'id');
+    const from = lidOf(message);
+    const enc = child(message, 'enc');
+    if (!from || !enc) return this.#line.send(stanzas.ackStanza(message));
+    const peer = withoutDevice(from);
+    if (this.journal.find('in', peer, id)) return this.#line.send(stanzas.receiptStanza(id, from));
+    const sessions = this.#sessions();
+    const type = attribute(enc, 'type') === 'pkmsg' ? 'pkmsg' : 'msg';
+    const result = await sessions.decrypt(from, { type, bytes: requireBytes(enc) });
+    if (result.outcome === 'failed') return this.#askAgain(message, from, result.hadSession);
+    if (result.outcome === 'duplicate') return this.#line.send(stanzas.ackStanza(message));
+    const peerName = this.#network.directory.label(peer);
+    const timestamp = (integerAttribute(message, 't') ?? 0) * 1000;
+    this.#network.state.transaction(() => {
+      const payload = result.plaintext;
+      this.journal.add({ id, peer, peerName, direction: 'in', payload, timestamp, status: 'delivered' });
+      sessions.commit();
+    });
+    this.#failures.delete(`${peer.user} ${id}`);
+    this.#line.send(stanzas.receiptStanza(id, from));
+    this.journal.changed();
+  }
+
+  /** Asks the sender to encrypt anew; with fresh keys where the session seems to be the trouble. */
+  #askAgain(message: Stanza, to: UserJid, hadSession: boolean): void {
+    const id = requireAttribute(message, 'id');
+    const key = `${to.user} ${id}`;
+    const count = (this.#failures.get(key) ?? 0) + 1;
+    this.#failures.set(key, count);
+    if (count <= MAX_RETRIES) this.#line.send(this.#retryReceipt(message, to, count, hadSession));
+    this.#line.send(stanzas.ackStanza(message));
+  }
+
+  #retryReceipt(message: Stanza, to: UserJid, count: number, hadSession: boolean): Stanza {
+    const id = requireAttribute(message, 'id');
+    const own = this.keys.current();
+    const keys: Bundle | undefined =
+      count > 1 || !hadSession ? { ...own, preKey: this.keys.createOneTimeKeys(1)[0] } : undefined;
+    const { registrationId } = own;
+    return stanzas.retryReceipt({ id, to, count, time: attribute(message, 't'), registrationId, keys });
+  }
+
+  async #answerRetry(receipt: Stanza): Promise<void> {
+    const to = lidOf(receipt);
+    const id = requireAttribute(receipt, 'id');
+    const message = to && this.journal.find('out', withoutDevice(to), id);
+    const count = requireInteger(requireChild(receipt, 'retry'), 'count');
+    if (!message || count > MAX_RETRIES) return;
+    const sessions = this.#sessions();
+    const keys = child(receipt, 'keys');
+    if (keys) await sessions.start(to, readBundle(keys, requireChild(receipt, 'registration')));
+    else if (count > 1 || !(await sessions.has(to))) await this.#startSessions(sessions, [to]);
+    const ciphertext = await sessions.encrypt(to, message.payload);
+    this.#network.state.transaction(() => sessions.commit());
+    this.#line.send(stanzas.retriedMessage(id, { to, ciphertext }, count));
+  }
+
+  #takeReceipt(receipt: Stanza): void {
+    const peer = lidOf(receipt);
+    const list = child(receipt, 'list');
+    const ids = [receipt, ...(list ? children(list, 'item') : [])].map((one) => requireAttribute(one, 'id'));
+    const status = ['read', 'played'].includes(attribute(receipt, 'type') ?? '') ? 'read' : 'delivered';
+    for (const id of peer ? ids : []) {
+      const message = peer && this.journal.find('out', withoutDevice(peer), id);
+      if (message) this.journal.advance(message, status);
+    }
+  }
+
+  async #takeNotification(notification: Stanza): Promise<void> {
+    if (child(notification, 'count')) await this.#topUp();
+    const peer = child(notification, 'identity') && lidOf(notification);
+    if (!peer) return;
+    const sessions = this.#sessions();
+    sessions.forgetUser(peer);
+    this.#network.state.transaction(() => sessions.commit());
+  }
+
+  async #sendQueued(): Promise<void> {
+    for (let message = this.journal.nextToSend(); message && this.#line.up; message = this.journal.nextToSend()) {
+      const stanza = message.stanza ? decodeStanza(message.stanza) : await this.#encrypt(message);
+      const ack = stanza && (await this.#line.ask(stanza));
+      const refused = ack === undefined || attribute(ack, 'error') !== undefined;
+      this.journal.advance(message, refused ? 'failed' : 'sent');
+    }
+  }
+
+  /** The finished stanza, stored together with the advanced sessions; undefined if the peer has no devices. */
+  async #encrypt(message: Entry): Promise<Stanza | undefined> {
+    const devices = await this.#devicesOf(message.peer);
+    const sessions = this.#sessions();
+    const without = [];
+    for (const device of devices) if (!(await sessions.has(device))) without.push(device);
+    if (without.length > 0) await this.#startSessions(sessions, without);
+    const copies: stanzas.Copy[] = [];
+    for (const to of devices) {
+      if (await sessions.has(to)) copies.push({ to, ciphertext: await sessions.encrypt(to, message.payload) });
+    }
+    if (copies.length === 0) return undefined;
+    const stanza = stanzas.messageStanza(message.id, message.peer, copies);
+    this.#network.state.transaction(() => {
+      sessions.commit();
+      this.journal.keepStanza(message.seq, encodeStanza(stanza));
+    });
+    return stanza;
+  }
+
+  async #devicesOf(peer: LidJid): Promise<LidJid[]> {
+    const answer = await this.#line.ask(stanzas.askDevices(peer));
+    const user = children(requireChild(requireChild(answer, 'usync'), 'list'), 'user')[0];
+    const devices = user && requireChild(requireChild(user, 'devices'), 'device-list');
+    return devices ? children(devices, 'device').map((device) => withDevice(peer, requireInteger(device, 'id'))) : [];
+  }
+
+  async #startSessions(sessions: PhoneSessions, peers: readonly UserJid[]): Promise<void> {
+    const answer = await this.#line.ask(stanzas.askKeys(peers));
+    const list = child(answer, 'list');
+    for (const user of list ? children(list, 'user') : []) {
+      const jid = user.attrs.get('jid');
+      const registration = child(user, 'registration');
+      if (jid === undefined || typeof jid === 'string' || !isUserJid(jid) || !registration) continue;
+      await sessions.start(jid, readBundle(user, registration));
+    }
+  }
+}
+
+/** WhatsApp's own clients know everybody by LID. */
+function lidOf(received: Stanza): LidJid | undefined {
+  const from = received.attrs.get('from');
+  return from !== undefined && typeof from !== 'string' && from.kind === 'lid' ? from : undefined;
+}
