@@ -28,8 +28,11 @@ interface NewFile {
   readonly mode: number;
 }
 
+/** Values for keys of the configuration file, each named as in error messages: `delivery.retries`. */
+export type Settings = Readonly<Record<string, unknown>>;
+
 /** The commented example with the answers in it. Throws ConfigError where an answer is not allowed. */
-async function configText(answers: Answers, file: string): Promise<string> {
+async function configText(answers: Answers, settings: Settings, file: string): Promise<string> {
   const example = await readFile(new URL('../../config/config.example.yaml', import.meta.url), 'utf8');
   const header = '# Relative paths start from the directory of this file.\n';
   const document = parseDocument(example.replace(/^(#.*\n)+/, header));
@@ -38,6 +41,7 @@ async function configText(answers: Answers, file: string): Promise<string> {
   document.setIn(['appservice', 'listen', 'host'], answers.listenHost);
   document.setIn(['appservice', 'listen', 'port'], Number(answers.listenPort));
   document.setIn(['provider', 'public_url'], answers.publicUrl);
+  for (const [key, value] of Object.entries(settings)) document.setIn(key.split('.'), value);
   const endpoints = { chat_url: answers.chatUrl, enlistment_url: answers.enlistmentUrl };
   for (const [key, value] of Object.entries(endpoints))
     if (value !== '') document.setIn(['networks', 'whatsapp', key], value);
@@ -67,12 +71,16 @@ async function writeAll(files: readonly NewFile[]): Promise<void> {
 }
 
 /** Writes the files into `directory`, making it if needed. Returns what the admin has to do next. */
-export async function createInstallation(directory: string, answers: Answers): Promise<string> {
+export async function createInstallation(
+  directory: string,
+  answers: Answers,
+  settings: Settings = {},
+): Promise<string> {
   const config = join(directory, 'config.yaml');
   const registration = join(directory, 'registration.yaml');
   const key = join(directory, 'master.key');
   const files: NewFile[] = [
-    { path: config, content: await configText(answers, config), mode: 0o644 },
+    { path: config, content: await configText(answers, settings, config), mode: 0o644 },
     {
       path: registration,
       content: await generateRegistration({
