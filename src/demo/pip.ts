@@ -1,4 +1,4 @@
-// A pip for an interpreter: its own, or where a distribution left it out, the pinned wheel from the package index.
+// A pip for an interpreter: its own, or where a distribution left it out, that of ensurepip or the pinned wheel from the configured package index.
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -18,16 +18,26 @@ const oldestPip = 22;
 export async function findPip(python: Python, directory: string): Promise<string[]> {
   const version = await output(python.executable, ['-m', 'pip', '--version']);
   if (Number(version?.match(/^pip (\d+)/)?.[1] ?? 0) >= oldestPip) return ['-m', 'pip'];
+  const bundled = await ensurepipWheel(python);
+  if (bundled !== undefined) return [join(bundled, 'pip')];
   const path = join(directory, wheel.filename);
   await writeFile(path, await fetchWheel());
   // A wheel is a zip file, which Python can run from; pip supports being started so.
   return [join(path, 'pip')];
 }
 
+/** The wheel that comes with Python's ensurepip module, where a distribution has left that in. */
+async function ensurepipWheel(python: Python): Promise<string | undefined> {
+  const find =
+    'import ensurepip, glob, os; print((glob.glob(os.path.join(os.path.dirname(ensurepip.__file__), "_bundled", "pip-*.whl")) or [""])[0])';
+  const path = (await output(python.executable, ['-c', find]))?.trim();
+  return path || undefined;
+}
+
 const indexPage = z.object({ files: z.array(z.object({ filename: z.string(), url: z.string() })) });
 
 async function fetchWheel(): Promise<Buffer> {
-  const index = await indexUrl();
+  const index = await configuredIndex();
   try {
     const page = await get(new URL('pip/', index), { accept: 'application/vnd.pypi.simple.v1+json' });
     const file = indexPage.parse(JSON.parse(page.toString())).files.find(({ filename }) => filename === wheel.filename);
@@ -59,7 +69,7 @@ async function get(url: URL, headers: Record<string, string> = {}): Promise<Buff
 }
 
 /** Where pip would look (pip, "Configuration": environment, then the user's file, then the machine's), with a closing slash. */
-async function indexUrl(): Promise<URL> {
+async function configuredIndex(): Promise<URL> {
   const { PIP_CONFIG_FILE, XDG_CONFIG_HOME } = process.env;
   const userConfig = join(XDG_CONFIG_HOME ?? join(homedir(), '.config'), 'pip', 'pip.conf');
   const files = [PIP_CONFIG_FILE, join(homedir(), '.pip', 'pip.conf'), userConfig, '/etc/pip.conf'];
@@ -68,5 +78,10 @@ async function indexUrl(): Promise<URL> {
     if (found) break;
     if (file && existsSync(file)) found = (await readFile(file, 'utf8')).match(/^\s*index-url\s*[=:]\s*(\S+)/m)?.[1];
   }
-  return new URL(`${(found ?? 'https://pypi.org/simple').replace(/\/+$/, '')}/`);
+  if (found === undefined) {
+    const advice =
+      'This Python has neither pip nor ensurepip. Install pip (Debian and Ubuntu: apt install python3-pip), or name a package index in PIP_INDEX_URL, and start again.';
+    throw new SynapseError('synapse-install', advice);
+  }
+  return new URL(`${found.replace(/\/+$/, '')}/`);
 }

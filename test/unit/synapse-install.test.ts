@@ -33,6 +33,7 @@ const interpreter = (name: string, { version = '3.12', pip = 'pip 25.0 from x', 
   script(
     name,
     `case "$*" in
+      *ensurepip*) exit 1 ;;
       -c*) echo ${version} ;;
       *--version*) ${pip ? `echo "${pip}"` : 'exit 1'} ;;
       *) echo "$*" >> "${directory}/calls"
