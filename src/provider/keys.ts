@@ -73,10 +73,11 @@ export async function publicJwk(privateKey: string): Promise<JWK> {
   return createPublicKey(createPrivateKey(privateKey)).export({ format: 'jwk' }) as JWK;
 }
 
-/** Makes a key; its id is its thumbprint (RFC 7638). */
+/** Makes a key; its id is the first 96 bits of its thumbprint (RFC 7638), short enough to be logged. */
 export async function newSigningKey(algorithm: SigningAlgorithm, now: number, activeFrom: number): Promise<SigningKey> {
   const privateKey = await newPrivateKey(algorithm);
-  const kid = await calculateJwkThumbprint(await publicJwk(privateKey));
+  const thumbprint = await calculateJwkThumbprint(await publicJwk(privateKey));
+  const kid = thumbprint.slice(0, 16);
   return { kid, algorithm, privateKey, createdAt: now, activeFrom, retireAt: undefined };
 }
 
