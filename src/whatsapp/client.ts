@@ -209,6 +209,7 @@ export class Client implements InteropClient {
         stanza('iq', { id, to: SERVER, type: 'set', xmlns: 'passive' }, [stanza('active')]),
       );
     });
+    if (!connection.open) return;
     await Promise.all([
       tolerant('online', () => events.online()),
       tolerant('pre-keys', async () => {

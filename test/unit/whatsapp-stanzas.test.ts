@@ -1,0 +1,179 @@
+// Stanzas as pure functions: the message as it is stored and sent, pauses between attempts, and readers that meet nonsense.
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { MessageId } from '../../src/model/ids.ts';
+import { groupJid, interopJid, type Jid, lidJid, phoneJid, SERVER } from '../../src/model/jid.ts';
+import { backOff } from '../../src/whatsapp/backoff.ts';
+import {
+  type AttributeValue,
+  attribute,
+  children,
+  decodeStanza,
+  encodeStanza,
+  requireChild,
+  type Stanza,
+  StanzaError,
+} from '../../src/whatsapp/binary/index.ts';
+import { disconnectOfFailure, disconnectOfStreamError } from '../../src/whatsapp/disconnect.ts';
+import { acknowledgement, readIncoming } from '../../src/whatsapp/stanzas.ts';
+import { readBundle, readPreKeyCount } from '../../src/whatsapp/stanzas-keys.ts';
+import { readLookUp } from '../../src/whatsapp/stanzas-lookup.ts';
+import { encodeMessage } from '../../src/whatsapp/stanzas-message.ts';
+
+const id = '3EB0AA' as MessageId;
+const to = lidJid('100000001');
+const bytes = Uint8Array.of(0x33, 1, 2);
+
+test('a message names each device with its own ciphertext, and is the same bytes each time', () => {
+  const message = {
+    id,
+    to,
+    recipients: [
+      { device: 0, ciphertext: { type: 'pkmsg', bytes } },
+      { device: 5, ciphertext: { type: 'msg', bytes } },
+    ],
+  } as const;
+  const encoded = encodeMessage(message);
+  expect(encodeMessage(message)).toEqual(encoded);
+  const stanza = decodeStanza(encoded);
+  expect(stanza.attrs).toEqual(
+    new Map<string, AttributeValue>([
+      ['id', id],
+      ['to', to],
+      ['type', 'text'],
+    ]),
+  );
+  expect(
+    children(requireChild(stanza, 'participants')).map((node) => {
+      const enc = requireChild(node, 'enc');
+      return [attribute(node, 'jid'), attribute(enc, 'type'), attribute(enc, 'v'), enc.content];
+    }),
+  ).toEqual([
+    ['100000001@lid', 'pkmsg', '2', bytes],
+    ['100000001:5@lid', 'msg', '2', bytes],
+  ]);
+});
+
+test('the answer to a retry receipt goes to one device only, with the count', () => {
+  const recipient = { device: 5, ciphertext: { type: 'pkmsg', bytes } } as const;
+  const stanza = decodeStanza(encodeMessage({ id, to, recipients: [recipient], retryCount: 2 }));
+  expect([attribute(stanza, 'to'), attribute(stanza, 'device_fanout')]).toEqual(['100000001:5@lid', 'false']);
+  expect(children(stanza).map((node) => [node.tag, attribute(node, 'count')])).toEqual([['enc', '2']]);
+  const many = { id, to, recipients: [recipient, recipient], retryCount: 1 };
+  expect(() => encodeMessage(many)).toThrow(expect.objectContaining({ code: 'interop.no-recipient' }));
+  expect(() => encodeMessage({ id, to, recipients: [] })).toThrow(
+    expect.objectContaining({ code: 'interop.no-recipient' }),
+  );
+});
+
+test('a pause lies between half and all of the doubled base, and never above the cap', () => {
+  fc.assert(
+    fc.property(fc.nat(2000), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (attempt, random) => {
+      const full = Math.min(60_000, 1000 * 2 ** attempt);
+      const pause = backOff(attempt, random, 1000, 60_000);
+      expect(pause).toBeGreaterThanOrEqual(full / 2);
+      expect(pause).toBeLessThanOrEqual(full);
+    }),
+  );
+});
+
+test('readers answer nonsense with a typed error or a value that can be acknowledged', () => {
+  const jid = fc.constantFrom<Jid>(to, phoneJid('31600000001', 2), interopJid(7, '42'), groupJid('1'), SERVER);
+  const value: fc.Arbitrary<AttributeValue> = fc.oneof(
+    jid,
+    fc.constantFrom('', '1', '-1', '1e9', 'retry', 'read', 'encrypt', 'constructor', '99999999999999999999'),
+    fc.string(),
+  );
+  const attrs = fc
+    .uniqueArray(
+      fc.tuple(
+        fc.constantFrom(
+          'id',
+          'from',
+          't',
+          'type',
+          'jid',
+          'val',
+          'value',
+          'count',
+          'v',
+          'notify',
+          'sender_pn',
+          'participant',
+          'reason',
+          'expire',
+          'code',
+        ),
+        value,
+      ),
+      { selector: ([name]) => name },
+    )
+    .map((entries): ReadonlyMap<string, AttributeValue> => new Map(entries));
+  const tag = fc.constantFrom(
+    'message',
+    'receipt',
+    'notification',
+    'call',
+    'failure',
+    'iq',
+    'enc',
+    'retry',
+    'keys',
+    'key',
+    'skey',
+    'id',
+    'value',
+    'signature',
+    'type',
+    'identity',
+    'registration',
+    'list',
+    'item',
+    'user',
+    'usync',
+    'devices',
+    'device-list',
+    'device',
+    'lid',
+    'contact',
+    'count',
+    'error',
+    'conflict',
+  );
+  const { node } = fc.letrec<{ node: Stanza }>((tie) => ({
+    node: fc
+      .record({ tag, attrs }, { requiredKeys: ['tag', 'attrs'] })
+      .chain((start) =>
+        fc
+          .oneof(
+            { maxDepth: 4 },
+            fc.constant(undefined),
+            fc.uint8Array({ maxLength: 70 }),
+            fc.array(tie('node'), { maxLength: 4 }),
+          )
+          .map((content): Stanza => (content === undefined ? start : { ...start, content })),
+      ),
+  }));
+  const readers = [
+    (stanza: Stanza) => readIncoming(stanza, 0),
+    readLookUp,
+    (stanza: Stanza) => readBundle(stanza, to),
+    readPreKeyCount,
+    disconnectOfFailure,
+    disconnectOfStreamError,
+  ];
+  fc.assert(
+    fc.property(node, (stanza) => {
+      for (const read of readers) {
+        try {
+          read(stanza);
+        } catch (error) {
+          expect(error).toBeInstanceOf(StanzaError);
+        }
+      }
+      const ack = acknowledgement(stanza, 487);
+      if (ack) expect(() => encodeStanza(ack)).not.toThrow();
+    }),
+    { numRuns: 2000 },
+  );
+});
