@@ -1,5 +1,5 @@
 // Contacts, their addresses (sealed, beside a keyed hash by which they are found) and their ghosts.
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import type { Network } from '../model/account.ts';
 import type { Contact, ContactName, Ghost } from '../model/contact.ts';
 import type { ContactId } from '../model/ids.ts';
@@ -11,6 +11,9 @@ import { type DataKey, lookupHash, type Place, seal, sealJson, unsealJson, unsea
 import { first, mustChange, run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
 import type { Reader, Unit } from './unit.ts';
+
+// Written out, not bound, so that the partial index serves.
+const isReady = sql<boolean>`ready = 1`;
 
 export const namePlace = (contact: ContactId): Place => ['contact', 'name', contact];
 export const addressPlace = (contact: ContactId, hash: Uint8Array): Place => [
@@ -130,7 +133,7 @@ export function contactReads({ db, keys, lookup }: Reader): Store['contacts'] {
     },
     ghost: async (contact) => (await openGhosts(await ghosts.where('contact', '=', contact).execute()))[0],
     ghostByUser: async (user) => (await openGhosts(await ghosts.where('user', '=', user).execute()))[0],
-    readyGhosts: async () => openGhosts(await ghosts.where('ready', '=', 1).execute()),
+    readyGhosts: async () => openGhosts(await ghosts.where(isReady).execute()),
     accountsUsing: async (contact) => {
       const count = db.fn.countAll<number>().as('count');
       const row = await db.selectFrom('portal').select(count).where('contact', '=', contact).executeTakeFirstOrThrow();

@@ -134,12 +134,12 @@ export class SqliteCryptoJournal implements CryptoJournal {
       this.#sql.deleteKey.run(keyId(actor));
       for (const statement of this.#sql.eraseActor) statement.run(actor);
     });
-    this.#connection.truncateLog();
+    this.#connection.emptyLog();
   }
 
   /** Lets go of the file. */
   close(): void {
-    this.#connection.truncateLog();
+    this.#connection.emptyLog();
     this.#connection.close();
     this.#unlock();
   }

@@ -33,6 +33,7 @@ export const locked = (path: string): BridgeError =>
 
 /** Turns an error of SQLite into ours; anything else comes back as it is. */
 export function fromSqlite(error: unknown): unknown {
+  if (error instanceof TypeError && error.message === 'The database connection is not open') return closed();
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return error;
   const { code } = error;
   if (code === 'SQLITE_CONSTRAINT_FOREIGNKEY') return gone('a row that this one belongs to', error);

@@ -38,7 +38,7 @@ export interface OpenStore extends Store {
   readonly signingKeys: SigningKeyStore;
   /** 128 random bits in hex, made with the database: tells this installation from every other. */
   readonly instanceId: string;
-  /** Finishes what has been handed over, then lets go of the file. */
+  /** Finishes what has been handed over, then lets go of the file. May be called again. */
   close(): Promise<void>;
 }
 
@@ -88,16 +88,13 @@ async function build(
   const { outboxByEvent, ...outbox } = outboxReads(reader);
 
   return {
-    commit: (changes) => {
+    commit: async (changes) => {
       const commitKeys = keys.forCommit();
-      return writer.submit(
+      await writer.submit(
         () => applyAll({ db, bridge, lookup, keys: commitKeys, now: clock.now() }, changes),
-        () => {
-          keys.adopt(commitKeys);
-          // The log would keep the destroyed key, and with it the content, until it happens to be overwritten.
-          if (commitKeys.destroyed) connection.truncateLog();
-        },
+        () => keys.adopt(commitKeys),
       );
+      if (commitKeys.destroyed) connection.emptyLog();
     },
     accounts: accountReads(reader),
     contacts: contactReads(reader),
@@ -114,7 +111,7 @@ async function build(
     prune: (before) => write(() => pruneBatch({ db }, before, PRUNE_BATCH)),
     close: async () => {
       writer.close();
-      connection.truncateLog();
+      connection.emptyLog();
       connection.close();
       unlock();
     },

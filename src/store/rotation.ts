@@ -11,29 +11,19 @@ interface WrappedKey {
   readonly wrapped: Buffer;
 }
 
-export interface Rotation {
-  /** The store's database file. */
-  readonly sqlite: string;
-  /** The crypto journal's. */
-  readonly crypto: string;
-  /** The old master key and the new one, 32 bytes each. */
-  readonly from: Uint8Array;
-  readonly to: Uint8Array;
-}
-
 /**
- * Rewraps the keys of both database files, which no process may have open. Each file changes in one transaction and carries its own
- * key check, so an interrupted rotation is finished by running it again with the same two keys: a file that has the new key already
- * is left alone. Keep both keys until it has resolved. A file that does not exist is skipped.
+ * Rewraps the keys of these database files (the store's and the crypto journal's), which no process may have open. Each file changes
+ * in one transaction and carries its own key check, so an interrupted rotation is finished by running it again with the same two
+ * keys: a file that has the new key already is left alone. Keep both keys until it has resolved. A file that does not exist is skipped.
  *
  * Rejects with BridgeError `store.wrong-key` where neither key fits a file, before any file is changed, and with `store.locked`
  * where one is in use.
  */
-export async function rotateMasterKey({ sqlite, crypto, from, to }: Rotation): Promise<void> {
-  const [old, next] = [createSecretKey(from), createSecretKey(to)];
+export async function rotateMasterKey(paths: readonly string[], oldKey: Uint8Array, newKey: Uint8Array): Promise<void> {
+  const [old, next] = [createSecretKey(oldKey), createSecretKey(newKey)];
   const closing: (() => void)[] = [];
   try {
-    const files = [sqlite, crypto].filter(existsSync).map((path) => {
+    const files = paths.filter(existsSync).map((path) => {
       closing.push(lockDatabase(path));
       const connection = new SqliteConnection(path);
       closing.push(() => connection.close());
@@ -64,7 +54,7 @@ function rewrap(connection: SqliteConnection, keys: readonly WrappedKey[], old: 
     });
   }
   // Also after an interrupted run: the log must not keep keys wrapped by the old master key.
-  connection.truncateLog();
+  connection.emptyLog();
 }
 
 function fits(master: KeyObject, { id, wrapped }: WrappedKey): boolean {

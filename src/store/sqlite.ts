@@ -37,6 +37,7 @@ export class SqliteConnection {
       database.pragma('foreign_keys = ON');
       return database;
     });
+    this.emptyLog();
   }
 
   prepare(sql: string): SqliteStatement {
@@ -77,9 +78,17 @@ export class SqliteConnection {
     translatingErrors(() => this.raw.exec(sql));
   }
 
-  /** Empties the write-ahead log, so that nothing erased lives on in it. */
-  truncateLog(): void {
-    translatingErrors(() => this.raw.pragma('wal_checkpoint(TRUNCATE)'));
+  /**
+   * Empties the write-ahead log, in which a destroyed key would live on until it happens to be overwritten. What is committed stays
+   * so if this fails, and the log is emptied at the latest when the file is opened again.
+   */
+  emptyLog(): void {
+    if (!this.raw.open) return;
+    try {
+      this.raw.pragma('wal_checkpoint(TRUNCATE)');
+    } catch (error) {
+      if (!(error instanceof Database.SqliteError)) throw error;
+    }
   }
 
   close(): void {

@@ -1,0 +1,134 @@
+// A store in a temporary directory, and the rows that most tests begin with.
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import type { Account } from '../../src/model/account.ts';
+import type { Contact, Ghost } from '../../src/model/contact.ts';
+import {
+  type AccountId,
+  type DeviceId,
+  type EventId,
+  ghostActorId,
+  type MessageId,
+  newAccountId,
+  newContactId,
+  newMessageId,
+  newPortalId,
+  type PortalId,
+  type RoomId,
+  type UserId,
+} from '../../src/model/ids.ts';
+import { interopJid, lidJid, phoneJid, type UserJid } from '../../src/model/jid.ts';
+import type { NewInboxRow, NewOutboxRow } from '../../src/model/journal.ts';
+import type { Portal } from '../../src/model/portal.ts';
+import type { Change } from '../../src/model/store.ts';
+import { type OpenStore, openStore } from '../../src/store/open-store.ts';
+
+export const masterKey = new Uint8Array(32).fill(7);
+
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'store-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** Opens a store that the test's end closes; in memory without a path. `clock.time` is its time. */
+export async function openTestStore(path = ':memory:', clock = { time: 1_000 }): Promise<OpenStore> {
+  const store = await openStore({ path, masterKey, clock: { now: () => clock.time } });
+  onTestFinished(() => store.close());
+  return store;
+}
+
+/** Every byte of every file in a directory: databases, logs, whatever is there. */
+export function allBytes(directory: string): Buffer {
+  return Buffer.concat(readdirSync(directory).map((name) => readFileSync(join(directory, name))));
+}
+
+let counter = 0;
+/** A number that no other row of this test run has. */
+export const unique = (): number => {
+  counter += 1;
+  return counter;
+};
+
+export function anAccount(over: Partial<Account> = {}): Account {
+  const n = unique();
+  return {
+    id: newAccountId(),
+    network: 'whatsapp',
+    user: `@user${n}:example.org` as UserId,
+    managementRoom: `!management${n}` as RoomId,
+    state: { at: 'active', enlistment: { interopAccountId: `90071992547409${n}`, jid: interopJid(7, `user${n}`) } },
+    createdAt: n,
+    ...over,
+  };
+}
+
+export function aContact(over: Partial<Contact> = {}): { readonly contact: Contact; readonly ghost: Ghost } {
+  const n = unique();
+  const id = over.id ?? newContactId();
+  const addresses: readonly UserJid[] = [lidJid(`${1_000_000 + n}`), phoneJid(`${49_150_000_000 + n}`)];
+  return {
+    contact: { id, network: 'whatsapp', name: undefined, addresses, ...over },
+    ghost: {
+      contact: id,
+      actor: { id: ghostActorId(id), user: `@wa_${id}:example.org` as UserId, device: `DEV${n}` as DeviceId },
+      ready: false,
+      displayName: undefined,
+    },
+  };
+}
+
+export const message = (portal: Portal, payload: Uint8Array, id: MessageId = newMessageId()): NewInboxRow => ({
+  account: portal.account,
+  portal: portal.id,
+  messageId: id,
+  device: 0,
+  timestamp: 5,
+  body: { kind: 'message', payload },
+});
+
+export const outgoing = (portal: Portal, payload: Uint8Array): NewOutboxRow => ({
+  account: portal.account,
+  portal: portal.id,
+  event: `$event${unique()}` as EventId,
+  messageId: newMessageId(),
+  createdAt: 5,
+  payload,
+});
+
+export const departure = (account: Account): Change => ({
+  change: 'account.erase',
+  departure: {
+    account: account.id,
+    network: account.network,
+    user: account.user,
+    managementRoom: account.managementRoom,
+    interopAccountId: account.state.at === 'active' ? account.state.enlistment.interopAccountId : undefined,
+    attempts: 0,
+    rooms: [],
+  },
+});
+
+/** An account that has a chat with a contact in a room. */
+export async function aChat(
+  store: OpenStore,
+  made: { readonly account?: Account; readonly contact?: ReturnType<typeof aContact> } = {},
+): Promise<{ readonly account: Account; readonly contact: Contact; readonly ghost: Ghost; readonly portal: Portal }> {
+  const account = made.account ?? anAccount();
+  const { contact, ghost } = made.contact ?? aContact();
+  const portal = aPortal(account.id, contact.id);
+  await store.commit([
+    { change: 'account.put', account },
+    ...(made.contact && (await store.contacts.get(contact.id))
+      ? []
+      : [{ change: 'contact.create', contact, ghost } as const]),
+    { change: 'portal.create', portal },
+  ]);
+  return { account, contact, ghost, portal };
+}
+
+export function aPortal(account: AccountId, contact: Contact['id'], id: PortalId = newPortalId()): Portal {
+  return { id, account, contact, state: { at: 'open', room: `!room${unique()}` as RoomId, labelled: true } };
+}

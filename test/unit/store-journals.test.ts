@@ -1,0 +1,295 @@
+// The durable journals: order, states, what is erased when, what is remembered against doubles and for how long.
+
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { expect, it, vi } from 'vitest';
+import type { EventId, MessageId, RoomId, SendId, UserId } from '../../src/model/ids.ts';
+import type { InboxRow, MatrixEvent, OutboxRow } from '../../src/model/journal.ts';
+import { SqliteConnection } from '../../src/store/sqlite.ts';
+import {
+  aChat,
+  aContact,
+  anAccount,
+  message,
+  openTestStore,
+  outgoing,
+  temporaryDirectory,
+  unique,
+} from '../support/store.ts';
+
+const payload = new Uint8Array([1, 2, 3]);
+const sealed = { sendId: 'send-1' as SendId, type: 'm.room.encrypted', content: { ciphertext: 'AbC' } };
+const notice = { kind: 'notice', notice: { code: 'label', text: 'hello' } } as const;
+
+const matrixEvent = (room: RoomId, id = `$pushed${unique()}`): MatrixEvent => ({
+  event_id: id as EventId,
+  room_id: room,
+  sender: '@user:example.org' as UserId,
+  type: 'm.room.encrypted',
+  content: { ciphertext: 'AbC' },
+  origin_server_ts: 5,
+});
+
+function present<Row>(row: Row | undefined): Row {
+  if (row === undefined) throw new Error('no row');
+  return row;
+}
+
+it('hands out inbox rows in order and keeps of each what its state needs', async () => {
+  const store = await openTestStore();
+  const { account, portal } = await aChat(store);
+  const first = message(portal, payload);
+  const second = { ...message(portal, payload), body: notice };
+  await store.commit([
+    { change: 'inbox.add', row: first },
+    { change: 'inbox.add-once', row: second },
+    { change: 'inbox.add-once', row: second },
+  ]);
+  const next = async (): Promise<InboxRow> => present(await store.inbox.next(portal.id));
+  const { id } = await next();
+  const body = { kind: 'message', payload: Buffer.from(payload) } as const;
+  expect(await next()).toMatchObject({ messageId: first.messageId, isNotice: false, state: { at: 'received', body } });
+
+  await store.commit([{ change: 'inbox.state', id, state: { at: 'encrypted', event: sealed, body } }]);
+  expect((await next()).state).toEqual({ at: 'encrypted', event: sealed, body });
+
+  await store.commit([{ change: 'inbox.state', id, state: { at: 'accepted', event: '$e' as EventId } }]);
+  expect((await store.inbox.receiptsDue(account.id, 10)).map((row) => row.state)).toEqual([
+    { at: 'accepted', event: '$e' },
+  ]);
+  expect(await next()).toMatchObject({ isNotice: true, state: { body: notice } });
+  expect(await store.inbox.portalsWithWork()).toEqual([portal.id]);
+
+  const shown = (await next()).id;
+  await store.commit([{ change: 'inbox.state', id: shown, state: { at: 'accepted', event: '$n' as EventId } }]);
+  expect(await store.inbox.receiptsDue(account.id, 10)).toHaveLength(1);
+  await store.commit([
+    { change: 'inbox.state', id, state: { at: 'done', event: '$e' as EventId } },
+    { change: 'inbox.state', id: shown, state: { at: 'done', event: '$n' as EventId } },
+  ]);
+  expect(await store.inbox.next(portal.id)).toBeUndefined();
+  expect(await store.inbox.find(portal.id, first.messageId, 0)).toMatchObject({ state: { at: 'done', event: '$e' } });
+  expect(await store.inbox.isNotice(portal.id, '$n' as EventId)).toBe(true);
+  expect(await store.inbox.isNotice(portal.id, '$e' as EventId)).toBe(false);
+});
+
+it('counts decryption failures per message and device', async () => {
+  const store = await openTestStore();
+  const { portal } = await aChat(store);
+  const failed = { change: 'inbox.decrypt-failed', portal: portal.id, messageId: 'M' as MessageId, device: 2 } as const;
+  await store.commit([{ ...failed, count: 1 }]);
+  await store.commit([{ ...failed, count: 2 }]);
+  expect(await store.inbox.decryptFailures(portal.id, failed.messageId, 2)).toBe(2);
+  expect(await store.inbox.decryptFailures(portal.id, failed.messageId, 0)).toBe(0);
+});
+
+it('keeps an outbox payload for retries, and the stanza only until it is acknowledged', async () => {
+  const store = await openTestStore();
+  const { account, portal } = await aChat(store);
+  const row = outgoing(portal, payload);
+  await store.commit([{ change: 'outbox.add', row }]);
+  await expect(
+    store.commit([{ change: 'outbox.add', row: { ...outgoing(portal, payload), event: row.event } }]),
+  ).rejects.toMatchObject({ code: 'store.conflict' });
+  const read = async (): Promise<OutboxRow> => present(await store.outboxByEvent(row.event));
+  const { id } = await read();
+  expect(await store.outbox.next(portal.id)).toMatchObject({ id, state: { at: 'ready' }, waitingFor: [], retries: 0 });
+
+  const stanza = Buffer.from([9]);
+  await store.commit([{ change: 'outbox.state', id, state: { at: 'encrypted', stanza }, waitingFor: [0, 3] }]);
+  expect(await store.outbox.next(portal.id)).toMatchObject({ state: { at: 'encrypted', stanza }, waitingFor: [0, 3] });
+
+  const acknowledge = { change: 'outbox.state', id, state: { at: 'acknowledged' } } as const;
+  const stale = { ...acknowledge, expected: { at: 'encrypted', retries: 1 } } as const;
+  await expect(store.commit([stale])).rejects.toMatchObject({ code: 'store.conflict' });
+  await store.commit([{ ...acknowledge, expected: { at: 'encrypted', retries: 0 } }]);
+  expect(await store.outbox.next(portal.id)).toBeUndefined();
+  expect(await store.outbox.expired(6, 10)).toMatchObject([{ id, payload: Buffer.from(payload), waitingFor: [0, 3] }]);
+  expect(await store.outbox.expired(5, 10)).toEqual([]);
+
+  await store.commit([{ ...acknowledge, waitingFor: [], retries: 2, erasePayload: true }]);
+  expect(await store.outbox.expired(6, 10)).toEqual([]);
+  expect(await store.outbox.byMessageId(account.id, portal.id, row.messageId)).toMatchObject({
+    payload: undefined,
+    retries: 2,
+  });
+  await store.commit([{ change: 'outbox.state', id, state: { at: 'failed', code: 'network.463' } }]);
+  expect((await read()).state).toEqual({ at: 'failed', code: 'network.463' });
+});
+
+it('stores a pushed transaction once, and a pushed event once, also after a restart', async () => {
+  const path = join(temporaryDirectory(), 'bridge.db');
+  const room = '!room' as RoomId;
+  const [first, second] = [matrixEvent(room), matrixEvent(room)];
+  const body = { 'de.sorunome.msc2409.to_device': [{ type: 'm.room.encrypted' }] };
+  const before = await openTestStore(path);
+  await before.commit([{ change: 'transaction.store', transaction: { id: 't1', body, events: [first, second] } }]);
+  const { seq } = present(await before.events.next(room));
+  await before.commit([{ change: 'event.done', seq }]);
+  await before.close();
+
+  const store = await openTestStore(path);
+  await store.commit([
+    { change: 'transaction.store', transaction: { id: 't1', body, events: [first, matrixEvent(room)] } },
+    { change: 'transaction.store', transaction: { id: 't2', body: {}, events: [first, second] } },
+  ]);
+  const transaction = present(await store.events.nextTransaction());
+  expect(transaction.body).toEqual(body);
+  await store.commit([{ change: 'transaction.done', seq: transaction.seq }]);
+  expect((await store.events.nextTransaction())?.body).toEqual({});
+
+  const left = present(await store.events.next(room));
+  expect(left.event).toEqual(second);
+  await store.commit([{ change: 'event.done', seq: left.seq }]);
+  expect(await store.events.roomsWithWork()).toEqual([]);
+});
+
+it('says each thing once per key, and sends what was released on the way', async () => {
+  const store = await openTestStore();
+  const room = '!management' as RoomId;
+  const add = (text: string) => ({ change: 'bot-message.add', room, key: 'no-device', text }) as const;
+  await store.commit([add('one'), add('two')]);
+  const message = present(await store.botMessages.next(room));
+  await store.commit([
+    { change: 'bot-message.event', seq: message.seq, event: sealed },
+    { change: 'bot-message.release', key: 'no-device' },
+    add('three'),
+  ]);
+  expect(await store.botMessages.next(room)).toMatchObject({ text: 'one', event: sealed });
+  await store.commit([{ change: 'bot-message.done', seq: message.seq }]);
+  const third = present(await store.botMessages.next(room));
+  expect(third).toMatchObject({ text: 'three', event: undefined });
+  await store.commit([{ change: 'bot-message.done', seq: third.seq }, add('four')]);
+  expect(await store.botMessages.roomsWithWork()).toEqual([]);
+});
+
+it('forgets what was settled long ago in bounded batches, and nothing else', async () => {
+  const clock = { time: 1_000 };
+  const store = await openTestStore(':memory:', clock);
+  const { portal } = await aChat(store);
+  const settle = async (count: number): Promise<void> => {
+    const rows = Array.from({ length: count }, () => message(portal, payload));
+    await store.commit(rows.map((row) => ({ change: 'inbox.add', row })));
+    for (const { messageId } of rows) {
+      const { id } = present(await store.inbox.find(portal.id, messageId, 0));
+      await store.commit([{ change: 'inbox.state', id, state: { at: 'done', event: undefined } }]);
+    }
+  };
+  const shown = { ...message(portal, payload), body: notice };
+  await settle(510);
+  await store.commit([{ change: 'inbox.add', row: shown }]);
+  const { id } = present(await store.inbox.next(portal.id));
+  await store.commit([{ change: 'inbox.state', id, state: { at: 'done', event: '$n' as EventId } }]);
+  await store.commit([{ change: 'inbox.add', row: message(portal, payload) }]);
+  clock.time = 2_000;
+  await settle(3);
+
+  expect(await store.prune(1_000)).toBe(0);
+  expect(await store.prune(2_000)).toBe(500);
+  expect(await store.prune(2_000)).toBe(10);
+  expect(await store.prune(2_000)).toBe(0);
+  expect(await store.inbox.waiting(portal.id)).toBe(1);
+  expect(await store.inbox.isNotice(portal.id, '$n' as EventId)).toBe(true);
+});
+
+it('reads every journal through an index', async () => {
+  const path = join(temporaryDirectory(), 'bridge.db');
+  const prepared = vi.spyOn(SqliteConnection.prototype, 'prepare');
+  const store = await openTestStore(path);
+  const { account, contact, ghost, portal } = await aChat(store);
+  prepared.mockClear();
+  const peer = { account: account.id, contact: contact.id, device: 0 };
+  const [room, event, id] = ['!r' as RoomId, '$e' as EventId, 'M' as MessageId];
+  await Promise.all([
+    store.accounts.get(account.id),
+    store.accounts.find('whatsapp', account.user),
+    store.accounts.departureOf('whatsapp', account.user),
+    store.contacts.get(contact.id),
+    store.contacts.byAddress('whatsapp', contact.addresses),
+    store.contacts.ghost(contact.id),
+    store.contacts.ghostByUser(ghost.actor.user),
+    store.contacts.readyGhosts(),
+    store.contacts.accountsUsing(contact.id),
+    store.portals.find(account.id, contact.id),
+    store.portals.byRoom(room),
+    store.portals.ofAccount(account.id),
+    store.inbox.next(portal.id),
+    store.inbox.find(portal.id, id, 0),
+    store.inbox.portalsWithWork(),
+    store.inbox.receiptsDue(account.id, 10),
+    store.inbox.decryptFailures(portal.id, id, 0),
+    store.inbox.waiting(portal.id),
+    store.inbox.isNotice(portal.id, event),
+    store.outbox.next(portal.id),
+    store.outbox.byMessageId(account.id, portal.id, id),
+    store.outbox.portalsWithWork(),
+    store.outbox.expired(5, 10),
+    store.outbox.waiting(portal.id),
+    store.outboxByEvent(event),
+    store.events.nextTransaction(),
+    store.events.roomsWithWork(),
+    store.events.next(room),
+    store.botMessages.next(room),
+    store.botMessages.roomsWithWork(),
+    store.signal.session(peer),
+    store.signal.peerTrust(peer),
+    store.trust.ofContact(account.id, contact.id),
+    store.prune(0),
+  ]);
+  const statements = [...new Set(prepared.mock.calls.map(([sql]) => sql))].filter((sql) => sql.startsWith('select'));
+  prepared.mockRestore();
+  await store.close();
+
+  const database = new Database(path);
+  const plans = statements.flatMap((sql) => {
+    const parameters = Array.from(sql.matchAll(/\?/g), () => 0);
+    const steps = database.prepare<number[], { detail: string }>(`explain query plan ${sql}`).all(...parameters);
+    return steps.map(({ detail }) => ({ sql, detail }));
+  });
+  database.close();
+  expect(statements.length).toBeGreaterThan(30);
+  // Going through a whole partial index is fine: it holds only what is still to be done.
+  const wholeTable = plans.filter(({ detail }) => detail.startsWith('SCAN') && !/INDEX \w+_(open|ready)$/.test(detail));
+  expect(wholeTable).toEqual([]);
+  const sorted = plans.filter(({ sql, detail }) => detail.includes('TEMP B-TREE') && sql.includes('limit'));
+  expect(sorted).toEqual([]);
+});
+
+it('keeps trust, names and pending commands', async () => {
+  const store = await openTestStore();
+  const { account, contact, ghost } = await aChat(store, { account: anAccount(), contact: aContact() });
+  const [key, seen] = [Buffer.alloc(33, 5), Buffer.alloc(33, 6)];
+  const peer = { account: account.id, contact: contact.id, device: 4 };
+  const { user } = account;
+  await store.commit([
+    { change: 'peer.trust', peer, trust: { state: 'pinned', key } },
+    { change: 'peer.trust', peer, trust: { state: 'changed', key, seen } },
+    { change: 'user.trust', trust: { state: 'changed', user, masterKey: 'abc', seen: 'def' } },
+    { change: 'contact.name', contact: contact.id, name: { text: 'Anna', source: 'network' } },
+    { change: 'ghost.put', ghost: { ...ghost, ready: true, displayName: 'Anna (WhatsApp)' } },
+    { change: 'pending-command', user, command: 'opt-in whatsapp' },
+  ]);
+  expect(await store.trust.ofContact(account.id, contact.id)).toEqual(new Map([[4, { state: 'changed', key, seen }]]));
+  expect(await store.signal.peerTrust(peer)).toEqual({ state: 'changed', key, seen });
+  expect(await store.trust.ofUser(user)).toEqual({ state: 'changed', user, masterKey: 'abc', seen: 'def' });
+  expect(await store.contacts.get(contact.id)).toEqual({ ...contact, name: { text: 'Anna', source: 'network' } });
+  expect(await store.contacts.readyGhosts()).toEqual([{ ...ghost, ready: true, displayName: 'Anna (WhatsApp)' }]);
+  expect(await store.accounts.pendingCommand(user)).toBe('opt-in whatsapp');
+  await store.commit([{ change: 'pending-command', user, command: undefined }]);
+  expect(await store.accounts.pendingCommand(user)).toBeUndefined();
+});
+
+it('keeps signing keys across restarts', async () => {
+  const path = join(temporaryDirectory(), 'bridge.db');
+  const key = { kid: 'k1', algorithm: 'ES256', privateKey: 'PEM', createdAt: 1, activeFrom: 2, retireAt: undefined };
+  const before = await openTestStore(path);
+  await before.signingKeys.put(key);
+  await before.signingKeys.put({ ...key, kid: 'k2', createdAt: 3, retireAt: 9 });
+  const { instanceId } = before;
+  await before.close();
+  const store = await openTestStore(path);
+  expect(store.instanceId).toBe(instanceId);
+  expect(await store.signingKeys.list()).toEqual([key, { ...key, kid: 'k2', createdAt: 3, retireAt: 9 }]);
+  await store.signingKeys.remove('k1');
+  expect((await store.signingKeys.list()).map(({ kid }) => kid)).toEqual(['k2']);
+});

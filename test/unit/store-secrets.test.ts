@@ -1,0 +1,268 @@
+// At rest: nothing readable in the files, values bound to their place, the right master key only, rotation, erasure.
+import { createSecretKey, randomBytes } from 'node:crypto';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { type EventId, ghostActorId, type RoomId, type SendId } from '../../src/model/ids.ts';
+import { formatJid, lidJid, phoneJid } from '../../src/model/jid.ts';
+import { openCryptoJournal } from '../../src/store/crypto-journal.ts';
+import { openStore } from '../../src/store/open-store.ts';
+import { rotateMasterKey } from '../../src/store/rotation.ts';
+import { type Place, seal, unseal } from '../../src/store/sealing.ts';
+import {
+  aChat,
+  aContact,
+  allBytes,
+  anAccount,
+  departure,
+  masterKey,
+  message,
+  openTestStore,
+  outgoing,
+  temporaryDirectory,
+} from '../support/store.ts';
+
+const canary = 'canary-6f1d2c';
+const phone = '4915112345678';
+const lid = '98765432101234';
+const clock = { now: () => 1_000 };
+
+/** Puts the canary, a phone number and a hidden id everywhere where content can go, in every state that keeps it. */
+async function fill(store: Awaited<ReturnType<typeof openTestStore>>) {
+  const contact = aContact({ addresses: [phoneJid(phone), lidJid(lid)], name: { text: canary, source: 'given' } });
+  const chat = await aChat(store, { account: anAccount(), contact });
+  const { account, portal, ghost } = chat;
+  const bytes = Buffer.from(canary);
+  const peer = { account: account.id, contact: contact.contact.id, device: 0 };
+  const event = { sendId: 's' as SendId, type: 'm.room.encrypted', content: { body: canary } };
+  const body = { kind: 'message', payload: bytes } as const;
+  await store.commit([
+    { change: 'ghost.put', ghost: { ...ghost, ready: true, displayName: canary } },
+    {
+      change: 'signal.identity',
+      account: account.id,
+      identity: { keyPair: bytes, registrationId: 1, nextPreKeyId: 1 },
+    },
+    { change: 'signal.pre-keys', account: account.id, keys: [{ id: 1, record: bytes }] },
+    { change: 'signal.signed-pre-key', account: account.id, key: { id: 1, record: bytes, createdAt: 1 } },
+    { change: 'signal.session', peer, record: bytes },
+    { change: 'peer.trust', peer, trust: { state: 'changed', key: bytes, seen: bytes } },
+    { change: 'user.trust', trust: { state: 'changed', user: account.user, masterKey: canary, seen: canary } },
+    { change: 'pending-command', user: account.user, command: `chat +${phone} ${canary}` },
+    { change: 'bot-message.add', room: account.managementRoom, key: 'k', text: canary },
+    { change: 'inbox.add', row: message(portal, bytes) },
+    {
+      change: 'inbox.add',
+      row: { ...message(portal, bytes), body: { kind: 'notice', notice: { code: 'c', text: canary } } },
+    },
+    { change: 'outbox.add', row: outgoing(portal, bytes) },
+    {
+      change: 'transaction.store',
+      transaction: {
+        id: 't',
+        body: { canary },
+        events: [
+          {
+            event_id: '$x' as EventId,
+            room_id: '!r' as RoomId,
+            sender: account.user,
+            type: 'm.room.message',
+            content: { body: canary },
+            origin_server_ts: 1,
+          },
+        ],
+      },
+    },
+  ]);
+  const inbox = await store.inbox.next(portal.id);
+  const outbox = await store.outbox.next(portal.id);
+  const said = await store.botMessages.next(account.managementRoom);
+  if (!inbox || !outbox || !said) throw new Error('rows are missing');
+  await store.commit([
+    { change: 'inbox.state', id: inbox.id, state: { at: 'encrypted', event, body } },
+    { change: 'outbox.state', id: outbox.id, state: { at: 'encrypted', stanza: bytes } },
+    { change: 'bot-message.event', seq: said.seq, event },
+  ]);
+  await store.signingKeys.put({
+    kid: 'k',
+    algorithm: 'ES256',
+    privateKey: canary,
+    createdAt: 1,
+    activeFrom: 1,
+    retireAt: undefined,
+  });
+  return { ...chat, contact: contact.contact, peer };
+}
+
+it('writes no content, key, name, phone number or address to the disk, in the log neither', async () => {
+  const directory = temporaryDirectory();
+  const path = join(directory, 'bridge.db');
+  const store = await openTestStore(path);
+  const { account, contact } = await fill(store);
+  if (account.state.at !== 'active') throw new Error('the account is active');
+  const { interopAccountId, jid } = account.state.enlistment;
+
+  const secrets = [canary, phone, lid, interopAccountId, formatJid(jid)];
+  const exposed = (): string[] => {
+    const bytes = allBytes(directory);
+    return secrets.filter((secret) =>
+      [secret, Buffer.from(secret).toString('base64').slice(0, -4)].some((form) => bytes.includes(form)),
+    );
+  };
+  expect(statSync(`${path}-wal`).size).toBeGreaterThan(0);
+  expect(exposed()).toEqual([]);
+  await store.commit([departure(account)]);
+  expect(await store.accounts.departureOf('whatsapp', account.user)).toMatchObject({ interopAccountId });
+  await store.close();
+  expect(exposed()).toEqual([]);
+  expect(statSync(path).mode & 0o077).toBe(0);
+
+  const again = await openTestStore(path);
+  const [found] = await again.contacts.byAddress('whatsapp', [lidJid(lid, 3)]);
+  expect(found).toMatchObject({ id: contact.id, name: { text: canary } });
+  expect(await again.contacts.byAddress('messenger', [lidJid(lid)])).toEqual([]);
+});
+
+it('destroys an erased account: neither its wrapped key nor its sealed rows are left in the files', async () => {
+  const directory = temporaryDirectory();
+  const path = join(directory, 'bridge.db');
+  const store = await openTestStore(path);
+  const { account, contact, ghost, portal, peer } = await fill(store);
+  const other = await aChat(store, { account: anAccount(), contact: { contact, ghost } });
+  const reader = new Database(path, { readonly: true });
+  const blobs = reader
+    .prepare<[string, string, string], Buffer>(
+      `select wrapped from data_key where id = 'account:' || ? union all
+       select record from signal_session where account = ? union all select stanza from outbox where account = ? and stanza is not null`,
+    )
+    .pluck()
+    .all(account.id, account.id, account.id);
+  reader.close();
+  expect(blobs).toHaveLength(3);
+  expect(blobs.every((blob) => allBytes(directory).includes(blob))).toBe(true);
+
+  await store.commit([departure(account)]);
+  expect(blobs.some((blob) => allBytes(directory).includes(blob))).toBe(false);
+  expect(await store.signal.session(peer)).toBeUndefined();
+  expect(await store.portals.get(portal.id)).toBeUndefined();
+
+  expect(await store.contacts.accountsUsing(contact.id)).toBe(1);
+  await expect(store.commit([{ change: 'contact.erase', contact: contact.id }])).rejects.toMatchObject({
+    code: 'store.conflict',
+  });
+  await store.commit([departure(other.account), { change: 'contact.erase', contact: contact.id }]);
+  expect(await store.contacts.byAddress('whatsapp', contact.addresses)).toEqual([]);
+  expect(await store.contacts.ghost(contact.id)).toBeUndefined();
+});
+
+it('refuses another master key before it changes anything, and a newer schema', async () => {
+  const path = join(temporaryDirectory(), 'bridge.db');
+  const store = await openTestStore(path);
+  const { contact } = await fill(store);
+  await store.close();
+  await expect(openStore({ path, masterKey: randomBytes(32), clock })).rejects.toMatchObject({
+    code: 'store.wrong-key',
+    message: expect.stringContaining(path),
+  });
+
+  const database = new Database(path);
+  database.prepare("insert into kysely_migration (name, timestamp) values ('9999-later', 'x')").run();
+  database.close();
+  await expect(openStore({ path, masterKey, clock })).rejects.toMatchObject({ code: 'store.newer-schema' });
+
+  const repaired = new Database(path);
+  repaired.prepare("delete from kysely_migration where name = '9999-later'").run();
+  repaired.close();
+  const again = await openTestStore(path);
+  expect(await again.contacts.get(contact.id)).toMatchObject({ name: { text: canary } });
+});
+
+it('rotates the master key, and finishes a rotation that was interrupted between the files', async () => {
+  const directory = temporaryDirectory();
+  const [path, journalPath] = [join(directory, 'bridge.db'), join(directory, 'crypto.db')];
+  const store = await openTestStore(path);
+  const { contact, peer } = await fill(store);
+  const actor = ghostActorId(contact.id);
+  const journal = openCryptoJournal({ path: journalPath, masterKey });
+  const storeKey = Buffer.from(journal.storeKey(actor));
+  const next = randomBytes(32);
+
+  await expect(rotateMasterKey([path, journalPath], masterKey, next)).rejects.toMatchObject({ code: 'store.locked' });
+  await store.close();
+  journal.close();
+  await expect(rotateMasterKey([path, journalPath], randomBytes(32), next)).rejects.toMatchObject({
+    code: 'store.wrong-key',
+  });
+
+  // As if the process had been killed after the first file.
+  await rotateMasterKey([path], masterKey, next);
+  await expect(openStore({ path, masterKey, clock })).rejects.toMatchObject({ code: 'store.wrong-key' });
+  await rotateMasterKey([path, journalPath], masterKey, next);
+  await rotateMasterKey([path, journalPath], masterKey, next);
+
+  expect(() => openCryptoJournal({ path: journalPath, masterKey })).toThrow(
+    expect.objectContaining({ code: 'store.wrong-key' }),
+  );
+  const reopened = openCryptoJournal({ path: journalPath, masterKey: next });
+  expect(Buffer.from(reopened.storeKey(actor))).toEqual(storeKey);
+  reopened.close();
+  const again = await openStore({ path, masterKey: next, clock });
+  expect((await again.signal.session(peer))?.toString()).toBe(canary);
+  expect(await again.contacts.byAddress('whatsapp', [phoneJid(phone)])).toMatchObject([{ id: contact.id }]);
+  await again.close();
+});
+
+it('notices a sealed value that somebody moved to another row', async () => {
+  const path = join(temporaryDirectory(), 'bridge.db');
+  const store = await openTestStore(path);
+  const { account } = await aChat(store);
+  const keys = [1, 2].map((id) => ({ id, record: new Uint8Array([id]) }));
+  await store.commit([{ change: 'signal.pre-keys', account: account.id, keys }]);
+  await store.close();
+  const database = new Database(path);
+  database.exec('update signal_pre_key set record = (select record from signal_pre_key where id = 1)');
+  database.close();
+  const again = await openTestStore(path);
+  expect((await again.signal.preKey(account.id, 1))?.record[0]).toBe(1);
+  await expect(again.signal.preKey(account.id, 2)).rejects.toMatchObject({ code: 'store.sealed', retry: 'never' });
+});
+
+const key = createSecretKey(randomBytes(32));
+const place = fc.tuple(fc.string(), fc.string(), fc.oneof(fc.string(), fc.integer())) as fc.Arbitrary<Place>;
+
+it('opens what it sealed, in its own place only', () => {
+  fc.assert(
+    fc.property(fc.uint8Array(), place, place, (plain, here, there) => {
+      const sealed = seal(key, here, plain);
+      expect(unseal(key, here, sealed)).toEqual(Buffer.from(plain));
+      if (JSON.stringify(here) !== JSON.stringify(there)) {
+        expect(() => unseal(key, there, sealed)).toThrow(expect.objectContaining({ code: 'store.sealed' }));
+      }
+    }),
+  );
+});
+
+it('refuses altered, cut and arbitrary values, and other keys', () => {
+  const here: Place = ['table', 'column', 1];
+  const refused = expect.objectContaining({ code: 'store.sealed' });
+  fc.assert(
+    fc.property(
+      fc.uint8Array(),
+      fc.nat(),
+      fc.integer({ min: 1, max: 255 }),
+      fc.uint8Array(),
+      (plain, at, flip, junk) => {
+        const sealed = seal(key, here, plain);
+        const altered = Buffer.from(sealed);
+        const index = at % altered.length;
+        altered[index] = (altered[index] ?? 0) ^ flip;
+        expect(() => unseal(key, here, altered)).toThrow(refused);
+        expect(() => unseal(key, here, sealed.subarray(0, index))).toThrow(refused);
+        expect(() => unseal(key, here, junk)).toThrow(refused);
+        expect(() => unseal(createSecretKey(randomBytes(32)), here, sealed)).toThrow(refused);
+      },
+    ),
+  );
+});
