@@ -4,7 +4,7 @@ import type { Clock } from '../model/clock.ts';
 import { errorCode } from '../model/errors.ts';
 import type { MessageId } from '../model/ids.ts';
 import type { ContactLookup, Disconnect, InteropClient, InteropEvents, SendResult } from '../model/interop.ts';
-import { SERVER, type UserJid, withDevice } from '../model/jid.ts';
+import { formatJid, SERVER, type UserJid, withDevice } from '../model/jid.ts';
 import { Serial } from '../model/serial.ts';
 import type { PreKeyBundle, PublicKeys } from '../model/signal.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -212,10 +212,13 @@ export class Client implements InteropClient {
     if (!connection.open) return;
     await Promise.all([
       tolerant('online', () => events.online()),
-      tolerant('pre-keys', async () => {
-        const count = readPreKeyCount(await connection.request(countPreKeysRequest));
-        if (count < tuning.minPreKeys) await events.preKeysLow(count);
-      }),
+      // In the order of the network's own stanzas, so that its warning does not make the same keys twice.
+      tolerant('pre-keys', () =>
+        this.#order.run(formatJid(SERVER), async () => {
+          const count = readPreKeyCount(await connection.request(countPreKeysRequest));
+          if (count < tuning.minPreKeys) await events.preKeysLow(count);
+        }),
+      ),
     ]);
   }
 }

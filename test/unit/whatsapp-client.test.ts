@@ -134,6 +134,28 @@ describe('login', () => {
     expect(client.connected).toBe(true);
   });
 
+  test('keys are never made twice at once, however often the network warns', async () => {
+    const release: (() => void)[] = [];
+    makeClient({
+      preKeysLow: async (count) => {
+        tell(`begin ${count}`);
+        await new Promise<void>((resolve) => release.push(resolve));
+        tell(`end ${count}`);
+      },
+    });
+    const connection = await network.connection();
+    await connection.logIn(3);
+    connection.send(
+      stanza('notification', { from: SERVER, id: 'N1', type: 'encrypt' }, [stanza('count', { value: 2 })]),
+    );
+    await heard('begin 3');
+    release.shift()?.();
+    await heard('begin 2');
+    release.shift()?.();
+    await connection.next();
+    expect(told.filter((line) => line !== 'online')).toEqual(['begin 3', 'end 3', 'begin 2', 'end 2']);
+  });
+
   test('Messenger has a product code of its own', async () => {
     makeClient({}, {}, network.rootKey, 'messenger');
     expect((await network.connection()).payload.product).toBe(ClientPayload_Product.INTEROP_MSGR);
