@@ -30,8 +30,7 @@ export interface RegistrationOptions {
  * messages (MSC2409), device lists and key counts (MSC3202), and devices without login (MSC4190).
  */
 export async function generateRegistration(options: RegistrationOptions): Promise<string> {
-  // Loaded here because only `init` needs it, and it takes a third of a second.
-  const { AppServiceRegistration } = await import('matrix-appservice-bridge');
+  const AppServiceRegistration = await loadRegistrationClass();
   const registration = new AppServiceRegistration(options.url);
   registration.setId(options.id);
   registration.setAppServiceToken(AppServiceRegistration.generateToken());
@@ -52,6 +51,18 @@ export async function generateRegistration(options: RegistrationOptions): Promis
 
 /** Homeservers run these in other languages than ours: only what has a meaning is escaped, and in the plain way. */
 const escaped = (text: string) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
+/** Loaded here because only `init` needs it, and it takes a third of a second. */
+async function loadRegistrationClass() {
+  const before: unknown = Reflect.get(process, 'noDeprecation');
+  // What its dependencies still call of Node is no news for an administrator.
+  Reflect.set(process, 'noDeprecation', true);
+  try {
+    return (await import('matrix-appservice-bridge')).AppServiceRegistration;
+  } finally {
+    Reflect.set(process, 'noDeprecation', before);
+  }
+}
 
 const flag = (why: string) => z.literal(true, `must be true: ${why}`);
 const schema = z.looseObject({

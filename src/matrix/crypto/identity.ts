@@ -1,5 +1,5 @@
 // An actor's own keys on the homeserver (device, cross-signing), and other users' as the machine knows them.
-import { type Device, UserId } from '@matrix-org/matrix-sdk-crypto-wasm';
+import { type Device, RequestType, UserId } from '@matrix-org/matrix-sdk-crypto-wasm';
 import { z } from 'zod';
 import { BridgeError } from '../../model/errors.ts';
 import type { UserId as MatrixUserId } from '../../model/ids.ts';
@@ -27,7 +27,10 @@ export async function follow(machine: Machine, user: MatrixUserId): Promise<void
 /** Asks the homeserver for the user's devices now. */
 export async function refresh(machine: Machine, user: MatrixUserId): Promise<void> {
   await machine.call((olm) => olm.updateTrackedUsers(userIds([user])));
-  await machine.send(machine.olm.queryKeysForUsers(userIds([user])));
+  const sent = await machine.sendOutgoing();
+  // An extra query would not count as the one that is due: the machine would go on waiting for that.
+  const asked = sent.some((request) => request.type === RequestType.KeysQuery && request.body.includes(`"${user}"`));
+  if (!asked) await machine.send(machine.olm.queryKeysForUsers(userIds([user])));
 }
 
 export async function devicesOf(machine: Machine, user: MatrixUserId, policy: DevicePolicy): Promise<UserDevices> {
@@ -42,7 +45,7 @@ export async function devicesOf(machine: Machine, user: MatrixUserId, policy: De
  * was made before is published again, never made anew. An appservice needs no interactive authentication for it (docs/protocol.md).
  */
 export async function publishIdentity(machine: Machine, existed: boolean): Promise<void> {
-  if (existed && (await isPublished(machine))) return machine.sendOutgoing();
+  if (existed && (await isPublished(machine))) return;
   const requests = await machine.call((olm) => olm.bootstrapCrossSigning(false));
   // In this order the device's upload carries its signature already, and nothing has to be asked in between.
   const { uploadKeysRequest, uploadSigningKeysRequest, uploadSignaturesRequest } = requests;
@@ -56,7 +59,6 @@ export async function publishIdentity(machine: Machine, existed: boolean): Promi
   if (typeof failures === 'object' && failures !== null && Object.keys(failures).length > 0) {
     throw new BridgeError('crypto.signature-refused', 'the homeserver refused a cross-signing signature');
   }
-  await machine.sendOutgoing();
 }
 
 const signed = publicKeys.extend({ signatures: z.record(z.string(), z.record(z.string(), z.string())) });

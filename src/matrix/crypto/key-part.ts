@@ -16,6 +16,7 @@ export interface KeyPart {
 
 /** A catch-up transaction after our absence has none of these keys (docs/protocol.md). */
 export interface PushedKeys {
+  readonly devicesChanged: readonly string[];
   /** What concerns `actor`'s own device, with the device list changes that concern everybody. */
   of(actor: Actor): KeyPart;
 }
@@ -59,6 +60,7 @@ export function pushedKeys(body: JsonObject): PushedKeys {
   const allCounts = read(perDevice, first(body, names.counts)) ?? {};
   const allFallback = read(perDevice, first(body, names.fallback)) ?? {};
   return {
+    devicesChanged: lists.changed,
     of: ({ user, device }) => {
       // The maps also name pseudo-devices, the cross-signing keys: only our own device is asked for.
       const keyCounts = read(counts, allCounts[user]?.[device]);

@@ -90,9 +90,11 @@ export class Machine {
     return this.#context.api.asDevice(this.actor, request);
   }
 
-  /** Carries out what the machine wants to ask or tell the homeserver. */
-  async sendOutgoing(): Promise<void> {
-    for (const request of await this.call((olm) => olm.outgoingRequests())) await this.send(request);
+  /** Carries out what the machine wants to ask or tell the homeserver; returns what that was. */
+  async sendOutgoing(): Promise<readonly MachineRequest[]> {
+    const requests = await this.call((olm) => olm.outgoingRequests());
+    for (const request of requests) await this.send(request);
+    return requests;
   }
 
   /** Feeds what came from the homeserver. Without counts the machine must not be told any: it takes missing ones for zero. */

@@ -108,6 +108,10 @@ export class MachineCrypto implements MatrixCrypto {
         }
       }),
     );
+    // Machines that are closed, or do not follow these users, do not tell.
+    const ours = new Set<string>(actors.map((actor) => actor.user));
+    const changed = keys.devicesChanged.filter((user) => !ours.has(user)) as UserId[];
+    if (changed.length > 0) this.#options.events.devicesChanged(changed);
   }
 
   async recover(actor: Actor): Promise<void> {
@@ -163,10 +167,12 @@ export class MachineCrypto implements MatrixCrypto {
    * device lists when it opens.
    */
   #concerns(actor: Actor, part: KeyPart): boolean {
-    if (part.toDevice.length > 0 || this.#pool.isOpen(actor.id)) return true;
-    const { keyCounts, fallbackKeys } = part;
-    if (keyCounts === undefined) return false;
-    return (keyCounts.get('signed_curve25519') ?? 0) < fewKeys || fallbackKeys?.size === 0;
+    if (part.toDevice.length > 0) return true;
+    const { keyCounts, fallbackKeys, devicesChanged, devicesLeft } = part;
+    const lists = devicesChanged.length + devicesLeft.length > 0;
+    if (this.#pool.isOpen(actor.id)) return lists || keyCounts !== undefined || fallbackKeys !== undefined;
+    const few = keyCounts !== undefined && (keyCounts.get('signed_curve25519') ?? 0) < fewKeys;
+    return few || fallbackKeys?.size === 0;
   }
 
   async #open(actor: Actor, storeName: string, existed: boolean): Promise<Machine> {
