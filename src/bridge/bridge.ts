@@ -184,7 +184,7 @@ export class Bridge {
   async #recoverAll(): Promise<Step> {
     const { store, crypto, bot, logger } = this.#context;
     const actors: Actor[] = [bot];
-    for (const ghost of await store.contacts.readyGhosts()) actors.push(ghost.actor);
+    for (const actor of await store.contacts.readyGhosts()) actors.push(actor);
     for (const actor of actors) {
       try {
         await crypto.recover(actor);

@@ -1,6 +1,6 @@
 // The port to the database: everything that can change, as data, committed all or nothing; and what the domain reads.
 import type { Account, Departure, Network } from './account.ts';
-import type { Contact, ContactName, Ghost } from './contact.ts';
+import type { Actor, Contact, ContactName, Ghost } from './contact.ts';
 import type {
   AccountId,
   BotMessageSeq,
@@ -120,7 +120,7 @@ export interface Store {
     ghost(contact: ContactId): Promise<Ghost | undefined>;
     ghostByUser(user: UserId): Promise<Ghost | undefined>;
     /** Ghosts that have a device: those that may have missed to-device messages. */
-    readyGhosts(): Promise<readonly Ghost[]>;
+    readyGhosts(): Promise<readonly Actor[]>;
     /** How many accounts have a portal with this contact. */
     accountsUsing(contact: ContactId): Promise<number>;
   };

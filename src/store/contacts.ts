@@ -104,13 +104,9 @@ export function contactReads({ db, keys, lookup }: Reader): Store['contacts'] {
     };
   }
 
-  async function openGhosts(rows: readonly Selectable<Tables['ghost']>[]): Promise<readonly Ghost[]> {
-    // A name is all that is sealed here, so most ghosts need no key.
-    await keys.load(rows.filter((row) => row.display_name).map((row) => contactKey(row.contact)));
-    return rows.flatMap((row) => {
-      const key = keys.cached(contactKey(row.contact));
-      return row.display_name && !key ? [] : [toGhost(row, key)];
-    });
+  async function openGhost(row: Selectable<Tables['ghost']> | undefined): Promise<Ghost | undefined> {
+    const key = row && (await keys.find(contactKey(row.contact)));
+    return key && toGhost(row, key);
   }
 
   const ghosts = db.selectFrom('ghost').selectAll();
@@ -131,9 +127,12 @@ export function contactReads({ db, keys, lookup }: Reader): Store['contacts'] {
         .execute();
       return (await Promise.all(owners.map(({ id }) => get(id)))).filter((contact) => contact !== undefined);
     },
-    ghost: async (contact) => (await openGhosts(await ghosts.where('contact', '=', contact).execute()))[0],
-    ghostByUser: async (user) => (await openGhosts(await ghosts.where('user', '=', user).execute()))[0],
-    readyGhosts: async () => openGhosts(await ghosts.where(isReady).execute()),
+    ghost: async (contact) => openGhost(await ghosts.where('contact', '=', contact).executeTakeFirst()),
+    ghostByUser: async (user) => openGhost(await ghosts.where('user', '=', user).executeTakeFirst()),
+    readyGhosts: async () => {
+      const rows = await db.selectFrom('ghost').select(['actor', 'user', 'device']).where(isReady).execute();
+      return rows.map(({ actor, user, device }) => ({ id: actor, user, device }));
+    },
     accountsUsing: async (contact) => {
       const count = db.fn.countAll<number>().as('count');
       const row = await db.selectFrom('portal').select(count).where('contact', '=', contact).executeTakeFirstOrThrow();
@@ -162,12 +161,12 @@ function ghostRow(key: DataKey, { contact, actor, ready, displayName }: Ghost) {
   };
 }
 
-function toGhost(row: Selectable<Tables['ghost']>, key: DataKey | undefined): Ghost {
+function toGhost(row: Selectable<Tables['ghost']>, key: DataKey): Ghost {
   const { contact, actor, user, device, display_name: sealed } = row;
   return {
     contact,
     actor: { id: actor, user, device },
     ready: row.ready === 1,
-    displayName: sealed && key ? unsealText(key, displayNamePlace(contact), sealed) : undefined,
+    displayName: sealed ? unsealText(key, displayNamePlace(contact), sealed) : undefined,
   };
 }

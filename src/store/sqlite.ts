@@ -3,16 +3,11 @@ import { closeSync, openSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import type { CompiledQuery, SqliteStatement } from 'kysely';
 import { fromSqlite } from './errors.ts';
+import type { Outcome } from './steps.ts';
 
 /** More than the distinct statements of this program; lists of varying length in conditions would otherwise pile up. */
 const MAX_STATEMENTS = 500;
 const BUSY_TIMEOUT_MS = 5_000;
-
-export interface Outcome {
-  readonly rows: readonly unknown[];
-  /** How many rows were inserted, updated or deleted. */
-  readonly changes: number;
-}
 
 export function translatingErrors<Result>(work: () => Result): Result {
   try {

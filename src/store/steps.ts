@@ -1,7 +1,12 @@
 // Steps: a write as a generator of statements. It knows nothing of the connection that runs it, so the same steps run on any dialect.
 import type { Compilable, CompiledQuery } from 'kysely';
 import { gone } from './errors.ts';
-import type { Outcome } from './sqlite.ts';
+
+export interface Outcome {
+  readonly rows: readonly unknown[];
+  /** How many rows were inserted, updated or deleted. */
+  readonly changes: number;
+}
 
 export type Steps<Result = void> = Generator<CompiledQuery, Result, Outcome>;
 

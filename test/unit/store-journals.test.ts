@@ -273,7 +273,12 @@ it('keeps trust, names and pending commands', async () => {
   expect(await store.signal.peerTrust(peer)).toEqual({ state: 'changed', key, seen });
   expect(await store.trust.ofUser(user)).toEqual({ state: 'changed', user, masterKey: 'abc', seen: 'def' });
   expect(await store.contacts.get(contact.id)).toEqual({ ...contact, name: { text: 'Anna', source: 'network' } });
-  expect(await store.contacts.readyGhosts()).toEqual([{ ...ghost, ready: true, displayName: 'Anna (WhatsApp)' }]);
+  expect(await store.contacts.readyGhosts()).toEqual([ghost.actor]);
+  expect(await store.contacts.ghostByUser(ghost.actor.user)).toEqual({
+    ...ghost,
+    ready: true,
+    displayName: 'Anna (WhatsApp)',
+  });
   expect(await store.accounts.pendingCommand(user)).toBe('opt-in whatsapp');
   await store.commit([{ change: 'pending-command', user, command: undefined }]);
   expect(await store.accounts.pendingCommand(user)).toBeUndefined();
