@@ -1,7 +1,8 @@
 // matrix-js-sdk, the library inside Element, loaded only when a Matrix user is needed: it is a development dependency.
 import type { Logger } from 'matrix-js-sdk/lib/logger.js';
+import { BridgeError } from '../model/errors.ts';
 
-/** Loads the library, silenced. Throws a sentence saying what to do where it is not installed. */
+/** Loads the library, silenced. Throws BridgeError `demo.matrix-sdk` where it is not installed. */
 export async function loadMatrixSdk() {
   try {
     // First the logger: parts of the library log past the client's own, and keep what they find here when they load.
@@ -15,7 +16,7 @@ export async function loadMatrixSdk() {
     return { sdk, crypto, logger: silent };
   } catch (cause) {
     const advice = 'The Matrix user of the demo and the tests needs matrix-js-sdk: run "npm ci" without --omit=dev.';
-    throw new Error(advice, { cause });
+    throw new BridgeError('demo.matrix-sdk', advice, { cause });
   }
 }
 

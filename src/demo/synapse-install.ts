@@ -20,6 +20,8 @@ export type InstallOptions = {
   /** Interpreters to try, in order. */
   pythons?: readonly string[];
   docker?: string;
+  /** Ends an installation that is under way; what rejects is the signal's reason. */
+  signal?: AbortSignal;
 };
 
 /** Finds or makes a Synapse that can be run. Safe to call from several processes at once. Throws SynapseError. */
@@ -35,11 +37,11 @@ export async function installSynapse(options: InstallOptions = {}): Promise<Syna
   const packages = join(cacheDir, `synapse-${synapseVersion}-py${python.version}`);
   const runtime = { kind: 'python', python: python.executable, packages } as const;
   if (existsSync(packages)) return runtime;
-  const onProgress = options.onProgress ?? (() => {});
+  const { onProgress = () => {}, signal } = options;
   await mkdir(cacheDir, { recursive: true });
-  const release = await lock(`${packages}.lock`, () => existsSync(packages), onProgress);
+  const release = await lock(`${packages}.lock`, () => existsSync(packages), onProgress, signal);
   try {
-    if (!existsSync(packages)) await build(python, packages, onProgress);
+    if (!existsSync(packages)) await build(python, packages, onProgress, signal);
   } finally {
     await release();
   }
@@ -52,7 +54,12 @@ function defaultCacheDir(): string {
 }
 
 /** Builds beside the final place and renames, so that an installation is there wholly or not at all. */
-async function build(python: Python, packages: string, onProgress: (text: string) => void): Promise<void> {
+async function build(
+  python: Python,
+  packages: string,
+  onProgress: (text: string) => void,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const started = Date.now();
   const work = await mkdtemp(`${packages}.partial-`);
   try {
@@ -63,7 +70,8 @@ async function build(python: Python, packages: string, onProgress: (text: string
     // The tested set first; then whatever has wheels for this interpreter; then compiling, which needs a toolchain.
     let failure = '';
     for (const choice of [[...binary, '--constraint', constraints], binary, ['--prefer-binary']]) {
-      const result = await runPip(python, [...pip, ...install, ...choice], onProgress);
+      const result = await runPip(python, [...pip, ...install, ...choice], onProgress, signal);
+      signal?.throwIfAborted();
       if (result.ok) {
         await publish(target, packages);
         onProgress(`Synapse ${synapseVersion} installed in ${seconds(started)}`);
@@ -93,7 +101,12 @@ async function publish(target: string, packages: string): Promise<void> {
 }
 
 /** `--target` needs neither venv nor write access to the interpreter; packages of a target are found by PYTHONPATH, wherever it is moved. */
-function runPip(python: Python, args: readonly string[], onProgress: (text: string) => void) {
+function runPip(
+  python: Python,
+  args: readonly string[],
+  onProgress: (text: string) => void,
+  signal: AbortSignal | undefined,
+) {
   const started = Date.now();
   const env = {
     ...process.env,
@@ -103,6 +116,8 @@ function runPip(python: Python, args: readonly string[], onProgress: (text: stri
     PIP_DISABLE_PIP_VERSION_CHECK: '1',
   };
   const child = spawn(python.executable, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const end = () => child.kill();
+  signal?.addEventListener('abort', end);
   let output = '';
   const collect = (chunk: Buffer) => {
     output += chunk.toString();
@@ -117,7 +132,10 @@ function runPip(python: Python, args: readonly string[], onProgress: (text: stri
   return new Promise<{ ok: boolean; output: string }>((resolve) => {
     child.once('error', (error) => resolve({ ok: false, output: error.message }));
     child.once('close', (status) => resolve({ ok: status === 0, output }));
-  }).finally(() => clearInterval(heartbeat));
+  }).finally(() => {
+    clearInterval(heartbeat);
+    signal?.removeEventListener('abort', end);
+  });
 }
 
 /**
@@ -128,10 +146,12 @@ async function lock(
   path: string,
   done: () => boolean,
   onProgress: (text: string) => void,
+  signal: AbortSignal | undefined,
 ): Promise<() => Promise<void>> {
   const started = Date.now();
   let reported = started;
   while (!done()) {
+    signal?.throwIfAborted();
     try {
       const file = await open(path, 'wx');
       await file.writeFile(String(process.pid));
