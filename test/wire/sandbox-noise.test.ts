@@ -1,0 +1,143 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import makeWASocket, { type ConnectionState, initAuthCreds, WA_CERT_DETAILS } from '@whiskeysockets/baileys';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
+import { encodeStanza, stanza } from '../../src/whatsapp/binary/index.ts';
+import { control, InteropUser, Provider } from './sandbox-client.ts';
+
+let provider: Provider;
+let sandbox: Sandbox;
+
+beforeAll(async () => {
+  provider = await Provider.start();
+  sandbox = await startSandbox({ provider: provider.settings, tcpPort: 0, limits: { handshakeTimeoutMs: 500 } });
+});
+afterAll(async () => {
+  await sandbox.close();
+  provider.stop();
+});
+
+const silent = { level: 'silent', child: () => silent, trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+
+/** An unmodified Baileys that wants to be linked; resolves with the status of its disconnection. */
+function baileysStatus(rootKey: Buffer): Promise<number | undefined> {
+  WA_CERT_DETAILS.PUBLIC_KEY = rootKey;
+  const socket = makeWASocket({
+    waWebSocketUrl: sandbox.info.chatUrl,
+    auth: { creds: initAuthCreds(), keys: { get: async () => ({}), set: async () => {} } },
+    logger: silent,
+  });
+  return new Promise((resolve) => {
+    socket.ev.on('connection.update', ({ connection, lastDisconnect }: Partial<ConnectionState>) => {
+      if (connection !== 'close') return;
+      const { output } = (lastDisconnect?.error ?? {}) as { output?: { statusCode: number } };
+      resolve(output?.statusCode);
+    });
+  });
+}
+
+describe('Baileys', () => {
+  it('completes the handshake, is understood, and understands that it is not let in', async () => {
+    const root = WA_CERT_DETAILS.PUBLIC_KEY;
+    expect(await baileysStatus(Buffer.from(sandbox.info.rootPublicKey, 'base64'))).toBe(401);
+    expect(await baileysStatus(root)).not.toBe(401);
+  });
+});
+
+describe('whatever is sent', () => {
+  const alive = async (): Promise<void> => {
+    expect(await control(sandbox.url, '/sandbox/info')).toEqual(sandbox.info);
+  };
+
+  it('does not harm the server before the handshake', async () => {
+    const intro = fc.constantFrom(
+      Buffer.alloc(0),
+      Buffer.from('57410603', 'hex'),
+      Buffer.from('4544000100000157', 'hex'),
+    );
+    const noise = fc.tuple(intro, fc.uint8Array({ maxLength: 200 })).map((parts) => Buffer.concat(parts));
+    await fc.assert(
+      fc.asyncProperty(noise, async (bytes) => {
+        const client = new WebSocket(sandbox.info.chatUrl);
+        await once(client, 'open');
+        client.send(bytes);
+        client.close();
+        await once(client, 'close');
+        const tcp = connect(Number(new URL(sandbox.info.tcpUrl ?? '').port), '127.0.0.1');
+        tcp.on('error', () => {}).end(bytes);
+        tcp.resume();
+        await once(tcp, 'close');
+      }),
+      { numRuns: 40 },
+    );
+    const text = new WebSocket(sandbox.info.chatUrl);
+    await once(text, 'open');
+    text.send('text');
+    await once(text, 'close');
+    await alive();
+  });
+
+  it('does not harm the server after the login', async () => {
+    const alice = new InteropUser(sandbox.info, provider, '@alice:example.org');
+    await alice.enlist();
+    const attrs = fc.dictionary(fc.constantFrom('id', 'to', 'type', 'xmlns', 'class', 'jid'), fc.string());
+    const tags = fc.constantFrom('iq', 'message', 'receipt', 'ack', 'ib', 'presence');
+    const inner = fc.constantFrom(
+      'usync',
+      'key',
+      'registration',
+      'rotate',
+      'participants',
+      'retry',
+      'list',
+      'query',
+      'enc',
+    );
+    const stanzas = fc
+      .tuple(tags, attrs, fc.array(fc.tuple(inner, fc.uint8Array({ maxLength: 40 })), { maxLength: 4 }))
+      .map(([tag, all, content]) =>
+        encodeStanza(
+          stanza(
+            tag,
+            all,
+            content.map(([name, bytes]) => stanza(name, {}, bytes)),
+          ),
+        ),
+      );
+    const frames = fc.oneof(stanzas, fc.uint8Array({ maxLength: 200 }));
+    await fc.assert(
+      fc.asyncProperty(fc.array(frames, { minLength: 1, maxLength: 5 }), async (sent) => {
+        await alice.connect();
+        for (const frame of sent) if (alice.waiting('closed').length === 0) alice.sendBytes(frame);
+        alice.disconnect();
+        await alice.nextTag('closed');
+      }),
+      { numRuns: 60 },
+    );
+    await alive();
+    expect((await alice.connect()).tag).toBe('success');
+  });
+
+  it('is answered on the control API with an error that says what is wrong', async () => {
+    await expect(control(sandbox.url, '/sandbox/phones', { number: 'x', name: '' })).rejects.toThrow(
+      /^400.*invalid_request/,
+    );
+    await expect(control(sandbox.url, '/sandbox/phones/1')).rejects.toThrow(/^404.*unknown_phone/);
+    await expect(control(sandbox.url, '/nowhere')).rejects.toThrow(/^404.*not_found/);
+    await expect(control(sandbox.url, '/sandbox/network', { latencyMs: -1 })).rejects.toThrow(/^400/);
+    await expect(control(sandbox.url, '/sandbox/phones', { name: 'a'.repeat(300_000) })).rejects.toThrow(
+      /^413.*too_large/,
+    );
+  });
+
+  it('keeps nobody who says nothing', async () => {
+    const idle = new WebSocket(sandbox.info.chatUrl);
+    await once(idle, 'open');
+    await once(idle, 'close');
+    const wrong = new WebSocket(sandbox.info.chatUrl.replace('/ws/chat', '/ws/else'));
+    expect((await once(wrong, 'error'))[0]).toMatchObject({ message: expect.stringContaining('404') });
+  });
+});
