@@ -2,6 +2,7 @@
 import type { AccountId, PortalId, RoomId } from '../model/ids.ts';
 import type { Disconnect, IncomingMessage, InteropClient, InteropEvents } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
+import { Serial } from '../model/serial.ts';
 import { preferredAddress } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { initialPreKeys } from './enlistments.ts';
@@ -20,6 +21,10 @@ export class Connections {
   readonly #context: BridgeContext;
   readonly #effects: ConnectionEffects;
   readonly #clients = new Map<AccountId, InteropClient>();
+  /** Pre-keys of one account are made one batch at a time: two batches at once would hand out the same ids. */
+  readonly #keys = new Serial<AccountId>();
+  /** Accounts whose current signed pre-key the network has been given since this process started. */
+  readonly #uploaded = new Set<AccountId>();
 
   constructor(context: BridgeContext, effects: ConnectionEffects) {
     this.#context = context;
@@ -81,7 +86,8 @@ export class Connections {
     this.#effects.wakeInbox(received.portal.id);
     const client = this.#clients.get(account.id);
     if (received.askAgain !== undefined && client !== undefined) {
-      await askAgain(this.#context, account, client, message, received.askAgain);
+      const { askAgain: request } = received;
+      await this.#keys.run(account.id, () => askAgain(this.#context, account, client, message, request));
     }
   }
 
@@ -94,22 +100,33 @@ export class Connections {
     if (portal !== undefined) this.#effects.wakeInbox(portal.id);
   }
 
-  async #replenish(account: ActiveAccount): Promise<void> {
-    const client = this.#clients.get(account.id);
-    if (client === undefined) return;
-    const made = await this.#context.signal.createPreKeys(account.id, initialPreKeys);
-    await this.#context.store.commit(made.changes);
-    await client.uploadPreKeys(made.keys);
+  #replenish(account: ActiveAccount): Promise<void> {
+    return this.#keys.run(account.id, async () => {
+      const made = await this.#context.signal.createPreKeys(account.id, initialPreKeys);
+      await this.#context.store.commit(made.changes);
+      await this.#clients.get(account.id)?.uploadPreKeys(made.keys);
+    });
   }
 
   async #online(account: ActiveAccount): Promise<void> {
-    const { store, signal } = this.#context;
+    const { store } = this.#context;
     this.#effects.wakeReceipts(account.id);
     for (const portal of await store.portals.ofAccount(account.id)) this.#effects.wakeOutbox(portal.id);
+    await this.#keys.run(account.id, () => this.#signedPreKey(account));
+  }
+
+  /** Rotates the signed pre-key when it is due, and makes sure that the network has the current one, whatever an earlier try came to. */
+  async #signedPreKey(account: ActiveAccount): Promise<void> {
+    const { store, signal } = this.#context;
     const rotated = await signal.rotateSignedPreKey(account.id);
-    if (rotated === undefined) return;
-    await store.commit(rotated.changes);
-    await this.#clients.get(account.id)?.uploadSignedPreKey(rotated.key);
+    if (rotated !== undefined) {
+      this.#uploaded.delete(account.id);
+      await store.commit(rotated.changes);
+    }
+    if (this.#uploaded.has(account.id)) return;
+    const { keys } = await signal.createPreKeys(account.id, 0);
+    await this.#clients.get(account.id)?.uploadSignedPreKey(keys.signedPreKey);
+    this.#uploaded.add(account.id);
   }
 
   #offline(account: ActiveAccount, why: Disconnect): void {

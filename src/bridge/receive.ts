@@ -4,6 +4,7 @@ import type { Contact } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import { newPortalId } from '../model/ids.ts';
 import type { IncomingMessage, InteropClient } from '../model/interop.ts';
+import type { UserJid } from '../model/jid.ts';
 import type { Portal } from '../model/portal.ts';
 import type { PeerDevice, SignalDecryption, SignalWork } from '../model/signal.ts';
 import type { Change } from '../model/store.ts';
@@ -44,9 +45,7 @@ export async function receiveMessage(
 
 async function store(context: BridgeContext, account: ActiveAccount, message: IncomingMessage): Promise<Received> {
   const addresses = message.alternative === undefined ? [message.from] : [message.from, message.alternative];
-  const resolved = await resolveContact(context.store, context.settings, account.network, addresses, message.pushName);
-  const { contact } = resolved;
-  const before = [...resolved.changes];
+  const { contact, changes: before } = await settledContact(context, account, addresses, message.pushName);
   const portal = await portalFor(context, account, contact, before);
   if (await context.store.inbox.find(portal.id, message.id, message.device)) return { portal };
   const peer: PeerDevice = { account: account.id, contact: contact.id, device: message.device };
@@ -70,6 +69,25 @@ async function store(context: BridgeContext, account: ActiveAccount, message: In
     await context.store.commit(changes);
     return { portal };
   });
+}
+
+/**
+ * Like `resolveContact`, but contacts that turn out to be one person are merged first, in a commit of their own: the merged one's chat
+ * and session are looked up afterwards.
+ */
+async function settledContact(
+  context: BridgeContext,
+  account: ActiveAccount,
+  addresses: readonly UserJid[],
+  pushName: string | undefined,
+): Promise<{ readonly contact: Contact; readonly changes: Change[] }> {
+  const { store, settings } = context;
+  const resolved = await resolveContact(store, settings, account.network, addresses, pushName);
+  const merges = resolved.changes.filter(({ change }) => change === 'contact.merge');
+  if (merges.length === 0) return { contact: resolved.contact, changes: [...resolved.changes] };
+  await store.commit(merges);
+  const again = await resolveContact(store, settings, account.network, addresses, pushName);
+  return { contact: again.contact, changes: [...again.changes] };
 }
 
 /** Returns the portal of this chat; a new one is added to `changes`. */

@@ -22,10 +22,14 @@ export class Homeserver {
   }
 
   /** Installs Synapse if this machine has none in its cache, which can take minutes the first time; starts within seconds. */
-  static async start(options: Partial<StartSynapseOptions> = {}): Promise<Homeserver> {
+  static async start(
+    options: Partial<StartSynapseOptions> = {},
+    /** Further options that depend on the directory, such as a registration made there. */
+    prepare: (directory: string) => Promise<Partial<StartSynapseOptions>> = async () => ({}),
+  ): Promise<Homeserver> {
     const directory = await mkdtemp(join(tmpdir(), 'maw-homeserver-'));
     const onProgress = (text: string) => void process.stderr.write(`${text}\n`);
-    const complete = { dataDir: join(directory, 'synapse'), onProgress, ...options };
+    const complete = { dataDir: join(directory, 'synapse'), onProgress, ...options, ...(await prepare(directory)) };
     return new Homeserver(await startSynapse(complete), directory, complete);
   }
 

@@ -1,0 +1,104 @@
+// Everything together for one end-to-end test file: private Synapse, sandbox, and the bridge as a process of its own.
+import { join } from 'node:path';
+import { bridgeUrl, type DemoInstallation, prepareInstallation } from '../../src/cli/demo-installation.ts';
+import type { MatrixUser, Message } from '../../src/demo/matrix-user.ts';
+import { freePort } from '../../src/demo/synapse.ts';
+import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
+import { BridgeProcess } from './bridge-process.ts';
+import { Homeserver } from './homeserver.ts';
+import { Phone } from './phone.ts';
+
+const audience = 'sandbox';
+
+export interface WorldOptions {
+  /** Configuration keys, such as `delivery.missing_key_wait_s`. */
+  readonly overrides?: Readonly<Record<string, string | number | boolean>>;
+}
+
+export class World {
+  readonly homeserver: Homeserver;
+  readonly sandbox: Sandbox;
+  readonly installation: DemoInstallation;
+  bridge: BridgeProcess;
+
+  private constructor(homeserver: Homeserver, sandbox: Sandbox, installation: DemoInstallation, bridge: BridgeProcess) {
+    this.homeserver = homeserver;
+    this.sandbox = sandbox;
+    this.installation = installation;
+    this.bridge = bridge;
+  }
+
+  static async start({ overrides = {} }: WorldOptions = {}): Promise<World> {
+    const port = await freePort();
+    const synapsePort = await freePort();
+    const discoveryUrl = `${bridgeUrl(port)}/.well-known/openid-configuration`;
+    const sandbox = await startSandbox({ provider: { discoveryUrl, audience } });
+    const prepared: { installation?: DemoInstallation } = {};
+    const homeserver = await Homeserver.start({ port: synapsePort }, async (directory) => {
+      const { chatUrl, rootPublicKeyHex, enlistmentUrl } = sandbox.info;
+      prepared.installation = await prepareInstallation({
+        directory: join(directory, 'bridge'),
+        serverName: 'localhost',
+        homeserverUrl: `http://127.0.0.1:${synapsePort}`,
+        port,
+        sandbox: { chatUrl, rootPublicKey: rootPublicKeyHex, enlistmentUrl, audience },
+        overrides,
+      });
+      return { registrationPath: prepared.installation.registrationPath };
+    });
+    const { installation } = prepared;
+    if (installation === undefined) throw new Error('no installation was prepared');
+    const bridge = await BridgeProcess.start(installation.configPath, join(homeserver.directory, 'bridge.log'));
+    return new World(homeserver, sandbox, installation, bridge);
+  }
+
+  get logPath(): string {
+    return join(this.homeserver.directory, 'bridge.log');
+  }
+
+  async startBridge(): Promise<void> {
+    this.bridge = await BridgeProcess.start(this.installation.configPath, this.logPath);
+  }
+
+  phone(number: string, name: string): Promise<Phone> {
+    return Phone.create(this.sandbox.url, number, name);
+  }
+
+  /** Opens a room with the bot and opts in; returns that room once the bot says that the account is connected. */
+  async optIn(user: MatrixUser, { encrypted = true } = {}): Promise<string> {
+    const room = await this.talkToBot(user, { encrypted });
+    await this.ask(user, room, 'opt-in', /Answer "yes"/);
+    await this.ask(user, room, 'yes', /You are connected/);
+    return room;
+  }
+
+  /** Opens a room with the bot. */
+  async talkToBot(user: MatrixUser, { encrypted = true } = {}): Promise<string> {
+    const room = await user.createDirectRoom(this.installation.bot, { encrypted });
+    await user.waitForMessage(room, ({ sender, body }) => sender === this.installation.bot && /Hello/.test(body ?? ''));
+    return room;
+  }
+
+  /** Says something to the bot and waits for an answer like `answer` that comes after it. */
+  async ask(user: MatrixUser, room: string, text: string, answer: RegExp): Promise<Message> {
+    const seen = new Set((await user.messages(room)).map(({ eventId }) => eventId));
+    await user.sendText(room, text);
+    return user.waitForMessage(
+      room,
+      ({ eventId, sender, body }) => !seen.has(eventId) && sender === this.installation.bot && answer.test(body ?? ''),
+    );
+  }
+
+  /** Joins the portal that a contact's ghost invites to. */
+  async joinPortal(user: MatrixUser): Promise<string> {
+    const invite = await user.waitForInvite(({ inviter }) => inviter?.startsWith('@wa_') ?? false);
+    await user.join(invite.roomId);
+    return invite.roomId;
+  }
+
+  async stop(): Promise<void> {
+    await this.bridge.stop();
+    await this.sandbox.close();
+    await this.homeserver.stop();
+  }
+}
