@@ -196,8 +196,9 @@ export class InteropUser {
     this.#connection?.send(encodeStanza(sent));
   }
 
+  /** Any plaintext of a frame; nothing if the server has closed meanwhile. */
   sendBytes(plaintext: Uint8Array): void {
-    this.#connection?.send(plaintext);
+    if (this.#connection?.open) this.#connection.send(plaintext);
   }
 
   /** The first stanza that fits, whether it has arrived already or not; it is taken out. */

@@ -22,28 +22,20 @@ afterAll(async () => {
 
 const silent = { level: 'silent', child: () => silent, trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
-/** An unmodified Baileys that wants to be linked; resolves with the status of its disconnection. */
-function baileysStatus(rootKey: Buffer): Promise<number | undefined> {
-  WA_CERT_DETAILS.PUBLIC_KEY = rootKey;
-  const socket = makeWASocket({
-    waWebSocketUrl: sandbox.info.chatUrl,
-    auth: { creds: initAuthCreds(), keys: { get: async () => ({}), set: async () => {} } },
-    logger: silent,
-  });
-  return new Promise((resolve) => {
-    socket.ev.on('connection.update', ({ connection, lastDisconnect }: Partial<ConnectionState>) => {
-      if (connection !== 'close') return;
-      const { output } = (lastDisconnect?.error ?? {}) as { output?: { statusCode: number } };
-      resolve(output?.statusCode);
-    });
-  });
-}
-
 describe('Baileys', () => {
-  it('completes the handshake, is understood, and understands that it is not let in', async () => {
-    const root = WA_CERT_DETAILS.PUBLIC_KEY;
-    expect(await baileysStatus(Buffer.from(sandbox.info.rootPublicKey, 'base64'))).toBe(401);
-    expect(await baileysStatus(root)).not.toBe(401);
+  it('completes the handshake unmodified, is understood, and reads why it is not let in', async () => {
+    WA_CERT_DETAILS.PUBLIC_KEY = Buffer.from(sandbox.info.rootPublicKey, 'base64');
+    const socket = makeWASocket({
+      waWebSocketUrl: sandbox.info.chatUrl,
+      auth: { creds: initAuthCreds(), keys: { get: async () => ({}), set: async () => {} } },
+      logger: silent,
+    });
+    const ending = await new Promise((resolve) => {
+      socket.ev.on('connection.update', ({ connection, lastDisconnect }: Partial<ConnectionState>) => {
+        if (connection === 'close') resolve(lastDisconnect?.error);
+      });
+    });
+    expect(ending).toMatchObject({ output: { statusCode: 401 } });
   });
 });
 
@@ -111,9 +103,8 @@ describe('whatever is sent', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(frames, { minLength: 1, maxLength: 5 }), async (sent) => {
         await alice.connect();
-        for (const frame of sent) if (alice.waiting('closed').length === 0) alice.sendBytes(frame);
-        alice.disconnect();
-        await alice.nextTag('closed');
+        for (const frame of sent) alice.sendBytes(frame);
+        await alice.disconnect();
       }),
       { numRuns: 60 },
     );
