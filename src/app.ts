@@ -7,7 +7,7 @@ import type { BridgeContext, BridgeSettings } from './bridge/context.ts';
 import { type Config, mayOptIn, type NetworkConfig } from './config/config.ts';
 import { loadMasterKey } from './config/master-key.ts';
 import { createMatrix } from './matrix/matrix.ts';
-import { botUserId, loadRegistration } from './matrix/registration.ts';
+import { loadRegistration } from './matrix/registration.ts';
 import type { Network } from './model/account.ts';
 import { type Clock, systemClock } from './model/clock.ts';
 import { BridgeError } from './model/errors.ts';
@@ -100,7 +100,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     settings: settings(config, store.instanceId),
     bot: {
       id: botActorId,
-      user: botUserId(registration, config.homeserver.server_name),
+      user: `@${config.appservice.bot.localpart}:${config.homeserver.server_name}` as UserId,
       device: `BOT${store.instanceId.slice(0, 8).toUpperCase()}` as DeviceId,
     },
     counters: metrics.counters,

@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { BridgeError } from '../model/errors.ts';
-import type { UserId } from '../model/ids.ts';
 
 /** What we need of the registration file once it runs. */
 export interface Registration {
@@ -20,7 +19,10 @@ export interface RegistrationOptions {
   /** Where the homeserver reaches us, without trailing slash. */
   readonly url: string;
   readonly serverName: string;
+  /** The service's own user, which speaks to nobody. Synapse answers its /sync with an error, so it cannot be a user with keys. */
   readonly senderLocalpart: string;
+  /** The user that people talk to. */
+  readonly botLocalpart?: string;
   /** What the localpart of every ghost begins with, such as `wa_`. */
   readonly ghostPrefix: string;
 }
@@ -40,7 +42,8 @@ export async function generateRegistration(options: RegistrationOptions): Promis
   registration.pushEphemeral = true;
   const server = escaped(options.serverName);
   registration.addRegexPattern('users', `^@${escaped(options.ghostPrefix)}.*:${server}$`, true);
-  registration.addRegexPattern('users', `^@${escaped(options.senderLocalpart)}:${server}$`, true);
+  for (const localpart of [options.senderLocalpart, ...(options.botLocalpart ? [options.botLocalpart] : [])])
+    registration.addRegexPattern('users', `^@${escaped(localpart)}:${server}$`, true);
   return stringify({
     ...registration.getOutput(),
     receive_ephemeral: true,
@@ -117,10 +120,6 @@ export async function loadRegistration(file: string): Promise<Registration> {
     });
   }
   return parseRegistration(text, file);
-}
-
-export function botUserId(registration: Registration, serverName: string): UserId {
-  return `@${registration.senderLocalpart}:${serverName}` as UserId;
 }
 
 /** What the admin adds to Synapse's homeserver.yaml (Synapse, `synapse/config/experimental.py`; docs/protocol.md). */
