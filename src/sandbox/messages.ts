@@ -77,13 +77,12 @@ function isFirst(network: Network, sender: Sender, recipient: Account, id: strin
     return count === '' ? '' : `${to.device}#${count}`;
   });
   const { changes } = network.state.run(
-    'INSERT OR IGNORE INTO routed (sender, device, recipient, message_id, copy, at) VALUES (?, ?, ?, ?, ?, ?)',
+    'INSERT OR IGNORE INTO routed (sender, device, recipient, message_id, copy) VALUES (?, ?, ?, ?, ?)',
     sender.account.id,
     sender.device.device,
     recipient.id,
     id,
     retries.filter((retry) => retry !== '').join(' '),
-    seconds(network.clock),
   );
   return changes === 1;
 }

@@ -58,12 +58,10 @@ export class Phone {
     return this.#network.state.row<{ offline: number }>(sql, this.account.id)?.offline === 1;
   }
 
-  /** Resolves when the phone's keys are with the network and its backlog is being taken. */
+  /** Resolves when the phone's keys are with the network and its backlog is being taken, unless it is offline. */
   async start(): Promise<void> {
     if (!this.keys.exist) this.keys.create();
-    // Also a phone that begins offline has been installed: others can write to it.
-    await this.#connect();
-    if (this.offline) this.#line.disconnect();
+    if (!this.offline) await this.#connect();
   }
 
   async setOffline(offline: boolean): Promise<void> {

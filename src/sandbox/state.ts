@@ -37,7 +37,7 @@ CREATE INDEX queued_stanza ON queued (account, device, class, stanza_id);
 -- Messages that have been routed: a second copy is acknowledged and dropped; identity changes are told to these peers.
 CREATE TABLE routed (
   sender INTEGER NOT NULL REFERENCES account ON DELETE CASCADE, device INTEGER NOT NULL,
-  recipient INTEGER NOT NULL REFERENCES account ON DELETE CASCADE, message_id TEXT NOT NULL, copy TEXT NOT NULL, at INTEGER NOT NULL,
+  recipient INTEGER NOT NULL REFERENCES account ON DELETE CASCADE, message_id TEXT NOT NULL, copy TEXT NOT NULL,
   PRIMARY KEY (sender, device, recipient, message_id, copy)) WITHOUT ROWID;
 CREATE INDEX routed_recipient ON routed (recipient, sender);
 

@@ -157,9 +157,12 @@ export class InteropUser {
   }
 
   /** Connects and returns the first stanza: `success` or `failure`. */
-  async connect(options: { changes?: TokenChanges; passive?: boolean; url?: string } = {}): Promise<Stanza> {
+  async connect(
+    options: { changes?: TokenChanges; passive?: boolean; url?: string; readReceipts?: boolean } = {},
+  ): Promise<Stanza> {
     const token = await this.#provider.token(this.identifier, 'connect', this.accountId, options.changes);
-    const interopData = { accountId: BigInt(this.accountId), token: Buffer.from(token) };
+    const enableReadReceipts = options.readReceipts ?? true;
+    const interopData = { accountId: BigInt(this.accountId), token: Buffer.from(token), enableReadReceipts };
     const { passive = false, url = this.#info.chatUrl } = options;
     return this.connectWith(
       toBinary(

@@ -105,6 +105,21 @@ describe('a third-party user and a phone', () => {
     ]);
   });
 
+  it('learn what was read only where the third-party user shares it too', async () => {
+    const [alice, anna] = [await enlisted(), await phone('Anna')];
+    const read = (id: string) => control(sandbox.url, `/sandbox/phones/${anna.number}/receipts`, { id, type: 'read' });
+    await alice.connect({ readReceipts: false });
+    await alice.write(anna.jid, 'private', 'P1');
+    await received(sandbox.url, anna.number, 'private');
+    await read('P1');
+    await alice.connect({ readReceipts: true });
+    await alice.write(anna.jid, 'shared', 'P2');
+    await received(sandbox.url, anna.number, 'shared');
+    await read('P2');
+    const receipt = await alice.next((one) => one.tag === 'receipt' && one.attrs.get('type') === 'read');
+    expect(attribute(receipt, 'id')).toBe('P2');
+  });
+
   it('see phone numbers where the network addresses by number', async () => {
     const [alice, anna] = [await enlisted(), await phone('Anna')];
     await alice.connect();

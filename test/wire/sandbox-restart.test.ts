@@ -85,6 +85,8 @@ describe('a sandbox with a data directory', () => {
     await alice.connect();
     const again = await alice.nextTag('message');
     expect([attribute(again, 'id'), await alice.read(again)]).toEqual([unread.id, 'unread']);
+    const { messages } = await control<{ messages: { text: string }[] }>(second.url, `${path}/messages`);
+    expect(messages.map(({ text }) => text)).not.toContain('while off');
     await control(second.url, `${path}/offline`, { offline: false });
     await received(second.url, anna.number, 'while off');
     const late = await alice.nextTag('message');
