@@ -3,10 +3,18 @@ import { copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'no
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import {
+  OlmMachine,
+  StoreHandle,
+  DeviceId as WasmDeviceId,
+  UserId as WasmUserId,
+} from '@matrix-org/matrix-sdk-crypto-wasm';
+import Database from 'better-sqlite3';
 import express, { type Router } from 'express';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MatrixUser } from '../../src/demo/matrix-user.ts';
 import { freePort, type Synapse, startSynapse } from '../../src/demo/synapse.ts';
+import { CryptoDatabases } from '../../src/matrix/crypto/databases.ts';
 import { createMatrix, type Matrix } from '../../src/matrix/matrix.ts';
 import { generateRegistration, parseRegistration, type Registration } from '../../src/matrix/registration.ts';
 import type { Actor } from '../../src/model/contact.ts';
@@ -31,7 +39,7 @@ let copies = 0;
 
 /** A bridge reduced to its Matrix port: what is pushed goes to the machines, then to whoever waits for it. */
 class Bridge {
-  readonly matrix: Matrix;
+  matrix: Matrix;
   readonly journal: SqliteCryptoJournal;
   readonly file: string;
   readonly actors: Actor[] = [];
@@ -39,21 +47,24 @@ class Bridge {
   readonly roomKeys: RoomId[] = [];
   readonly router: Router;
   readonly #events: MatrixEvent[] = [];
+  readonly #create: () => Matrix;
   readonly #waiting = new Set<() => void>();
   #last: Promise<void> = Promise.resolve();
 
   constructor(file: string, homeserverUrl = synapse.url, maxOpenMachines = 200) {
     this.file = file;
     this.journal = openCryptoJournal({ path: file, masterKey });
-    this.matrix = createMatrix({
-      homeserverUrl,
-      registration,
-      journal: this.journal,
-      logger: quiet,
-      events: { roomKeys: (rooms) => void this.roomKeys.push(...rooms), devicesChanged: () => {} },
-      onFatal: (error) => void this.fatal.push(error),
-      maxOpenMachines,
-    });
+    this.#create = () =>
+      createMatrix({
+        homeserverUrl,
+        registration,
+        journal: this.journal,
+        logger: quiet,
+        events: { roomKeys: (rooms) => void this.roomKeys.push(...rooms), devicesChanged: () => {} },
+        onFatal: (error) => void this.fatal.push(error),
+        maxOpenMachines,
+      });
+    this.matrix = this.#create();
     this.router = this.matrix.router({
       store: async ({ body, events }) => {
         this.#last = this.#last.then(async () => {
@@ -75,6 +86,11 @@ class Bridge {
     const bridge = new Bridge(copy, homeserverUrl);
     bridge.actors.push(...this.actors);
     return bridge;
+  }
+
+  /** After a clean stop, on the same journal. */
+  reopen(): void {
+    this.matrix = this.#create();
   }
 
   async actor(name: string): Promise<Actor> {
@@ -150,6 +166,29 @@ async function joinedPortal(bridge: Bridge, actor: Actor, user: MatrixUser, name
   await user.waitForInvite(({ roomId }) => roomId === room);
   await user.join(room);
   return room;
+}
+
+/** How many to-device messages Synapse keeps for the actor. */
+function waitingToDevice(actor: Actor): unknown {
+  const database = new Database(synapse.databasePath, { readonly: true });
+  try {
+    return database.prepare('select count(*) from device_inbox where user_id = ?').pluck().get(actor.user);
+  } finally {
+    database.close();
+  }
+}
+
+/** Puts every room key of `from` into the store of `actor`, whose machine is closed. */
+async function importKeys(into: Bridge, actor: Actor, from: MatrixUser): Promise<void> {
+  await into.matrix.crypto.close();
+  const databases = new CryptoDatabases(into.journal, (error) => void into.fatal.push(error));
+  const { storeName } = await databases.open(actor.id);
+  const handle = await StoreHandle.openWithKey(storeName, into.journal.storeKey(actor.id));
+  const olm = await OlmMachine.initFromStore(new WasmUserId(actor.user), new WasmDeviceId(actor.device), handle);
+  await olm.importExportedRoomKeys((await from.client.getCrypto()?.exportRoomKeysAsJson()) ?? '', () => {});
+  olm.close();
+  await databases.close(actor.id);
+  into.reopen();
 }
 
 const body = (text: string) => (event: { body: string | undefined }) => event.body === text;
@@ -275,7 +314,8 @@ test('room keys that Synapse dropped while the bridge was away are fetched back'
   await crypto.recover(anna);
   expect(await crypto.decrypt(anna, event)).toMatchObject({ content: { body: 'are you there?' }, crossSigned: true });
   expect(bridge.roomKeys).toContain(portal);
-  // Once more, now that there is nothing: it is acknowledged and harmless.
+  // It is acknowledged, so that the homeserver keeps nothing; and once more, now that there is nothing.
+  expect(waitingToDevice(anna)).toBe(0);
   await crypto.recover(anna);
   expect(await bridge.hear(anna, portal, user, 'good')).toMatchObject({ outcome: 'decrypted' });
 });
@@ -298,6 +338,46 @@ test('a user without cross-signing gets nothing, and what they say is known to b
   } finally {
     await unsigned.stop();
   }
+});
+
+test('a login that its user has not verified neither gets keys nor counts as the user', async () => {
+  const { crypto } = bridge.matrix;
+  const id = user.userId as UserId;
+  const { masterKey } = await crypto.devicesOf(anna, id, 'cross-signed');
+  const login = { homeserverUrl: synapse.url, user: 'walter', password: 'secret', withoutCrossSigning: true };
+  const intruder = await MatrixUser.login(login);
+  try {
+    expect(await crypto.devicesOf(anna, id, 'cross-signed')).toEqual({ masterKey, eligible: 1 });
+    expect(await crypto.devicesOf(anna, id, 'all')).toEqual({ masterKey, eligible: 2 });
+    expect(await bridge.hear(anna, portal, intruder, 'I am Walter')).toMatchObject({ crossSigned: false, masterKey });
+    await bridge.say(anna, portal, user, 'for verified devices', masterKey);
+    expect(await user.waitForMessage(portal, body('for verified devices'))).toMatchObject(readable);
+    const unreadable = ({ decryptionFailure }: { decryptionFailure: string | undefined }) =>
+      decryptionFailure !== undefined;
+    const seen = (await intruder.messages(portal)).filter(({ sender }) => sender === anna.user);
+    expect(seen.length).toBeGreaterThan(0);
+    expect(seen.every(unreadable)).toBe(true);
+  } finally {
+    await intruder.logout();
+  }
+});
+
+test('a new verified device is heard of while the machine is closed; it counts no more once its owner has removed it', async () => {
+  const reopened = bridge.afterKill();
+  const login = { homeserverUrl: synapse.url, user: 'walter', password: 'secret' };
+  const laptop = await MatrixUser.login({ ...login, recoveryKey: user.recoveryKey ?? '' });
+  bridge = reopened;
+  endpoint = bridge.router;
+  await bridge.say(anna, portal, user, 'to both of you');
+  expect(await laptop.waitForMessage(portal, body('to both of you'))).toMatchObject(readable);
+  const event = await bridge.sentBy(laptop, portal, 'from my laptop');
+  expect(await bridge.matrix.crypto.decrypt(anna, event)).toMatchObject({ crossSigned: true });
+  await laptop.logout();
+  expect(await bridge.matrix.crypto.devicesOf(anna, user.userId as UserId, 'all')).toMatchObject({ eligible: 1 });
+  expect(await bridge.matrix.crypto.decrypt(anna, event)).toMatchObject({
+    content: { body: 'from my laptop' },
+    crossSigned: false,
+  });
 });
 
 test('a changed identity is reported before anything is sent to it', async () => {
@@ -343,6 +423,9 @@ test('a forgotten room can no longer be read; another one of the same ghost can'
   const replayed = bridge.afterKill();
   expect(await replayed.matrix.crypto.decrypt(anna, gone)).toEqual({ outcome: 'missing-key' });
   expect(await replayed.matrix.crypto.decrypt(anna, kept)).toMatchObject({ outcome: 'decrypted' });
+  // A key that came some other way than from the sender's device opens the event, and vouches for nobody.
+  await importKeys(replayed, anna, user);
+  expect(await replayed.matrix.crypto.decrypt(anna, gone)).toMatchObject({ outcome: 'decrypted', crossSigned: false });
   // The chat may begin anew.
   await bridge.say(anna, other, user, 'second');
   expect(await user.waitForMessage(other, body('second'))).toMatchObject(readable);

@@ -45,10 +45,10 @@ export async function devicesOf(machine: Machine, user: MatrixUserId, policy: De
  * was made before is published again, never made anew. An appservice needs no interactive authentication for it (docs/protocol.md).
  */
 export async function publishIdentity(machine: Machine, existed: boolean): Promise<void> {
-  if (existed && (await isPublished(machine))) return;
   const requests = await machine.call((olm) => olm.bootstrapCrossSigning(false));
-  // In this order the device's upload carries its signature already, and nothing has to be asked in between.
   const { uploadKeysRequest, uploadSigningKeysRequest, uploadSignaturesRequest } = requests;
+  if (existed && (await isPublished(machine, uploadSigningKeysRequest.body))) return;
+  // In this order the device's upload carries its signature already, and nothing has to be asked in between.
   if (uploadKeysRequest !== undefined) await machine.send(uploadKeysRequest);
   await machine.post({
     method: 'POST',
@@ -68,21 +68,22 @@ const published = z.object({
   self_signing_keys: z.record(z.string(), publicKeys),
 });
 
-/** Whether the homeserver has this device with these keys, signed by this identity. */
-async function isPublished(machine: Machine): Promise<boolean> {
+const identity = z.object({ master_key: publicKeys, self_signing_key: publicKeys });
+const firstKey = (keys: z.infer<typeof publicKeys> | undefined) => Object.values(keys?.keys ?? {})[0];
+
+/** Whether the homeserver has this device with these keys, signed by the identity of this upload. */
+async function isPublished(machine: Machine, upload: string): Promise<boolean> {
   const { user, device } = machine.actor;
-  const masterKey = await masterKeyOf(machine, user);
-  if (masterKey === undefined) return false;
+  const own = identity.parse(JSON.parse(upload));
   const body: JsonObject = { device_keys: { [user]: [device] } };
   const answer = published.safeParse(await machine.post({ method: 'POST', path: path('keys', 'query'), body }));
   if (!answer.success) return false;
   const { device_keys: devices, master_keys: masters, self_signing_keys: selfSigning } = answer.data;
   const keys = devices[user]?.[device];
-  const [selfSigningId] = Object.keys(selfSigning[user]?.keys ?? {});
   return (
-    Object.values(masters[user]?.keys ?? {}).includes(masterKey) &&
+    firstKey(masters[user]) === firstKey(own.master_key) &&
+    firstKey(selfSigning[user]) === firstKey(own.self_signing_key) &&
     keys?.keys[`ed25519:${device}`] === machine.olm.identityKeys.ed25519.toBase64() &&
-    selfSigningId !== undefined &&
-    keys.signatures[user]?.[selfSigningId] !== undefined
+    keys.signatures[user]?.[`ed25519:${firstKey(own.self_signing_key)}`] !== undefined
   );
 }
