@@ -2,6 +2,7 @@
 import type { EventId } from '../model/ids.ts';
 import type { Portal } from '../model/portal.ts';
 import type { Change } from '../model/store.ts';
+import type { PeerTrust } from '../model/trust.ts';
 import type { CommandEffects } from './bot/commands.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import type { Handled } from './matrix-events.ts';
@@ -28,26 +29,40 @@ export async function noticeReply(
         ? answer('identity-accepted', 'The new security key is accepted. What was waiting is sent now.', ...changes)
         : answer('command-answer', 'There is no changed security key to accept here.');
     }
+    case 'keep': {
+      const changes = await keepKeys(context, account, portal);
+      return changes.length > 0
+        ? answer('identity-kept', 'The new security key is rejected. Messages go to the earlier key only.', ...changes)
+        : answer('command-answer', 'There is no changed security key to reject here.');
+    }
     default:
       return answer(
         'command-answer',
-        'This was not sent to the other person: replies to notices go to the bridge. It understands "accept" (a changed security key).',
+        'This was not sent to the other person: replies to notices go to the bridge. It understands "accept" and "keep" (about a changed security key).',
       );
   }
 }
 
 /** Pins the keys that were seen last on every device of the contact. */
-async function acceptKeys(context: BridgeContext, account: ActiveAccount, portal: Portal): Promise<Change[]> {
+function acceptKeys(context: BridgeContext, account: ActiveAccount, portal: Portal): Promise<Change[]> {
+  return decideKeys(context, account, portal, ({ seen }) => seen);
+}
+
+/** Stays with the keys that were pinned before. */
+function keepKeys(context: BridgeContext, account: ActiveAccount, portal: Portal): Promise<Change[]> {
+  return decideKeys(context, account, portal, ({ key }) => key);
+}
+
+async function decideKeys(
+  context: BridgeContext,
+  account: ActiveAccount,
+  portal: Portal,
+  choose: (changed: PeerTrust & { readonly state: 'changed' }) => Uint8Array,
+): Promise<Change[]> {
   const devices = await context.store.trust.ofContact(account.id, portal.contact);
-  return [...devices].flatMap(([device, trust]): Change[] =>
-    trust.state === 'changed'
-      ? [
-          {
-            change: 'peer.trust',
-            peer: { account: account.id, contact: portal.contact, device },
-            trust: { state: 'pinned', key: trust.seen },
-          },
-        ]
-      : [],
-  );
+  return [...devices].flatMap(([device, trust]): Change[] => {
+    if (trust.state !== 'changed') return [];
+    const peer = { account: account.id, contact: portal.contact, device };
+    return [{ change: 'peer.trust', peer, trust: { state: 'pinned', key: choose(trust) } }];
+  });
 }

@@ -31,7 +31,7 @@ export async function settle(context: BridgeContext, account: ActiveAccount, rec
   const changes: Change[] = [];
   for (const id of receipt.ids) {
     const row = await context.store.outbox.byMessageId(account.id, chat.portal.id, id);
-    if (row === undefined || row.state.at !== 'acknowledged') continue;
+    if (row === undefined || !mayBeSettled(row)) continue;
     // A receipt that names no device speaks for the person's primary one.
     const waitingFor = row.waitingFor.filter((device) => device !== (receipt.device ?? 0));
     changes.push(
@@ -41,6 +41,11 @@ export async function settle(context: BridgeContext, account: ActiveAccount, rec
     );
   }
   if (changes.length > 0) await context.store.commit(changes);
+}
+
+/** Sent and acknowledged, or about to be encrypted again for a device that has found the first copy after all. */
+function mayBeSettled(row: OutboxRow): boolean {
+  return row.state.at === 'acknowledged' || (row.state.at === 'ready' && row.retries > 0);
 }
 
 /**
