@@ -12,7 +12,7 @@ import type { World } from './demo-world.ts';
 /** npm passes on a Ctrl-C that the terminal has sent us already: what comes so soon is the same one. */
 const sameSignalMs = 1_000;
 /** What may keep the process alive once all has been stopped, for example a login that was interrupted. */
-const lingerMs = 2_000;
+const lingerMs = 300;
 const interruptedStatus = 130;
 
 interface Options {
@@ -59,8 +59,9 @@ async function run(options: Options, directory: string, progress: Progress, sign
     world = await startWorld({ directory, progress, signal });
   } catch (error) {
     await conclude(error);
-    if (error instanceof Interrupted) return interruptedStatus;
-    throw error;
+    if (!(error instanceof Interrupted)) throw error;
+    progress.say('Stopped');
+    return interruptedStatus;
   }
   try {
     return await show(world, transcript, options, progress, signal, conclude);
