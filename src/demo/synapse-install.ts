@@ -115,8 +115,9 @@ function runPip(
     PIP_NO_INPUT: '1',
     PIP_DISABLE_PIP_VERSION_CHECK: '1',
   };
-  const child = spawn(python.executable, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const end = () => child.kill();
+  const child = spawn(python.executable, args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  // The whole process group: version managers put a shell between, and pip may be compiling.
+  const end = () => void (child.pid && process.kill(-child.pid, 'SIGTERM'));
   signal?.addEventListener('abort', end);
   let output = '';
   const collect = (chunk: Buffer) => {
