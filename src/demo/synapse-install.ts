@@ -117,7 +117,9 @@ function runPip(
   };
   const child = spawn(python.executable, args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   // The whole process group: version managers put a shell between, and pip may be compiling.
-  const end = () => void (child.pid && process.kill(-child.pid, 'SIGTERM'));
+  const end = () => {
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGTERM');
+  };
   signal?.addEventListener('abort', end);
   let output = '';
   const collect = (chunk: Buffer) => {
