@@ -28,7 +28,11 @@ export class Transactions implements TransactionSink {
     this.#workers = new Workers({ name: 'transactions', step: () => this.#handleNext(), clock, logger });
   }
 
-  async store(transaction: NewTransaction): Promise<void> {
+  async store({ id, body, events }: NewTransaction): Promise<void> {
+    // An event reaches us because of a user of ours in its room, and that user's keys are counted: events without any counts are a
+    // catch-up, before which the homeserver has dropped to-device messages (Synapse).
+    const caughtUp = events.length > 0 && !hasKeyCounts(body);
+    const transaction = { id, body: caughtUp ? { ...body, [catchUp]: true } : body, events };
     await this.#options.context.store.commit([{ change: 'transaction.store', transaction }]);
     this.#workers.wake('transactions');
   }
@@ -67,10 +71,12 @@ export class Transactions implements TransactionSink {
       for (const user of changed) await releaseDeviceNotice(context, user);
       devicesChanged(changed);
     }
-    // The sender of the appservice is always counted: without counts this is a catch-up, and to-device messages were dropped.
-    if (!hasKeyCounts(body)) recoverAll();
+    if (catchUp in body) recoverAll();
   }
 }
+
+/** Our own mark in a stored body. */
+const catchUp = 'matrix-appservice-whatsapp.catch-up';
 
 function objectAt(body: JsonObject, ...keys: string[]): JsonObject | undefined {
   for (const key of keys) {

@@ -13,6 +13,11 @@ const audience = 'sandbox';
 export interface WorldOptions {
   /** Configuration keys, such as `delivery.missing_key_wait_s`. */
   readonly overrides?: Readonly<Record<string, string | number | boolean>>;
+  /** Puts something between the bridge and Synapse or the sandbox, whose addresses are given; answers those to use instead. */
+  readonly between?: (
+    synapseUrl: string,
+    sandboxUrl: string,
+  ) => Promise<{ homeserverUrl: string; enlistmentUrl: string }>;
 }
 
 export class World {
@@ -28,18 +33,21 @@ export class World {
     this.bridge = bridge;
   }
 
-  static async start({ overrides = {} }: WorldOptions = {}): Promise<World> {
+  static async start({ overrides = {}, between }: WorldOptions = {}): Promise<World> {
     const port = await freePort();
     const synapsePort = await freePort();
     const discoveryUrl = `${bridgeUrl(port)}/.well-known/openid-configuration`;
     const sandbox = await startSandbox({ provider: { discoveryUrl, audience } });
     const prepared: { installation?: DemoInstallation } = {};
     const homeserver = await Homeserver.start({ port: synapsePort }, async (directory) => {
-      const { chatUrl, rootPublicKeyHex, enlistmentUrl } = sandbox.info;
+      const { chatUrl, rootPublicKeyHex } = sandbox.info;
+      const homeserverUrl = `http://127.0.0.1:${synapsePort}`;
+      const direct = { homeserverUrl, enlistmentUrl: sandbox.info.enlistmentUrl };
+      const { enlistmentUrl, ...addresses } = (await between?.(homeserverUrl, sandbox.url)) ?? direct;
       prepared.installation = await prepareInstallation({
         directory: join(directory, 'bridge'),
         serverName: 'localhost',
-        homeserverUrl: `http://127.0.0.1:${synapsePort}`,
+        homeserverUrl: addresses.homeserverUrl,
         port,
         sandbox: { chatUrl, rootPublicKey: rootPublicKeyHex, enlistmentUrl, audience },
         overrides,
