@@ -17,6 +17,7 @@ import { Transactions } from './transactions.ts';
 import { type Step, Workers } from './workers.ts';
 
 const expiryCheckMs = 60 * 60 * 1000;
+const recoveryPeriodMs = 24 * 60 * 60 * 1000;
 
 export class Bridge {
   readonly #context: BridgeContext;
@@ -38,9 +39,7 @@ export class Bridge {
     const workers = <Key>(name: string, step: (key: Key) => Promise<Step>, parallel = 16): Workers<Key> =>
       new Workers({ name, step, parallel, clock: context.clock, logger: context.logger });
     this.#inbox = workers('inbox', (portal) => this.#deliver(portal));
-    this.#outbox = workers('outbox', (portal) =>
-      sendNext(context, portal, (account) => this.#connections.get(account)),
-    );
+    this.#outbox = workers('outbox', (portal) => this.#send(portal));
     this.#rooms = workers('events', (room) => handleNextEvent(context, room, this.#keyWaits, this.#effects()));
     this.#bot = workers('bot', (room) => sendNextBotMessage(context, room));
     this.#receipts = workers('receipts', (account) => this.#sendReceipts(account));
@@ -78,6 +77,13 @@ export class Bridge {
     if ((await homeserver.displayName(bot.user)) !== botName) await homeserver.setDisplayName(bot, botName);
     this.#recovery.wake('all');
     this.#transactions.start();
+    // The homeserver may be waiting for minutes before it tries us again.
+    await homeserver.ping().catch((error: unknown) => {
+      this.#context.logger.warn(
+        { err: error },
+        'the homeserver cannot reach this bridge at the address in the registration',
+      );
+    });
     for (const room of await store.botMessages.roomsWithWork()) this.#bot.wake(room);
     for (const account of await store.accounts.all()) {
       if (isActive(account)) this.#connections.open(account);
@@ -159,6 +165,15 @@ export class Bridge {
     return step;
   }
 
+  async #send(portal: PortalId): Promise<Step> {
+    try {
+      return await sendNext(this.#context, portal, (account) => this.#connections.get(account));
+    } finally {
+      // Whatever had to be said about it has been written into the inbox.
+      this.#inbox.wake(portal);
+    }
+  }
+
   async #sendReceipts(id: AccountId): Promise<Step> {
     const account = await this.#context.store.accounts.get(id);
     if (!isActive(account)) return 'idle';
@@ -196,7 +211,10 @@ export class Bridge {
       }
     }
     for (const room of await store.events.roomsWithWork()) this.#rooms.wake(room);
-    return 'idle';
+    // Device lists may have changed unseen: what was held for want of a device is looked at again.
+    for (const portal of await store.inbox.portalsWithWork()) this.#inbox.wake(portal);
+    // By and by anyway: what was fetched is acknowledged only here, and would pile up at the homeserver otherwise.
+    return { waitMs: recoveryPeriodMs };
   }
 
   async #expire(): Promise<Step> {

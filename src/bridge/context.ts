@@ -57,3 +57,8 @@ export type ActiveAccount = Account & { readonly state: { readonly at: 'active' 
 export function isActive(account: Account | undefined): account is ActiveAccount {
   return account?.state.at === 'active';
 }
+
+/** Whether this is the bot or a ghost. */
+export function isOurs({ bot, settings }: BridgeContext, user: UserId): boolean {
+  return user === bot.user || (user.startsWith(`@${settings.ghostPrefix}`) && user.endsWith(`:${settings.serverName}`));
+}

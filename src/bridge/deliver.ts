@@ -2,11 +2,12 @@
 import type { Contact, Ghost } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { PortalId, RoomId } from '../model/ids.ts';
-import type { InboxBody, InboxRow, InboxState, JsonObject, SealedEvent } from '../model/journal.ts';
+import type { InboxBody, InboxRow, InboxState, JsonObject, Notice, SealedEvent } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
 import { parseMessage, toMatrix, unsupportedText } from '../translate/to-matrix.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { contactName, noticeContent } from './labels.ts';
+import { noticeId, noticeOnce } from './notices.ts';
 import { labelMessageId, openRoom, readyGhost, writeLabel } from './portal-rooms.ts';
 import { sendId } from './send-ids.ts';
 import { holdForDevice, holdForIdentity } from './user-trust.ts';
@@ -59,12 +60,13 @@ async function pendingLabel(context: BridgeContext, chat: Chat): Promise<InboxRo
 async function deliverRow(context: BridgeContext, chat: Chat, row: InboxRow): Promise<'delivered' | 'held'> {
   switch (row.state.at) {
     case 'received': {
-      const content = contentOf(context, row, row.state.body, chat.contact);
-      if (content === undefined) {
+      const shown = translate(context, row, row.state.body, chat.contact);
+      if (shown.kind === 'nothing') {
         await setState(context, row, { at: 'done', event: undefined });
         return 'delivered';
       }
-      const event = await encrypt(context, chat, row, content);
+      if (shown.kind === 'notice') return deliverAsNotice(context, chat, row, shown.notice);
+      const event = await encrypt(context, chat, row, shown.content);
       if (event === undefined) return 'held';
       await setState(context, row, { at: 'encrypted', event, body: row.state.body });
       await send(context, chat, row, event, row.state.body);
@@ -79,20 +81,45 @@ async function deliverRow(context: BridgeContext, chat: Chat, row: InboxRow): Pr
   }
 }
 
-/** The one place where a WhatsApp message becomes a Matrix message. Undefined: nothing for people in it. */
-function contentOf(context: BridgeContext, row: InboxRow, body: InboxBody, contact: Contact): JsonObject | undefined {
-  if (body.kind === 'notice') return noticeContent(body.notice);
+type Shown =
+  | { readonly kind: 'content'; readonly content: JsonObject }
+  /** A message that is not carried: the bridge says so in its place. */
+  | { readonly kind: 'notice'; readonly notice: Notice }
+  | { readonly kind: 'nothing' };
+
+/** The one place where a WhatsApp message becomes a Matrix message. */
+function translate(context: BridgeContext, row: InboxRow, body: InboxBody, contact: Contact): Shown {
+  if (body.kind === 'notice') return { kind: 'content', content: noticeContent(body.notice) };
   const name = contactName(contact);
   try {
     const translated = toMatrix(parseMessage(body.payload));
-    if (translated.kind === 'silent') return undefined;
-    if (translated.kind === 'message') return translated.content;
-    return noticeContent({ code: 'unsupported', text: unsupportedText(name, translated.feature) });
+    if (translated.kind === 'silent') return { kind: 'nothing' };
+    if (translated.kind === 'message') return { kind: 'content', content: translated.content };
+    return { kind: 'notice', notice: { code: 'unsupported', text: unsupportedText(name, translated.feature) } };
   } catch (error) {
     if (!(error instanceof BridgeError)) throw error;
     context.logger.warn({ portal: row.portal, code: error.code }, 'a decrypted payload could not be read');
-    return noticeContent({ code: 'unreadable', text: `A message from ${name} arrived damaged and cannot be shown.` });
+    const text = `A message from ${name} arrived damaged and cannot be shown.`;
+    return { kind: 'notice', notice: { code: 'unreadable', text } };
   }
+}
+
+/** Puts a notice where the message would stand. The notice is a row of its own, so that replies to it are known as such. */
+async function deliverAsNotice(
+  context: BridgeContext,
+  chat: Chat,
+  row: InboxRow,
+  notice: Notice,
+): Promise<'delivered' | 'held'> {
+  const key = `${notice.code}:${row.messageId}:${row.device}`;
+  await context.store.commit([noticeOnce(chat.portal, key, row.timestamp, notice)]);
+  const find = () => context.store.inbox.find(chat.portal.id, noticeId(key), 0);
+  const written = await find();
+  if (written !== undefined && (await deliverRow(context, chat, written)) === 'held') return 'held';
+  const delivered = await find();
+  const event = delivered?.state.at === 'done' ? delivered.state.event : undefined;
+  await setState(context, row, event === undefined ? { at: 'done', event } : { at: 'accepted', event });
+  return 'delivered';
 }
 
 async function encrypt(

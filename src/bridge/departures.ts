@@ -1,9 +1,10 @@
 // Departures: what opt-out still has to do once the account is erased. Durable; repeated until the homeserver and the network have agreed.
-import type { DepartingRoom, Departure } from '../model/account.ts';
+import type { DepartingChat, Departure } from '../model/account.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { AccountId, RoomId } from '../model/ids.ts';
 import type { BridgeContext } from './context.ts';
 import { networkNames } from './labels.ts';
+import { leaveIfThere } from './portal-rooms.ts';
 import type { Step } from './workers.ts';
 
 export async function depart(
@@ -14,10 +15,10 @@ export async function depart(
   const { store } = context;
   const departure = (await store.accounts.departures()).find((candidate) => candidate.account === account);
   if (departure === undefined) return 'idle';
-  const [room, ...rest] = departure.rooms;
-  if (room !== undefined) {
-    await leaveRoom(context, room);
-    await store.commit([{ change: 'departure.put', departure: { ...departure, rooms: rest } }]);
+  const [chat, ...rest] = departure.chats;
+  if (chat !== undefined) {
+    await leaveChat(context, chat);
+    await store.commit([{ change: 'departure.put', departure: { ...departure, chats: rest } }]);
     return 'again';
   }
   await withdraw(context, departure, wakeBot);
@@ -30,20 +31,17 @@ export async function depart(
   return 'idle';
 }
 
-/** The ghost forgets the room's keys and leaves. A ghost that nobody else uses goes altogether. */
-async function leaveRoom(context: BridgeContext, { room, contact }: DepartingRoom): Promise<void> {
-  const { store, homeserver, crypto } = context;
+/** The ghost forgets the chat's keys and leaves its room. A ghost that nobody else uses goes altogether. */
+async function leaveChat(context: BridgeContext, { room, contact }: DepartingChat): Promise<void> {
+  const { store, crypto } = context;
   const ghost = await store.contacts.ghost(contact);
   if (ghost === undefined) return;
-  await crypto.forgetRoom(ghost.actor, room);
-  try {
-    await homeserver.leave(ghost.actor, room);
-  } catch (error) {
-    if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
-    context.logger.info({ code: error.code }, 'the ghost had left the room before');
+  if (room !== undefined) {
+    await crypto.forgetRoom(ghost.actor, room);
+    await leaveIfThere(context, ghost.actor, room);
   }
   if ((await store.contacts.accountsUsing(contact)) > 0) return;
-  await crypto.destroy(ghost.actor);
+  if (ghost.ready) await crypto.destroy(ghost.actor);
   await store.commit([{ change: 'contact.erase', contact }]);
 }
 

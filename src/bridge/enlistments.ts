@@ -52,7 +52,7 @@ export async function enlist(context: BridgeContext, id: AccountId, then: Enlist
           managementRoom,
           interopAccountId: undefined,
           attempts: 0,
-          rooms: [],
+          chats: [],
         },
       },
       { change: 'departure.done', account: id },

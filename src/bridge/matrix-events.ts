@@ -1,7 +1,7 @@
 // Matrix to WhatsApp, first half: events of one room are handled one after another, in the order in which they were pushed.
 import { BridgeError } from '../model/errors.ts';
 import type { RoomId } from '../model/ids.ts';
-import type { MatrixEvent, StoredEvent } from '../model/journal.ts';
+import type { StoredEvent } from '../model/journal.ts';
 import type { Change } from '../model/store.ts';
 import type { CommandEffects } from './bot/commands.ts';
 import { handleManagementEvent } from './bot/management.ts';
@@ -48,16 +48,7 @@ async function handle(
   effects: CommandEffects,
 ): Promise<Handled> {
   const { event } = stored;
-  if (isOurs(context, event)) return done();
   const portal = await context.store.portals.byRoom(event.room_id);
   if (portal !== undefined) return handlePortalEvent(context, portal, event, waits, effects);
   return handleManagementEvent(context, event, waits, effects);
-}
-
-function isOurs(context: BridgeContext, event: MatrixEvent): boolean {
-  const { bot, settings } = context;
-  return (
-    event.sender === bot.user ||
-    (event.sender.startsWith(`@${settings.ghostPrefix}`) && event.sender.endsWith(`:${settings.serverName}`))
-  );
 }

@@ -4,6 +4,9 @@ import type { Notice } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
 import type { Change } from '../model/store.ts';
 
+/** The id of the row that holds a notice. */
+export const noticeId = (key: string): MessageId => `notice:${key}` as MessageId;
+
 /** Returns the change that writes a notice once: the same `key` in the same portal is the same notice. */
 export function noticeOnce(portal: Portal, key: string, timestamp: number, notice: Notice): Change {
   return {
@@ -11,7 +14,7 @@ export function noticeOnce(portal: Portal, key: string, timestamp: number, notic
     row: {
       account: portal.account,
       portal: portal.id,
-      messageId: `notice:${key}` as MessageId,
+      messageId: noticeId(key),
       device: 0,
       timestamp,
       body: { kind: 'notice', notice },

@@ -11,6 +11,7 @@ import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { done, type Handled } from './matrix-events.ts';
 import { noticeReply } from './notice-replies.ts';
 import { notSent } from './notices.ts';
+import { leaveIfThere } from './portal-rooms.ts';
 import { holdForIdentity } from './user-trust.ts';
 
 /** Event types that clients encrypt: in plaintext they are refused, for anybody could have put them there. */
@@ -71,7 +72,7 @@ async function membership(
     // Somebody who has just joined may now receive what was held for want of a device.
     return withWake(done(), portal, effects);
   }
-  await context.homeserver.leave(ghost.actor, event.room_id);
+  await leaveIfThere(context, ghost.actor, event.room_id);
   await context.crypto.forgetRoom(ghost.actor, event.room_id);
   return done({ change: 'portal.state', portal: portal.id, state: { at: 'wanted' } });
 }

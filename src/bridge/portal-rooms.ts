@@ -1,11 +1,12 @@
 // Portal rooms: the ghost, its name and its room are made as far as they are missing. Every step may be repeated after a crash.
 import type { Account } from '../model/account.ts';
-import type { Contact, Ghost } from '../model/contact.ts';
+import type { Actor, Contact, Ghost } from '../model/contact.ts';
+import { BridgeError } from '../model/errors.ts';
 import type { MessageId, RoomId } from '../model/ids.ts';
 import type { Portal } from '../model/portal.ts';
 import type { BridgeContext } from './context.ts';
 import { bridgeInfo, displayName, labelNotice, portalTopic } from './labels.ts';
-import { noticeOnce } from './notices.ts';
+import { noticeId, noticeOnce } from './notices.ts';
 
 /** Returns the contact's ghost, registered, with its device, its cross-signing identity and its current name. */
 export async function readyGhost(context: BridgeContext, contact: Contact): Promise<Ghost | undefined> {
@@ -51,7 +52,7 @@ export async function openRoom(
 
 /** The id of the row that holds a room's first notice. */
 export function labelMessageId(room: RoomId): MessageId {
-  return `notice:label:${room}` as MessageId;
+  return noticeId(`label:${room}`);
 }
 
 /** Writes the first notice of a room into the inbox, once. */
@@ -63,4 +64,14 @@ export async function writeLabel(
 ): Promise<void> {
   const notice = labelNotice(contact, context.settings.serverName);
   await context.store.commit([noticeOnce(portal, `label:${room}`, context.clock.now(), notice)]);
+}
+
+/** The ghost leaves; a room that it is not in, or that is gone, is as good as left. */
+export async function leaveIfThere(context: BridgeContext, actor: Actor, room: RoomId): Promise<void> {
+  try {
+    await context.homeserver.leave(actor, room);
+  } catch (error) {
+    if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
+    context.logger.info({ code: error.code }, 'a ghost had left the room before');
+  }
 }

@@ -73,7 +73,7 @@ export async function answerRetry(
   }
   if (row.retries >= context.settings.retries) {
     await giveUp(context, chat, row);
-    return undefined;
+    return portal;
   }
   const peer: PeerDevice = { account: account.id, contact: contact.id, device: retry.device };
   await context.signal.exclusively([peer], async (unit) => {

@@ -4,7 +4,7 @@ import type { RoomId, UserId } from '../model/ids.ts';
 import { parseUserId } from '../model/ids.ts';
 import type { JsonObject, NewTransaction } from '../model/journal.ts';
 import type { TransactionSink } from '../model/matrix.ts';
-import type { BridgeContext } from './context.ts';
+import { type BridgeContext, isOurs } from './context.ts';
 import { releaseDeviceNotice } from './user-trust.ts';
 import { type Step, Workers } from './workers.ts';
 
@@ -32,7 +32,9 @@ export class Transactions implements TransactionSink {
     // An event reaches us because of a user of ours in its room, and that user's keys are counted: events without any counts are a
     // catch-up, before which the homeserver has dropped to-device messages (Synapse).
     const caughtUp = events.length > 0 && !hasKeyCounts(body);
-    const transaction = { id, body: caughtUp ? { ...body, [catchUp]: true } : body, events };
+    // What our own users send comes back to us, and says nothing new.
+    const news = events.filter(({ sender }) => !isOurs(this.#options.context, sender));
+    const transaction = { id, body: caughtUp ? { ...body, [catchUp]: true } : body, events: news };
     await this.#options.context.store.commit([{ change: 'transaction.store', transaction }]);
     this.#workers.wake('transactions');
   }

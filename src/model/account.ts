@@ -39,11 +39,12 @@ export interface Departure {
   /** Absent where the enlistment never came through. */
   readonly interopAccountId: string | undefined;
   readonly attempts: number;
-  /** Portal rooms whose ghosts still have to leave and forget the room keys. */
-  readonly rooms: readonly DepartingRoom[];
+  /** Chats whose ghosts still have to leave the room and forget its keys. */
+  readonly chats: readonly DepartingChat[];
 }
 
-export interface DepartingRoom {
-  readonly room: RoomId;
+export interface DepartingChat {
+  /** Undefined where the chat had no room yet. */
+  readonly room: RoomId | undefined;
   readonly contact: ContactId;
 }

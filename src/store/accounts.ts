@@ -54,7 +54,7 @@ export function* eraseAccount(unit: Unit, departure: Departure): Steps {
 }
 
 export function* putDeparture({ db, bridge }: Unit, departure: Departure): Steps {
-  const { account, network, user, managementRoom, interopAccountId, attempts, rooms } = departure;
+  const { account, network, user, managementRoom, interopAccountId, attempts, chats } = departure;
   const row = {
     network,
     user,
@@ -69,8 +69,10 @@ export function* putDeparture({ db, bridge }: Unit, departure: Departure): Steps
       .values({ account, ...row })
       .onConflict((at) => at.column('account').doUpdateSet(row)),
   );
-  yield* run(db.deleteFrom('departing_room').where('account', '=', account));
-  for (const room of rooms) yield* run(db.insertInto('departing_room').values({ account, ...room }));
+  yield* run(db.deleteFrom('departing_chat').where('account', '=', account));
+  for (const { room, contact } of chats) {
+    yield* run(db.insertInto('departing_chat').values({ account, contact, room: room ?? null }));
+  }
 }
 
 export function* finishDeparture({ db }: Unit, account: AccountId): Steps {
@@ -104,14 +106,15 @@ export function accountReads({ db, keys, bridge }: Reader): Store['accounts'] {
 
   async function toDeparture(row: Selectable<Tables['departure']>): Promise<Departure> {
     const { account, network, user, attempts } = row;
-    const rooms = await db
-      .selectFrom('departing_room')
+    const rows = await db
+      .selectFrom('departing_chat')
       .select(['room', 'contact'])
       .where('account', '=', account)
       .execute();
+    const chats = rows.map(({ room, contact }) => ({ room: room ?? undefined, contact }));
     const sealed = row.interop_account;
     const interopAccountId = sealed ? unsealText(bridge, interopAccountPlace(account), sealed) : undefined;
-    return { account, network, user, managementRoom: row.management_room, interopAccountId, attempts, rooms };
+    return { account, network, user, managementRoom: row.management_room, interopAccountId, attempts, chats };
   }
 
   return {

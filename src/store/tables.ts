@@ -50,7 +50,7 @@ export interface Tables {
     interop_account: SealedOrErased;
     attempts: number;
   };
-  departing_room: { account: AccountId; room: RoomId; contact: ContactId };
+  departing_chat: { account: AccountId; room: RoomId | null; contact: ContactId };
   pending_command: { user: UserId; command: Sealed };
 
   contact: { seq: Generated<number>; id: ContactId; network: Network; name: SealedOrErased };

@@ -119,7 +119,19 @@ test('a contact cannot imitate a notice of the bridge', async () => {
   await phone.received('accept');
   await user.reply(portal, real.eventId, 'a secret for the bridge');
   await notice(user, portal, 'command-answer');
-  expect((await phone.messages()).map((message) => message.text)).not.toContain('a secret for the bridge');
+  // The same for a notice that stands where a message could not be carried.
+  const picture = await phone.sendRaw(
+    user.userId,
+    toBinary(MessageSchema, create(MessageSchema, { imageMessage: {} })),
+  );
+  const instead = await notice(user, portal, 'unsupported');
+  await phone.hasStatus(picture, 'delivered');
+  await user.reply(portal, instead.eventId, 'another secret');
+  await user.sendText(portal, 'not a secret');
+  await phone.received('not a secret');
+  const heard = (await phone.messages()).map((message) => message.text);
+  expect(heard).not.toContain('a secret for the bridge');
+  expect(heard).not.toContain('another secret');
 });
 
 test('a session that the user has not verified gets no keys, and what it sends is refused', async () => {

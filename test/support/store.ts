@@ -107,7 +107,7 @@ export const departure = (account: Account): Change => ({
     managementRoom: account.managementRoom,
     interopAccountId: account.state.at === 'active' ? account.state.enlistment.interopAccountId : undefined,
     attempts: 0,
-    rooms: [],
+    chats: [],
   },
 });
 

@@ -66,9 +66,7 @@ export async function optOut(
     managementRoom: command.room,
     interopAccountId: isActive(account) ? account.state.enlistment.interopAccountId : undefined,
     attempts: 0,
-    rooms: portals.flatMap((portal) =>
-      portal.state.at === 'open' ? [{ room: portal.state.room, contact: portal.contact }] : [],
-    ),
+    chats: portals.map(({ state, contact }) => ({ room: state.at === 'open' ? state.room : undefined, contact })),
   };
   return {
     text: [

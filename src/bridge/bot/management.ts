@@ -1,7 +1,7 @@
 // Events outside portals: invitations to the bot, and what is said to it.
 
 import { BridgeError } from '../../model/errors.ts';
-import type { RoomId, UserId } from '../../model/ids.ts';
+import { type RoomId, serverOf, type UserId } from '../../model/ids.ts';
 import type { MatrixEvent } from '../../model/journal.ts';
 import { withoutReplyFallback } from '../../translate/to-whatsapp.ts';
 import type { BridgeContext } from '../context.ts';
@@ -54,7 +54,8 @@ async function invitation(context: BridgeContext, event: MatrixEvent, effects: C
       if (ghost?.ready) await homeserver.leave(ghost.actor, event.room_id);
       return done();
     }
-    if (!settings.mayOptIn(event.sender)) {
+    // Users of this server get an answer, also those who may not opt in; nobody else does.
+    if (serverOf(event.sender) !== settings.serverName) {
       await homeserver.leave(bot, event.room_id);
       return done();
     }

@@ -34,11 +34,11 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       .addColumn('management_room', 'text', required)
       .addColumn('interop_account', bytes)
       .addColumn('attempts', 'integer', required),
-    table('departing_room')
+    table('departing_chat')
       .addColumn('account', 'text', (column) => column.notNull().references('departure.account').onDelete('cascade'))
-      .addColumn('room', 'text', required)
+      .addColumn('room', 'text')
       .addColumn('contact', 'text', required)
-      .addPrimaryKeyConstraint('departing_room_key', ['account', 'room']),
+      .addPrimaryKeyConstraint('departing_chat_key', ['account', 'contact']),
     table('pending_command').addColumn('user', 'text', primary).addColumn('command', bytes, required),
 
     table('contact')
