@@ -82,6 +82,9 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   const metrics = createMetrics({
     processMetrics: true,
     gauges: {
+      inboxWaiting: store.counts.inboxWaiting,
+      outboxWaiting: store.counts.outboxWaiting,
+      ghosts: store.counts.ghosts,
       connections: () => {
         const { connected, wanted } = bridge?.connections ?? { connected: 0, wanted: 0 };
         return { online: connected, offline: wanted - connected };

@@ -69,11 +69,6 @@ export class ClientHomeserver implements Homeserver {
     return undefined;
   }
 
-  async setTopicAndName(actor: Actor, room: RoomId, name: string, topic: string): Promise<void> {
-    await this.#put(actor, ['rooms', room, 'state', 'm.room.name', ''], { name });
-    await this.#put(actor, ['rooms', room, 'state', 'm.room.topic', ''], { topic });
-  }
-
   async join(actor: Actor, room: RoomId): Promise<void> {
     await this.#post(actor, ['join', room], {});
   }

@@ -27,7 +27,6 @@ export interface Homeserver {
   createPortalRoom(actor: Actor, spec: PortalRoomSpec): Promise<RoomId>;
   /** A room that `actor` has joined and whose bridge info carries this state key. */
   findPortalRoom(actor: Actor, stateKey: string): Promise<RoomId | undefined>;
-  setTopicAndName(actor: Actor, room: RoomId, name: string, topic: string): Promise<void>;
   join(actor: Actor, room: RoomId): Promise<void>;
   invite(actor: Actor, room: RoomId, user: UserId): Promise<void>;
   leave(actor: Actor, room: RoomId): Promise<void>;

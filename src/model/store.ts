@@ -147,6 +147,8 @@ export interface Store {
     /** The oldest row of the portal that the network has not acknowledged. */
     next(portal: PortalId): Promise<OutboxRow | undefined>;
     byMessageId(account: AccountId, portal: PortalId, messageId: MessageId): Promise<OutboxRow | undefined>;
+    /** The row made of this Matrix event. */
+    byEvent(event: EventId): Promise<OutboxRow | undefined>;
     portalsWithWork(): Promise<readonly PortalId[]>;
     waiting(portal: PortalId): Promise<number>;
     /** Acknowledged rows created before `before` (ms) whose payload is still kept. */
@@ -169,6 +171,11 @@ export interface Store {
     ofContact(account: AccountId, contact: ContactId): Promise<ReadonlyMap<number, PeerTrust>>;
     ofUser(user: UserId): Promise<UserTrust | undefined>;
   };
-  /** An event that the domain needs to find again by its id: the outbox row made of it. */
-  outboxByEvent(event: EventId): Promise<OutboxRow | undefined>;
+  /** Totals over all accounts, for monitoring. */
+  readonly counts: {
+    inboxWaiting(): Promise<number>;
+    outboxWaiting(): Promise<number>;
+    /** Ghosts that have a device and an identity. */
+    ghosts(): Promise<number>;
+  };
 }

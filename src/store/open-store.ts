@@ -8,6 +8,7 @@ import { accountReads } from './accounts.ts';
 import { applyAll } from './apply.ts';
 import { botMessageReads } from './bot-messages.ts';
 import { contactReads } from './contacts.ts';
+import { countReads } from './counts.ts';
 import { wrongKey } from './errors.ts';
 import { eventReads } from './events.ts';
 import { inboxReads } from './inbox.ts';
@@ -85,7 +86,6 @@ async function build(
 
   const reader = { db, keys, bridge, lookup };
   const write = <Result>(steps: () => Steps<Result>): Promise<Result> => writer.submit(steps);
-  const { outboxByEvent, ...outbox } = outboxReads(reader);
 
   return {
     commit: async (changes) => {
@@ -100,12 +100,12 @@ async function build(
     contacts: contactReads(reader),
     portals: portalReads(reader),
     inbox: inboxReads(reader),
-    outbox,
-    outboxByEvent,
+    outbox: outboxReads(reader),
     events: eventReads(reader),
     botMessages: botMessageReads(reader),
     signal: signalReads(reader),
     trust: trustReads(reader),
+    counts: countReads(reader),
     signingKeys: signingKeyStore(reader, write),
     instanceId,
     prune: (before) => write(() => pruneBatch({ db }, before, PRUNE_BATCH)),

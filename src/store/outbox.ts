@@ -60,7 +60,7 @@ export function* setOutboxState(unit: Unit, change: Change & { readonly change: 
   yield* mustChange(db.updateTable('outbox').set(columns).where('id', '=', id), 'the outbox row');
 }
 
-export function outboxReads({ db, keys }: Reader): Store['outbox'] & Pick<Store, 'outboxByEvent'> {
+export function outboxReads({ db, keys }: Reader): Store['outbox'] {
   const select = db.selectFrom('outbox').selectAll();
   const open = db.selectFrom('outbox').where(isOpen);
 
@@ -94,7 +94,7 @@ export function outboxReads({ db, keys }: Reader): Store['outbox'] & Pick<Store,
         .execute();
       return (await Promise.all(rows.map(opened))).filter((row) => row !== undefined);
     },
-    outboxByEvent: async (event) => opened(await select.where('event', '=', event).executeTakeFirst()),
+    byEvent: async (event) => opened(await select.where('event', '=', event).executeTakeFirst()),
   };
 }
 

@@ -91,7 +91,7 @@ it('keeps an outbox payload for retries, and the stanza only until it is acknowl
   await expect(
     store.commit([{ change: 'outbox.add', row: { ...outgoing(portal, payload), event: row.event } }]),
   ).rejects.toMatchObject({ code: 'store.conflict' });
-  const read = async (): Promise<OutboxRow> => present(await store.outboxByEvent(row.event));
+  const read = async (): Promise<OutboxRow> => present(await store.outbox.byEvent(row.event));
   const { id } = await read();
   expect(await store.outbox.next(portal.id)).toMatchObject({ id, state: { at: 'ready' }, waitingFor: [], retries: 0 });
 
@@ -225,7 +225,7 @@ it('reads every journal through an index', async () => {
     store.outbox.portalsWithWork(),
     store.outbox.expired(5, 10),
     store.outbox.waiting(portal.id),
-    store.outboxByEvent(event),
+    store.outbox.byEvent(event),
     store.events.nextTransaction(),
     store.events.roomsWithWork(),
     store.events.next(room),
