@@ -8,9 +8,8 @@ import { createProgress, type Progress } from './demo-progress.ts';
 import { failures, formatAccess, formatTranscript, report } from './demo-report.ts';
 import type { Transcript } from './demo-transcript.ts';
 import type { World } from './demo-world.ts';
+import { onEndSignals } from './signals.ts';
 
-/** npm passes on a Ctrl-C that the terminal has sent us already: what comes so soon is the same one. */
-const sameSignalMs = 1_000;
 /** What may keep the process alive once all has been stopped, for example a login that was interrupted. */
 const lingerMs = 300;
 const interruptedStatus = 130;
@@ -113,16 +112,10 @@ async function writeReport(file: string, content: object): Promise<void> {
 /** Aborted by the first SIGINT or SIGTERM; a second one ends the process at once, and Synapse with it. */
 function interruption(): AbortSignal {
   const controller = new AbortController();
-  let first: number | undefined;
-  const onSignal = (): void => {
-    if (first === undefined) {
-      first = performance.now();
-      controller.abort(new Interrupted('demo.interrupted', 'interrupted'));
-    } else if (performance.now() - first > sameSignalMs) {
-      process.exit(interruptedStatus);
-    }
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  onEndSignals(
+    process,
+    () => controller.abort(new Interrupted('demo.interrupted', 'interrupted')),
+    () => process.exit(interruptedStatus),
+  );
   return controller.signal;
 }

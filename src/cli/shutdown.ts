@@ -1,8 +1,6 @@
 // Running until a signal, and ending within a bound: cleanly if possible, at once if asked twice.
 import type { Logger } from '../observability/logger.ts';
-
-const signalNames = ['SIGTERM', 'SIGINT'] as const;
-type SignalName = (typeof signalNames)[number];
+import { onEndSignals, type SignalSource } from './signals.ts';
 
 export interface Running {
   stop(): Promise<void>;
@@ -13,11 +11,7 @@ export interface SupervisedRun {
   readonly logger: Logger;
   /** How long stopping may take, in milliseconds. */
   readonly boundMs: number;
-  /** Where signals come from: the process. */
-  readonly signals: {
-    on(signal: SignalName, listener: () => void): unknown;
-    off(signal: SignalName, listener: () => void): unknown;
-  };
+  readonly signals: SignalSource;
   /** Ends the process without further ado. */
   readonly exit: (status: number) => void;
 }
@@ -29,12 +23,7 @@ export interface SupervisedRun {
 export async function runUntilSignal({ start, logger, boundMs, signals, exit }: SupervisedRun): Promise<number> {
   const signalled = Promise.withResolvers<void>();
   let bound: NodeJS.Timeout | undefined;
-  const onSignal = (): void => {
-    if (bound !== undefined) {
-      logger.warn({}, 'second signal: ending at once');
-      exit(130);
-      return;
-    }
+  const stop = (): void => {
     logger.info({}, 'stopping');
     bound = setTimeout(() => {
       logger.error({ boundMs }, 'stopping took too long: ending at once');
@@ -42,7 +31,11 @@ export async function runUntilSignal({ start, logger, boundMs, signals, exit }: 
     }, boundMs);
     signalled.resolve();
   };
-  for (const name of signalNames) signals.on(name, onSignal);
+  const stopAtOnce = (): void => {
+    logger.warn({}, 'second signal: ending at once');
+    exit(130);
+  };
+  const unlisten = onEndSignals(signals, stop, stopAtOnce);
   try {
     const app = await start();
     await signalled.promise;
@@ -51,6 +44,6 @@ export async function runUntilSignal({ start, logger, boundMs, signals, exit }: 
     return 0;
   } finally {
     clearTimeout(bound);
-    for (const name of signalNames) signals.off(name, onSignal);
+    unlisten();
   }
 }
