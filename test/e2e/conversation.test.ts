@@ -1,7 +1,7 @@
 // The main job: a Matrix user and people on WhatsApp write to each other, encrypted on both sides.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { MatrixUser } from '../../src/demo/matrix-user.ts';
-import type { Phone } from '../support/phone.ts';
+import type { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
 import { World } from '../support/world.ts';
 
 const noShield = { color: 'none', reason: undefined };
@@ -15,7 +15,7 @@ afterAll(() => world?.stop());
 describe('a user who has opted in', () => {
   let alice: MatrixUser;
   let botRoom: string;
-  let anna: Phone;
+  let anna: SandboxPhone;
   let portal: string;
 
   beforeAll(async () => {

@@ -4,8 +4,8 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { MatrixUser } from '../../src/demo/matrix-user.ts';
+import { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
 import { MessageSchema } from '../../src/proto/message_pb.ts';
-import { Phone } from '../support/phone.ts';
 import { World } from '../support/world.ts';
 
 const noShield = { color: 'none', reason: undefined };
@@ -22,11 +22,11 @@ let numbers = 31_600_000_000;
 async function chat(
   localpart: string,
   name: string,
-): Promise<{ user: MatrixUser; botRoom: string; phone: Phone; portal: string }> {
+): Promise<{ user: MatrixUser; botRoom: string; phone: SandboxPhone; portal: string }> {
   const user = await world.homeserver.login(localpart, { strict: true });
   const botRoom = await world.optIn(user);
   numbers += 1;
-  const phone = await Phone.create(world.sandbox.url, String(numbers), name);
+  const phone = await SandboxPhone.create(world.sandbox.url, String(numbers), name);
   await phone.send(user.userId, `hello ${localpart}`);
   const portal = await world.joinPortal(user);
   await user.waitForMessage(portal, ({ body }) => body === `hello ${localpart}`);

@@ -2,11 +2,11 @@
 import { join } from 'node:path';
 import { bridgeUrl, type DemoInstallation, prepareInstallation } from '../../src/cli/demo-installation.ts';
 import type { MatrixUser, Message } from '../../src/demo/matrix-user.ts';
+import { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
 import { freePort } from '../../src/demo/synapse.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
 import { BridgeProcess } from './bridge-process.ts';
 import { Homeserver } from './homeserver.ts';
-import { Phone } from './phone.ts';
 
 const audience = 'sandbox';
 
@@ -68,8 +68,8 @@ export class World {
     this.bridge = await BridgeProcess.start(this.installation.configPath, this.logPath);
   }
 
-  phone(number: string, name: string): Promise<Phone> {
-    return Phone.create(this.sandbox.url, number, name);
+  phone(number: string, name: string): Promise<SandboxPhone> {
+    return SandboxPhone.create(this.sandbox.url, number, name);
   }
 
   /** Opens a room with the bot and opts in; returns that room once the bot says that the account is connected. */
