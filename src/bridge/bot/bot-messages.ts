@@ -14,6 +14,8 @@ export async function sendNextBotMessage(context: BridgeContext, room: RoomId): 
   if (message === undefined) return 'idle';
   try {
     const event = message.event ?? (await finish(context, message));
+    // Nobody could read it now; a change of the user's devices wakes this again.
+    if (event === undefined) return 'idle';
     await homeserver.send(bot, room, event.type, event.sendId, event.content);
   } catch (error) {
     if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
@@ -26,8 +28,8 @@ export async function sendNextBotMessage(context: BridgeContext, room: RoomId): 
   return 'again';
 }
 
-/** Encrypts where the room is encrypted, and stores what will be sent. */
-async function finish(context: BridgeContext, message: BotMessage): Promise<SealedEvent> {
+/** Encrypts where the room is encrypted, and stores what will be sent. Undefined: the user has no session to encrypt for. */
+async function finish(context: BridgeContext, message: BotMessage): Promise<SealedEvent | undefined> {
   const { store, homeserver, crypto, bot, settings } = context;
   const { room } = message;
   const content: JsonObject = { msgtype: 'm.notice', body: message.text, [noticeField]: { code: 'bot' } };
@@ -37,12 +39,7 @@ async function finish(context: BridgeContext, message: BotMessage): Promise<Seal
     const user = await companion(context, room);
     // Every session may read the bot: how else would it tell somebody to verify theirs? It never repeats what is said in chats.
     const result = await crypto.encrypt(bot, room, user, undefined, 'all', 'm.room.message', content);
-    if (result.outcome !== 'encrypted') {
-      throw new BridgeError('bridge.no-device', 'the user has no session that could read the bot', {
-        retry: 'later',
-        retryAfterMs: 30_000,
-      });
-    }
+    if (result.outcome !== 'encrypted') return undefined;
     event = { sendId: id, type: result.type, content: result.content };
   }
   await store.commit([{ change: 'bot-message.event', seq: message.seq, event }]);
