@@ -42,7 +42,12 @@ const homeserverRetryMs = 2_000;
 
 /** Rejects with BridgeError where it cannot start: configuration, keys, database, an address in use. */
 export async function startApp({ config, logger, clock = systemClock }: AppOptions): Promise<App> {
-  const registration = await loadRegistration(config.appservice.registration);
+  const localUser = (localpart: string) => `@${localpart}:${config.homeserver.server_name}` as UserId;
+  const botUser = localUser(config.appservice.bot.localpart);
+  const registration = await loadRegistration(config.appservice.registration, {
+    bot: botUser,
+    ghost: localUser(`${config.appservice.ghost_prefix}${'0'.repeat(32)}`),
+  });
   const masterKey = loadMasterKey(config);
   const store = await openStore({ path: config.database.sqlite, masterKey, clock });
   const journal = openCryptoJournal({ path: config.database.crypto, masterKey });
@@ -103,7 +108,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     settings: settings(config, store.instanceId),
     bot: {
       id: botActorId,
-      user: `@${config.appservice.bot.localpart}:${config.homeserver.server_name}` as UserId,
+      user: botUser,
       device: `BOT${store.instanceId.slice(0, 8).toUpperCase()}` as DeviceId,
     },
     counters: metrics.counters,

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { BridgeError } from '../model/errors.ts';
+import { localpartOf, type UserId } from '../model/ids.ts';
 
 /** What we need of the registration file once it runs. */
 export interface Registration {
@@ -12,6 +13,15 @@ export interface Registration {
   readonly asToken: string;
   readonly hsToken: string;
   readonly senderLocalpart: string;
+  /** Whether the homeserver leaves this user to us. */
+  claims(user: UserId): boolean;
+}
+
+/** The users that the configuration names, as far as the homeserver must know of them. */
+export interface OwnUsers {
+  readonly bot: UserId;
+  /** What ghosts will be called, by the example of one. */
+  readonly ghost: UserId;
 }
 
 export interface RegistrationOptions {
@@ -22,7 +32,7 @@ export interface RegistrationOptions {
   /** The service's own user, which speaks to nobody. Synapse answers its /sync with an error, so it cannot be a user with keys. */
   readonly senderLocalpart: string;
   /** The user that people talk to. */
-  readonly botLocalpart?: string;
+  readonly botLocalpart: string;
   /** What the localpart of every ghost begins with, such as `wa_`. */
   readonly ghostPrefix: string;
 }
@@ -42,7 +52,7 @@ export async function generateRegistration(options: RegistrationOptions): Promis
   registration.pushEphemeral = true;
   const server = escaped(options.serverName);
   registration.addRegexPattern('users', `^@${escaped(options.ghostPrefix)}.*:${server}$`, true);
-  for (const localpart of [options.senderLocalpart, ...(options.botLocalpart ? [options.botLocalpart] : [])])
+  for (const localpart of [options.senderLocalpart, options.botLocalpart])
     registration.addRegexPattern('users', `^@${escaped(localpart)}:${server}$`, true);
   return stringify({
     ...registration.getOutput(),
@@ -79,37 +89,61 @@ const schema = z.looseObject({
   'io.element.msc4190': flag('without it some homeservers refuse to make devices for ghosts'),
 });
 
+const wrong = (file: string, detail: string): BridgeError =>
+  new BridgeError('matrix.registration', `${file}: ${detail}`, { retry: 'after-action' });
+
 /** Throws BridgeError `matrix.registration` that names the file, the key and what is wrong with it. */
 export function parseRegistration(text: string, file: string): Registration {
-  const problem = (detail: string, cause?: unknown) =>
-    new BridgeError('matrix.registration', `${file}: ${detail}`, { retry: 'after-action', cause });
   let document: unknown;
   try {
     document = parse(text);
   } catch (error) {
-    throw problem(`is not valid YAML${error instanceof Error ? `: ${error.message.split('\n')[0]}` : ''}`);
+    throw wrong(file, `is not valid YAML${error instanceof Error ? `: ${error.message.split('\n')[0]}` : ''}`);
   }
   const result = schema.safeParse(document);
   if (!result.success) {
     const issues = result.error.issues.map((issue) => `${issue.path.join('.') || 'the document'}: ${issue.message}`);
-    throw problem(issues.join('; '));
+    throw wrong(file, issues.join('; '));
   }
   const data = result.data;
   if (data.receive_ephemeral !== true && data['de.sorunome.msc2409.push_ephemeral'] !== true) {
-    throw problem('receive_ephemeral: must be true: without it no room keys are pushed');
+    throw wrong(file, 'receive_ephemeral: must be true: without it no room keys are pushed');
   }
-  if (data.as_token === data.hs_token) throw problem('hs_token: must differ from as_token');
+  if (data.as_token === data.hs_token) throw wrong(file, 'hs_token: must differ from as_token');
   return {
     id: data.id,
     url: data.url,
     asToken: data.as_token,
     hsToken: data.hs_token,
     senderLocalpart: data.sender_localpart,
+    claims: (user) => data.namespaces.users.some(({ regex }) => matches(regex, user)),
   };
 }
 
-/** Throws BridgeError `matrix.registration`. */
-export async function loadRegistration(file: string): Promise<Registration> {
+/** As Synapse does it: from the start of the text. What only its regular expressions know is taken to match. */
+function matches(regex: string, user: UserId): boolean {
+  try {
+    return new RegExp(`^(?:${regex})`).test(user);
+  } catch {
+    return true;
+  }
+}
+
+/** Why the homeserver would not let these users work; undefined where it does. */
+function misfit(registration: Registration, { bot, ghost }: OwnUsers): string | undefined {
+  if (localpartOf(bot) === registration.senderLocalpart) {
+    return `sender_localpart: found the bot of the configuration (appservice.bot), must be another user: Synapse refuses /sync to this one`;
+  }
+  if (!registration.claims(bot))
+    return `namespaces.users: must claim ${bot}, the bot of the configuration (appservice.bot)`;
+  if (!registration.claims(ghost)) {
+    return `namespaces.users: must claim users like ${ghost}, the ghosts of the configuration (appservice.ghost_prefix)`;
+  }
+  return undefined;
+}
+
+/** Throws BridgeError `matrix.registration`, also where the file does not fit the users that the configuration names. */
+export async function loadRegistration(file: string, users: OwnUsers): Promise<Registration> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -119,7 +153,10 @@ export async function loadRegistration(file: string): Promise<Registration> {
       cause,
     });
   }
-  return parseRegistration(text, file);
+  const registration = parseRegistration(text, file);
+  const problem = misfit(registration, users);
+  if (problem !== undefined) throw wrong(file, problem);
+  return registration;
 }
 
 /** What the admin adds to Synapse's homeserver.yaml (Synapse, `synapse/config/experimental.py`; docs/protocol.md). */

@@ -203,7 +203,8 @@ beforeAll(async () => {
   const port = await freePort();
   const path = join(directory, 'registration.yaml');
   const url = `http://127.0.0.1:${port}`;
-  const names = { id: 'wa', serverName: 'localhost', senderLocalpart: 'wabot', ghostPrefix: 'wa_' };
+  const localparts = { senderLocalpart: 'wa-appservice', botLocalpart: 'wabot', ghostPrefix: 'wa_' };
+  const names = { id: 'wa', serverName: 'localhost', ...localparts };
   const yaml = await generateRegistration({ ...names, url });
   writeFileSync(path, yaml);
   registration = parseRegistration(yaml, path);
