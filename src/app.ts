@@ -1,7 +1,7 @@
 // The composition root: builds every part from the configuration, plugs adapters into ports, starts and stops them in order.
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import express, { type Express, type RequestHandler, type Router } from 'express';
+import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Router } from 'express';
 import { Bridge } from './bridge/bridge.ts';
 import type { BridgeContext, BridgeSettings } from './bridge/context.ts';
 import { type Config, mayOptIn, type NetworkConfig } from './config/config.ts';
@@ -121,7 +121,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     checks: { homeserver: () => ready },
     metrics: config.metrics.enabled && !config.metrics.listen ? metrics : undefined,
   });
-  const servers = await listenAll(config, {
+  const servers = await listenAll(config, logger, {
     appservice: [metrics.measureTransactions, matrix.router(running.transactions)],
     provider: provider.router,
     health,
@@ -239,17 +239,15 @@ interface Routers {
 }
 
 /** One listener for all, or several where the configuration separates them. */
-async function listenAll(config: Config, routers: Routers): Promise<Server[]> {
-  const main = application();
-  main.use(routers.health);
+async function listenAll(config: Config, logger: Logger, routers: Routers): Promise<Server[]> {
+  const { health, provider, appservice, metrics } = routers;
+  const apart = config.provider.listen;
+  const metricsApart = config.metrics.enabled ? config.metrics.listen : undefined;
   const servers: Server[] = [];
   try {
-    if (config.provider.listen) servers.push(await listen(application().use(routers.provider), config.provider.listen));
-    else main.use(routers.provider);
-    if (config.metrics.enabled && config.metrics.listen) {
-      servers.push(await listen(application().use(routers.metrics), config.metrics.listen));
-    }
-    for (const router of routers.appservice) main.use(router);
+    if (apart) servers.push(await listen(application(logger, provider), apart));
+    if (metricsApart) servers.push(await listen(application(logger, metrics), metricsApart));
+    const main = application(logger, health, ...(apart ? [] : [provider]), ...appservice);
     servers.push(await listen(main, config.appservice.listen));
     return servers;
   } catch (error) {
@@ -258,8 +256,20 @@ async function listenAll(config: Config, routers: Routers): Promise<Server[]> {
   }
 }
 
-function application(): Express {
-  return express().disable('x-powered-by').disable('etag');
+function application(logger: Logger, ...handlers: readonly RequestHandler[]): Express {
+  const app = express().disable('x-powered-by').disable('etag');
+  for (const handler of handlers) app.use(handler);
+  app.use((_request, response) => void response.status(404).json({ error: 'There is nothing here.' }));
+  return app.use(failure(logger));
+}
+
+/** Left to itself, express shows the stack to whoever asked, and writes it past our log. */
+function failure(logger: Logger): ErrorRequestHandler {
+  return (error, request, response, _next) => {
+    logger.error({ path: request.path, err: error }, 'a request failed');
+    if (response.headersSent) response.destroy();
+    else response.status(500).json({ error: 'Internal error.' });
+  };
 }
 
 async function listen(app: Express, address: { readonly host: string; readonly port: number }): Promise<Server> {

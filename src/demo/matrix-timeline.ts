@@ -1,7 +1,9 @@
 // A room's timeline as its Matrix user sees it: what can be read, what cannot and why, and waiting for what comes.
 import type { MatrixClient, MatrixEvent } from 'matrix-js-sdk';
+import type { CryptoBackend } from 'matrix-js-sdk/lib/common-crypto/CryptoBackend.js';
+import type { CryptoApi } from 'matrix-js-sdk/lib/crypto-api/index.js';
 import type { MatrixSdk } from './matrix-sdk.ts';
-import { type Shield, shieldOf } from './matrix-user-crypto.ts';
+import { cryptoOf, devicesKnown, type Shield, shieldOf } from './matrix-user-crypto.ts';
 import { waitFor } from './matrix-wait.ts';
 
 /** An event as this user sees it: after decryption, or with the reason why that failed. */
@@ -22,6 +24,34 @@ export type SeenEvent = {
 export type Message = SeenEvent & { shield: Shield };
 
 const page = 100;
+
+const isBackend = (crypto: CryptoApi): crypto is CryptoBackend => 'decryptEvent' in crypto;
+
+/**
+ * A strict client decides about a message when it sees it, and never again, though it may learn a moment later who the sender is
+ * (matrix-js-sdk 43.0.0, on a busy machine; in Element a restart helps). Here it decides once more when the sender's devices are known.
+ */
+export function decideAgain(sdk: MatrixSdk, client: MatrixClient, timeoutMs: number): void {
+  const { MatrixEventEvent } = sdk.sdk;
+  const { DecryptionFailureCode } = sdk.crypto;
+  const hasty: readonly unknown[] = [
+    DecryptionFailureCode.UNKNOWN_SENDER_DEVICE,
+    DecryptionFailureCode.UNSIGNED_SENDER_DEVICE,
+  ];
+  const decided = new WeakSet<MatrixEvent>();
+  const decide = async (event: MatrixEvent, sender: string): Promise<void> => {
+    await devicesKnown(sdk, client, [sender], timeoutMs);
+    const crypto = cryptoOf(client);
+    if (isBackend(crypto)) await event.attemptDecryption(crypto, { isRetry: true });
+  };
+  client.on(MatrixEventEvent.Decrypted, (event) => {
+    const sender = event.getSender();
+    if (sender === undefined || decided.has(event) || !hasty.includes(event.decryptionFailureReason)) return;
+    decided.add(event);
+    // Whoever waits for the message says what was wrong with it.
+    decide(event, sender).catch(() => undefined);
+  });
+}
 
 /** What has been accepted by the homeserver (no local echo) and is not being decrypted just now. */
 function settledEvents(client: MatrixClient, roomId: string): MatrixEvent[] {

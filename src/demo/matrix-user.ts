@@ -3,7 +3,7 @@ import type { MatrixClient } from 'matrix-js-sdk';
 import type { RoomMessageEventContent } from 'matrix-js-sdk/lib/@types/events.js';
 import { type Invite, waitForInvite, waitForMembership } from './matrix-membership.ts';
 import { loadMatrixSdk, type MatrixSdk } from './matrix-sdk.ts';
-import { allMessages, type Message, type SeenEvent, waitForMessage } from './matrix-timeline.ts';
+import { allMessages, decideAgain, type Message, type SeenEvent, waitForMessage } from './matrix-timeline.ts';
 import {
   cryptoOf,
   type DeviceTrust,
@@ -82,6 +82,7 @@ export class MatrixUser {
     });
     await client.initRustCrypto({ useIndexedDB: false });
     if (strict) cryptoOf(client).setDeviceIsolationMode(new crypto.OnlySignedDevicesIsolationMode());
+    decideAgain(loaded, client, defaultTimeoutMs);
     // Before the first sync, so that no message is looked at without its backed-up key.
     if (recoveryKey !== undefined) await restoreIdentity(client);
     const user = new MatrixUser(loaded, client, recovery, options);

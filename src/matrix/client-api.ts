@@ -74,7 +74,7 @@ export class ClientApi {
       status = response.status;
       text = await response.text();
     } catch (cause) {
-      throw new BridgeError('matrix.unreachable', `${what}: the homeserver cannot be reached`, {
+      throw new BridgeError('matrix.unreachable', `${what}: the homeserver cannot be reached at ${this.#base}`, {
         retry: 'later',
         cause,
       });

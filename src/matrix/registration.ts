@@ -148,10 +148,8 @@ export async function loadRegistration(file: string, users: OwnUsers): Promise<R
   try {
     text = await readFile(file, 'utf8');
   } catch (cause) {
-    throw new BridgeError('matrix.registration', `${file}: cannot be read; \`init\` makes one`, {
-      retry: 'after-action',
-      cause,
-    });
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+    throw wrong(file, code === 'ENOENT' ? 'there is no such file; `init` writes one' : `cannot be read (${code})`);
   }
   const registration = parseRegistration(text, file);
   const problem = misfit(registration, users);
