@@ -6,6 +6,7 @@ import { formatJid } from '../model/jid.ts';
 import { MessageSchema } from '../proto/message_pb.ts';
 import type { Account, Directory } from './directory.ts';
 import { HttpError, readBody, readQuery } from './http-error.ts';
+import type { Linking } from './linking.ts';
 import type { Phone } from './phone.ts';
 import { type Entry, statuses } from './phone-journal.ts';
 import { safetyNumber } from './phone-sessions.ts';
@@ -31,7 +32,7 @@ const receiptSchema = z.object({ id: z.string().min(1), type: z.enum(['read', 'd
 const offlineSchema = z.object({ offline: z.boolean() });
 
 /** The phones' part of the control API. */
-export function phoneApi(phones: Phones, directory: Directory): HttpRouter {
+export function phoneApi(phones: Phones, directory: Directory, linking: Linking): HttpRouter {
   const api = express.Router();
   api.use(express.json({ limit: BODY_LIMIT }));
 
@@ -109,6 +110,7 @@ export function phoneApi(phones: Phones, directory: Directory): HttpRouter {
   api.post('/sandbox/phones/:number/reset', async (request, response) => {
     const phone = phoneOf(phones, request);
     await phone.reset();
+    linking.unlinkAll(phone);
     response.json(describePhone(directory, phone));
   });
 

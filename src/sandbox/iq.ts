@@ -11,9 +11,10 @@ import {
   StanzaError,
   stanza,
 } from '../whatsapp/binary/index.ts';
+import { clientQueries } from './client-queries.ts';
 import type { Account } from './directory.ts';
 import { bundleContent, integerBytes, keysContent, readKey, readSignedKey } from './key-stanzas.ts';
-import type { Network, Outcome, Sender } from './network.ts';
+import { type Network, type Outcome, type Sender, seconds } from './network.ts';
 import { announceFewPreKeys, announceIdentityChange } from './notifications.ts';
 import { type Device, signatureHolds } from './pre-keys.ts';
 import { answerUsync } from './usync.ts';
@@ -21,6 +22,7 @@ import { answerUsync } from './usync.ts';
 interface Answer {
   readonly content?: readonly Stanza[];
   readonly reached?: readonly Device[];
+  readonly leaving?: Device;
 }
 
 type Question = (network: Network, sender: Sender, iq: Stanza) => Answer | 'bad-request' | 'not-found';
@@ -37,12 +39,17 @@ const questions = new Map<string, Question>([
   ['encrypt get digest', digest],
   ['encrypt set registration', uploadKeys],
   ['encrypt set rotate', rotateKey],
+  ['md set remove-companion-device', logOut],
   [
     'usync get usync',
     (network, sender, iq) => ({ content: [answerUsync(network, sender.account, requireChild(iq, 'usync'))] }),
   ],
   ['w:p get ', () => ({})],
   ['w:p get ping', () => ({})],
+  ...[...clientQueries].map(([name, query]): [string, Question] => [
+    name,
+    (network, _sender, iq) => ({ content: query(network, iq) }),
+  ]),
 ]);
 
 export function answerIq(network: Network, sender: Sender, iq: Stanza): Outcome {
@@ -54,7 +61,7 @@ export function answerIq(network: Network, sender: Sender, iq: Stanza): Outcome 
   const result = question ? ask(question, network, sender, iq) : type === 'set' ? {} : 'not-found';
   if (typeof result === 'string') return { answers: [iqError(id, result)], reached: [] };
   const answer = stanza('iq', { from: SERVER, type: 'result', id }, result.content);
-  return { answers: [answer], reached: result.reached ?? [] };
+  return { answers: [answer], reached: result.reached ?? [], leaving: result.leaving };
 }
 
 function ask(question: Question, network: Network, sender: Sender, iq: Stanza): ReturnType<Question> {
@@ -77,6 +84,9 @@ function uploadKeys(network: Network, { account, device }: Sender, iq: Stanza): 
   const signedPreKey = readSignedKey(requireChild(iq, 'skey'));
   const preKeys = children(requireChild(iq, 'list'), 'key').map(readKey);
   if (preKeys.some(({ id }) => id === 0) || !signatureHolds(identityKey, signedPreKey)) return 'bad-request';
+  // A companion's identity key is what its account has vouched for: another one would be another device.
+  const before = device.device === 0 ? undefined : network.preKeys.keys(device);
+  if (before && !Buffer.from(before.identityKey).equals(identityKey)) return 'bad-request';
   const { identityChanged } = network.preKeys.upload(device, { registrationId, identityKey, signedPreKey }, preKeys);
   return { reached: identityChanged ? announceIdentityChange(network, account) : [] };
 }
@@ -98,9 +108,17 @@ function fetchKeys(network: Network, { account }: Sender, iq: Stanza): Answer | 
     const bundle = device && network.preKeys.take(device);
     if (!device || !bundle) return stanza('user', { jid }, [stanza('error', { code: 404, text: 'item-not-found' })]);
     reached.push(...announceFewPreKeys(network, device));
-    return stanza('user', { jid, t: Math.floor(network.clock.now() / 1000) }, bundleContent(bundle));
+    const companion = network.companions.get(device);
+    return stanza('user', { jid, t: seconds(network.clock) }, bundleContent(bundle, companion?.deviceIdentity));
   });
   return { content: [stanza('list', {}, list)], reached };
+}
+
+/** A linked client may leave; whom else its account is linked to, only the primary device decides. */
+function logOut(_network: Network, { device }: Sender, iq: Stanza): Answer | 'bad-request' {
+  const jid = requireJid(requireChild(iq, 'remove-companion-device'), 'jid');
+  if (device.device === 0 || !isUserJid(jid) || jid.device !== device.device) return 'bad-request';
+  return { leaving: device };
 }
 
 function digest(network: Network, { device }: Sender): Answer | 'not-found' {

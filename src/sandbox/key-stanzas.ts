@@ -4,9 +4,13 @@ import type { Bundle, OneTimeKey, SignedKey } from './pre-keys.ts';
 
 const KEY_TYPE = Uint8Array.of(5);
 
-/** Children of a user in a key answer; compare keysContent. */
-export function bundleContent(bundle: Bundle): Stanza[] {
-  return [stanza('registration', {}, integerBytes(bundle.registrationId, 4)), ...keysContent(bundle)];
+/** Children of a user in a key answer; compare keysContent. `deviceIdentity` is there for linked clients. */
+export function bundleContent(bundle: Bundle, deviceIdentity: Uint8Array | undefined): Stanza[] {
+  return [
+    stanza('registration', {}, integerBytes(bundle.registrationId, 4)),
+    ...keysContent(bundle),
+    ...(deviceIdentity ? [stanza('device-identity', {}, deviceIdentity)] : []),
+  ];
 }
 
 /** Children of `<keys>` in a retry receipt, where the registration id stands outside. */

@@ -4,6 +4,7 @@ import {
   attribute,
   child,
   children,
+  jidAttribute,
   requireAttribute,
   requireJid,
   type Stanza,
@@ -20,7 +21,8 @@ const STALE_DEVICES = 479;
 const OVERLOADED = 503;
 
 const PASSED_ON = ['edit', 'category'] as const;
-const ENVELOPE = new Set(['participants', 'enc']);
+/** What is for the network, not for the recipient. */
+const ENVELOPE = new Set(['participants', 'enc', 'device-identity', 'reporting', 'tctoken', 'cstoken']);
 
 interface Copy {
   readonly to: Device;
@@ -35,60 +37,106 @@ export function routeMessage(network: Network, sender: Sender, message: Stanza):
     reached: [],
   });
 
-  const recipient = network.directory.byJid(to);
-  if (!recipient || !network.directory.knows(sender.account, recipient)) return ack(NOT_FOUND);
-  if (recipient.id === sender.account.id) return ack(BAD_REQUEST);
-  const copies = copiesOf(network, recipient, to, message);
-  if (copies.length === 0) return ack(STALE_DEVICES);
+  const addressed = network.directory.byJid(to);
+  if (!addressed || !network.directory.knows(sender.account, addressed)) return ack(NOT_FOUND);
+  const toSelf = addressed.id === sender.account.id;
+  if (toSelf && sender.account.kind === 'interop') return ack(BAD_REQUEST);
+  const copies = copiesOf(network, sender, addressed, to, message);
+  if (!copies.some((copy) => copy.to.account === addressed.id)) return ack(STALE_DEVICES);
   if (copies.some((copy) => network.queue.isFull(copy.to))) return ack(OVERLOADED);
 
-  const fresh = network.state.transaction(() => {
-    if (!isFirst(network, sender, recipient, id, copies)) return false;
-    for (const copy of copies) {
-      const delivery = deliveryOf(network, sender, recipient, message, copy);
+  const chat = toSelf ? chatOf(network, sender, id, message) : addressed;
+  const routed = network.state.transaction(() => {
+    const fresh = isFirst(network, sender, chat, id, copies) ? copies : copies.filter(wanted(network, sender, id));
+    for (const copy of fresh) {
+      const delivery = deliveryOf(network, sender, chat, message, copy);
       network.queue.add(copy.to, 'message', sender.account.id, delivery);
       network.interference.routed(copy.to, delivery);
     }
-    return true;
+    return fresh;
   });
-  return { answers: ack().answers, reached: fresh ? copies.map((copy) => copy.to) : [] };
+  return { answers: ack().answers, reached: routed.map((copy) => copy.to) };
 }
 
-/** The ciphertexts by device. Entries for other accounts and for devices that do not exist are dropped. */
-function copiesOf(network: Network, recipient: Account, to: Jid, message: Stanza): Copy[] {
-  const known = new Map(network.preKeys.devices(recipient.id).map((device) => [device.device, device]));
-  const copies: Copy[] = [];
+/** The ciphertexts by device. Entries for strangers, for devices that do not exist and for the sending device are dropped. */
+function copiesOf(network: Network, sender: Sender, addressed: Account, to: Jid, message: Stanza): Copy[] {
+  const accounts = new Set([addressed.id, sender.account.id]);
+  const known = new Map([...accounts].flatMap((id) => network.preKeys.devices(id)).map((one) => [keyOf(one), one]));
+  known.delete(keyOf(sender.device));
+  const copies = new Map<string, Copy>();
   const add = (jid: Jid, of: Stanza): void => {
-    const device = isUserJid(jid) ? known.get(jid.device) : undefined;
+    const account = isUserJid(jid) ? network.directory.byJid(jid)?.id : undefined;
+    const device =
+      account !== undefined && isUserJid(jid) ? known.get(keyOf({ account, device: jid.device })) : undefined;
     const enc = children(of, 'enc');
-    if (!device || enc.length === 0 || network.directory.byJid(jid)?.id !== recipient.id) return;
-    if (!copies.some((copy) => copy.to.device === device.device)) copies.push({ to: device, enc });
+    if (device && enc.length > 0 && !copies.has(keyOf(device))) copies.set(keyOf(device), { to: device, enc });
   };
   const participants = child(message, 'participants');
   if (participants) for (const entry of children(participants, 'to')) add(requireJid(entry, 'jid'), entry);
   else add(to, message);
-  return copies;
+  return [...copies.values()];
+}
+
+const keyOf = ({ account, device }: Device): string => `${account}.${device}`;
+
+/** The conversation of something sent to one's own devices: where it says so, or else where the message went before. */
+function chatOf(network: Network, { account, device }: Sender, id: string, message: Stanza): Account {
+  const named = jidAttribute(message, 'recipient');
+  const sql = 'SELECT recipient FROM routed WHERE sender = ? AND device = ? AND message_id = ? LIMIT 1';
+  const before = network.state.row<{ recipient: number }>(sql, account.id, device.device, id);
+  return (named && network.directory.byJid(named)) ?? (before && network.directory.byId(before.recipient)) ?? account;
 }
 
 /** Whether this message was not routed before. The answer to a retry receipt has the same id, but is another copy. */
-function isFirst(network: Network, sender: Sender, recipient: Account, id: string, copies: readonly Copy[]): boolean {
+function isFirst(network: Network, sender: Sender, chat: Account, id: string, copies: readonly Copy[]): boolean {
   const retries = copies.map(({ to, enc }) => {
     const count = enc.map((one) => attribute(one, 'count') ?? '').join();
-    return count === '' ? '' : `${to.device}#${count}`;
+    return count === '' ? '' : `${keyOf(to)}#${count}`;
   });
   const { changes } = network.state.run(
     'INSERT OR IGNORE INTO routed (sender, device, recipient, message_id, copy) VALUES (?, ?, ?, ?, ?)',
     sender.account.id,
     sender.device.device,
-    recipient.id,
+    chat.id,
     id,
     retries.filter((retry) => retry !== '').join(' '),
   );
   return changes === 1;
 }
 
-function deliveryOf(network: Network, sender: Sender, recipient: Account, message: Stanza, copy: Copy): Stanza {
+/** Notes that a device could not read a message. */
+export function askAgain(network: Network, author: Device, id: string, asking: Device): void {
+  network.state.run(
+    'INSERT OR IGNORE INTO asked_again (sender, device, message_id, asking, asking_device) VALUES (?, ?, ?, ?, ?)',
+    author.account,
+    author.device,
+    id,
+    asking.account,
+    asking.device,
+  );
+}
+
+/** Some clients answer a device's retry receipt by sending to all devices once more: only the one that asked gets it. */
+function wanted(network: Network, { device }: Sender, id: string): (copy: Copy) => boolean {
+  return ({ to }) =>
+    network.state.run(
+      'DELETE FROM asked_again WHERE sender = ? AND device = ? AND message_id = ? AND asking = ? AND asking_device = ?',
+      device.account,
+      device.device,
+      id,
+      to.account,
+      to.device,
+    ).changes === 1;
+}
+
+function deliveryOf(network: Network, sender: Sender, chat: Account, message: Stanza, { to, enc }: Copy): Stanza {
+  const recipient = to.account === chat.id ? chat : sender.account;
   const { jid, alternative, name } = network.directory.appearance(sender.account, recipient);
+  const isOwn = to.account === sender.account.id;
+  const isPeerData = attribute(message, 'category') === 'peer';
+  // A client believes the other address to be the conversation's, which for a copy of one's own message is somebody else's.
+  const other = alternative && !isOwn ? { [alternative.attribute]: alternative.jid } : {};
+  const proof = enc.some((one) => attribute(one, 'type') === 'pkmsg') ? children(message, 'device-identity') : [];
   return stanza(
     'message',
     {
@@ -97,9 +145,10 @@ function deliveryOf(network: Network, sender: Sender, recipient: Account, messag
       type: attribute(message, 'type') ?? 'text',
       t: seconds(network.clock),
       notify: name,
-      ...(alternative ? { [alternative.attribute]: alternative.jid } : {}),
+      recipient: isOwn && !isPeerData ? network.directory.appearance(chat, sender.account).jid : undefined,
+      ...other,
       ...Object.fromEntries(PASSED_ON.map((attr) => [attr, attribute(message, attr)])),
     },
-    [...copy.enc, ...children(message).filter(({ tag }) => !ENVELOPE.has(tag))],
+    [...enc, ...proof, ...children(message).filter(({ tag }) => !ENVELOPE.has(tag))],
   );
 }

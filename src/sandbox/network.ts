@@ -1,10 +1,19 @@
 // The parts that everything which handles stanzas shares.
 import type { Clock } from '../model/clock.ts';
 import type { Stanza } from '../whatsapp/binary/index.ts';
+import type { Companions } from './companions.ts';
 import type { Account, Directory } from './directory.ts';
 import type { Device, PreKeys } from './pre-keys.ts';
 import type { Queue } from './queue.ts';
 import type { State } from './state.ts';
+
+/** Where clients upload and fetch encrypted files. */
+export interface Blobs {
+  /** `localhost:<port>`, always over HTTPS. */
+  readonly host: string;
+  /** What an upload must carry, and for how many seconds it is accepted. */
+  permit(): { readonly auth: string; readonly seconds: number };
+}
 
 /** A way for tests to play a faulty or malicious network. */
 export interface Interference {
@@ -18,6 +27,8 @@ export interface Network {
   readonly state: State;
   readonly directory: Directory;
   readonly preKeys: PreKeys;
+  readonly companions: Companions;
+  readonly blobs: Blobs;
   readonly queue: Queue;
   readonly interference: Interference;
   readonly clock: Clock;
@@ -33,6 +44,8 @@ export interface Sender {
 export interface Outcome {
   readonly answers: readonly Stanza[];
   readonly reached: readonly Device[];
+  /** A linked client that has logged out. */
+  readonly leaving?: Device | undefined;
 }
 
 export const nothing: Outcome = { answers: [], reached: [] };

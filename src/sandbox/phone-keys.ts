@@ -2,6 +2,7 @@
 import { randomInt } from 'node:crypto';
 import { IdentityKeyPair, PreKeyRecord, PrivateKey, SignedPreKeyRecord } from '@signalapp/libsignal-client';
 import type { Clock } from '../model/clock.ts';
+import type { AccountSigner } from './device-identity.ts';
 import type { DeviceKeys, OneTimeKey } from './pre-keys.ts';
 import type { State } from './state.ts';
 
@@ -65,6 +66,17 @@ export class PhoneKeys {
         publicKey: signed.publicKey().getPublicKeyBytes(),
         signature: signed.signature(),
       },
+    };
+  }
+
+  /** For what the primary device vouches for. The registration id tells its installations apart. */
+  signer(): AccountSigner {
+    const { identity, registration_id: rawId } = this.#own();
+    const { publicKey, privateKey } = IdentityKeyPair.deserialize(identity);
+    return {
+      identityKey: publicKey.getPublicKeyBytes(),
+      rawId,
+      sign: (message) => privateKey.sign(Buffer.from(message)),
     };
   }
 

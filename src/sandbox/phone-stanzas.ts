@@ -41,10 +41,11 @@ export function askKeys(peers: readonly UserJid[]): Stanza {
   return question('get', 'encrypt', stanza('key', {}, users));
 }
 
-export function askDevices(peer: UserJid): Stanza {
+export function askDevices(people: readonly UserJid[]): Stanza {
   const attrs = { sid: randomBytes(4).toString('hex'), mode: 'query', last: true, index: 0, context: 'message' };
   const query = stanza('query', {}, [stanza('devices', { version: 2 })]);
-  const list = stanza('list', {}, [stanza('user', { jid: peer })]);
+  const users = people.map((jid) => stanza('user', { jid }));
+  const list = stanza('list', {}, users);
   return question('get', 'usync', stanza('usync', attrs, [query, list]));
 }
 
@@ -55,18 +56,27 @@ export function messageStanza(id: string, to: UserJid, copies: readonly Copy[]):
   return stanza('message', { id, to, type: 'text' }, [stanza('participants', {}, participants)]);
 }
 
-/** The answer to a retry receipt: the same message for one device. */
-export function retriedMessage(id: string, { to, ciphertext }: Copy, count: number): Stanza {
-  return stanza('message', { id, to, type: 'text', device_fanout: false }, [encStanza(ciphertext, count)]);
+/** The answer to a retry receipt: the same message for one device. `recipient` names the chat for one's own device. */
+export function retriedMessage(id: string, { to, ciphertext }: Copy, count: number, recipient?: UserJid): Stanza {
+  const attrs = { id, to, type: 'text', device_fanout: false, recipient };
+  return stanza('message', attrs, [encStanza(ciphertext, count)]);
 }
 
-export function receiptStanza(id: string, to: Jid, type?: 'read'): Stanza {
-  return stanza('receipt', { id, to, type });
+/** What the primary device tells one of its companions, and no chat shows. */
+export function peerMessage(id: string, { to, ciphertext }: Copy): Stanza {
+  return stanza('message', { id, to, type: 'text', category: 'peer' }, [encStanza(ciphertext)]);
+}
+
+/** `recipient` names the chat where `to` is one's own device. */
+export function receiptStanza(id: string, to: Jid, type?: 'read' | 'sender' | 'peer_msg', recipient?: Jid): Stanza {
+  return stanza('receipt', { id, to, type, recipient });
 }
 
 export interface RetryRequest {
   readonly id: string;
   readonly to: UserJid;
+  /** The chat, where the message is a copy from one's own device. */
+  readonly recipient: Jid | undefined;
   readonly count: number;
   /** `t` of the message that failed. */
   readonly time: string | undefined;
@@ -74,13 +84,13 @@ export interface RetryRequest {
   readonly keys: Bundle | undefined;
 }
 
-export function retryReceipt({ id, to, count, time, registrationId, keys }: RetryRequest): Stanza {
+export function retryReceipt({ id, to, recipient, count, time, registrationId, keys }: RetryRequest): Stanza {
   const content = [
     stanza('retry', { count, id, t: time, v: 1 }),
     stanza('registration', {}, integerBytes(registrationId, 4)),
     ...(keys ? [stanza('keys', {}, keysContent(keys))] : []),
   ];
-  return stanza('receipt', { id, to, type: 'retry' }, content);
+  return stanza('receipt', { id, to, type: 'retry', recipient }, content);
 }
 
 export function ackStanza(received: Stanza): Stanza {

@@ -1,6 +1,6 @@
 // A simulated WhatsApp user's phone (device 0): sends, decrypts, confirms, and asks again like an ordinary client.
 import { newMessageId } from '../model/ids.ts';
-import { isUserJid, type LidJid, type UserJid, withDevice, withoutDevice } from '../model/jid.ts';
+import { formatJid, type LidJid, sameUser, type UserJid, withDevice, withoutDevice } from '../model/jid.ts';
 import { Serial } from '../model/serial.ts';
 import type { Logger } from '../observability/logger.ts';
 import {
@@ -10,6 +10,7 @@ import {
   decodeStanza,
   encodeStanza,
   integerAttribute,
+  jidAttribute,
   requireAttribute,
   requireBytes,
   requireChild,
@@ -19,9 +20,11 @@ import {
 import type { PhoneAccount } from './directory.ts';
 import { readBundle } from './key-stanzas.ts';
 import type { Network } from './network.ts';
-import { type Entry, PhoneJournal } from './phone-journal.ts';
+import { PhoneFanout } from './phone-fanout.ts';
+import { type Entry, type NewEntry, PhoneJournal } from './phone-journal.ts';
 import { PhoneKeys } from './phone-keys.ts';
 import { OfflineError, PhoneLine } from './phone-line.ts';
+import { emptyHistory, readDeviceSent } from './phone-payloads.ts';
 import { PhoneSessions } from './phone-sessions.ts';
 import * as stanzas from './phone-stanzas.ts';
 import { type Bundle, LOW_WATER } from './pre-keys.ts';
@@ -31,6 +34,13 @@ const FIRST_UPLOAD = 100;
 const TOP_UP = 50;
 /** Both sides of a retry give up after this many rounds, as the known clients do. */
 const MAX_RETRIES = 5;
+const READ = new Set(['read', 'played', 'read-self', 'played-self']);
+
+/** What a decrypted message adds to the journal, if anything, and how its arrival is confirmed. */
+interface Received {
+  readonly received: Omit<NewEntry, 'id' | 'timestamp'> | undefined;
+  readonly receipt: Stanza;
+}
 
 export class Phone {
   readonly account: PhoneAccount;
@@ -39,6 +49,7 @@ export class Phone {
   readonly #network: Network;
   readonly #logger: Logger;
   readonly #line: PhoneLine;
+  readonly #fanout: PhoneFanout;
   /** One thing at a time: sessions are read, advanced and written as one step. */
   readonly #serial = new Serial<'phone'>();
   readonly #failures = new Map<string, number>();
@@ -51,6 +62,7 @@ export class Phone {
     this.keys = new PhoneKeys(network.state, account.id, network.clock);
     const device = { account: account.id, device: 0 };
     this.#line = new PhoneLine(router, { account, device }, (received) => this.#task(() => this.#take(received)));
+    this.#fanout = new PhoneFanout(this.#line, account.lid);
   }
 
   get offline(): boolean {
@@ -94,6 +106,19 @@ export class Phone {
     this.journal.changed();
     this.#task(() => this.#sendQueued());
     return id;
+  }
+
+  /** Gives a client that has just been linked what it waits for: the history, of which there is none. */
+  welcome(device: number): void {
+    this.#task(async () => {
+      const to = withDevice(this.account.lid, device);
+      const sessions = this.#sessions();
+      await this.#fanout.startSessions(sessions, [to]);
+      if (!(await sessions.has(to))) return;
+      const ciphertext = await sessions.encrypt(to, emptyHistory());
+      this.#network.state.transaction(() => sessions.commit());
+      await this.#line.ask(stanzas.peerMessage(newMessageId(), { to, ciphertext }));
+    });
   }
 
   /** Confirms a received message once more, or says that it was read. False if there is no such message. */
@@ -162,29 +187,50 @@ export class Phone {
     const from = lidOf(message);
     const enc = child(message, 'enc');
     if (!from || !enc) return this.#line.send(stanzas.ackStanza(message));
-    const peer = withoutDevice(from);
-    if (this.journal.find('in', peer, id)) return this.#line.send(stanzas.receiptStanza(id, from));
+    const isOwn = sameUser(from, this.account.lid);
+    if (!isOwn && this.journal.find('in', withoutDevice(from), id)) {
+      return this.#line.send(stanzas.receiptStanza(id, from));
+    }
     const sessions = this.#sessions();
     const type = attribute(enc, 'type') === 'pkmsg' ? 'pkmsg' : 'msg';
     const result = await sessions.decrypt(from, { type, bytes: requireBytes(enc) });
     if (result.outcome === 'failed') return this.#askAgain(message, from, result.hadSession);
     if (result.outcome === 'duplicate') return this.#line.send(stanzas.ackStanza(message));
-    const peerName = this.#network.directory.label(peer);
+    const { received, receipt } = isOwn
+      ? this.#copyOfOwn(id, from, result.plaintext)
+      : this.#fromPeer(id, from, result.plaintext);
     const timestamp = (integerAttribute(message, 't') ?? 0) * 1000;
     this.#network.state.transaction(() => {
-      const payload = result.plaintext;
-      this.journal.add({ id, peer, peerName, direction: 'in', payload, timestamp, status: 'delivered' });
+      if (received) this.journal.add({ id, timestamp, ...received });
       sessions.commit();
     });
-    this.#failures.delete(`${peer.user} ${id}`);
-    this.#line.send(stanzas.receiptStanza(id, from));
+    this.#failures.delete(`${formatJid(from)} ${id}`);
+    this.#line.send(receipt);
     this.journal.changed();
+  }
+
+  #fromPeer(id: string, from: LidJid, payload: Uint8Array): Received {
+    const peer = withoutDevice(from);
+    const peerName = this.#network.directory.label(peer);
+    const received = { peer, peerName, direction: 'in', payload, status: 'delivered' } as const;
+    return { received, receipt: stanzas.receiptStanza(id, from) };
+  }
+
+  /** What a linked client has sent, or said to this phone alone. */
+  #copyOfOwn(id: string, from: LidJid, plaintext: Uint8Array): Received {
+    const copy = readDeviceSent(plaintext);
+    const peer = copy && this.#network.directory.byJid(copy.to)?.lid;
+    if (!copy || !peer) return { received: undefined, receipt: stanzas.receiptStanza(id, from, 'peer_msg') };
+    const known = this.journal.find('out', peer, id) !== undefined;
+    const peerName = this.#network.directory.label(peer);
+    const received = { peer, peerName, direction: 'out', payload: copy.payload, status: 'sent' } as const;
+    return { received: known ? undefined : received, receipt: stanzas.receiptStanza(id, from, 'sender', peer) };
   }
 
   /** Asks the sender to encrypt anew; with fresh keys where the session seems to be the trouble. */
   #askAgain(message: Stanza, to: UserJid, hadSession: boolean): void {
     const id = requireAttribute(message, 'id');
-    const key = `${to.user} ${id}`;
+    const key = `${formatJid(to)} ${id}`;
     const count = (this.#failures.get(key) ?? 0) + 1;
     this.#failures.set(key, count);
     if (count <= MAX_RETRIES) this.#line.send(this.#retryReceipt(message, to, count, hadSession));
@@ -197,32 +243,39 @@ export class Phone {
     const keys: Bundle | undefined =
       count > 1 || !hadSession ? { ...own, preKey: this.keys.createOneTimeKeys(1)[0] } : undefined;
     const { registrationId } = own;
-    return stanzas.retryReceipt({ id, to, count, time: attribute(message, 't'), registrationId, keys });
+    const recipient = jidAttribute(message, 'recipient');
+    return stanzas.retryReceipt({ id, to, recipient, count, time: attribute(message, 't'), registrationId, keys });
   }
 
   async #answerRetry(receipt: Stanza): Promise<void> {
     const to = lidOf(receipt);
     const id = requireAttribute(receipt, 'id');
-    const message = to && this.journal.find('out', withoutDevice(to), id);
+    const isOwn = to !== undefined && sameUser(to, this.account.lid);
+    const message = isOwn ? this.journal.byId(id) : to && this.journal.find('out', withoutDevice(to), id);
     const count = requireInteger(requireChild(receipt, 'retry'), 'count');
-    if (!message || count > MAX_RETRIES) return;
+    if (!to || message?.direction !== 'out' || count > MAX_RETRIES) return;
     const sessions = this.#sessions();
     const keys = child(receipt, 'keys');
     if (keys) await sessions.start(to, readBundle(keys, requireChild(receipt, 'registration')));
-    else if (count > 1 || !(await sessions.has(to))) await this.#startSessions(sessions, [to]);
-    const ciphertext = await sessions.encrypt(to, message.payload);
+    else if (count > 1 || !(await sessions.has(to))) await this.#fanout.startSessions(sessions, [to]);
+    const copy = await this.#fanout.encryptFor(sessions, to, message.peer, message.payload);
     this.#network.state.transaction(() => sessions.commit());
-    this.#line.send(stanzas.retriedMessage(id, { to, ciphertext }, count));
+    this.#line.send(stanzas.retriedMessage(id, copy, count, isOwn ? message.peer : undefined));
   }
 
+  /** Of one's own devices, only what was read on them counts. */
   #takeReceipt(receipt: Stanza): void {
-    const peer = lidOf(receipt);
+    const from = lidOf(receipt);
+    const recipient = jidAttribute(receipt, 'recipient');
+    const isOwn = from !== undefined && sameUser(from, this.account.lid);
+    const chat = isOwn ? recipient : from && withoutDevice(from);
+    const isRead = READ.has(attribute(receipt, 'type') ?? '');
+    if (chat?.kind !== 'lid' || (isOwn && !isRead)) return;
     const list = child(receipt, 'list');
     const ids = [receipt, ...(list ? children(list, 'item') : [])].map((one) => requireAttribute(one, 'id'));
-    const status = ['read', 'played'].includes(attribute(receipt, 'type') ?? '') ? 'read' : 'delivered';
-    for (const id of peer ? ids : []) {
-      const message = peer && this.journal.find('out', withoutDevice(peer), id);
-      if (message) this.journal.advance(message, status);
+    for (const id of ids) {
+      const message = this.journal.find(isOwn ? 'in' : 'out', chat, id);
+      if (message) this.journal.advance(message, isRead ? 'read' : 'delivered');
     }
   }
 
@@ -246,15 +299,8 @@ export class Phone {
 
   /** The finished stanza, stored together with the advanced sessions; undefined if the peer has no devices. */
   async #encrypt(message: Entry): Promise<Stanza | undefined> {
-    const devices = await this.#devicesOf(message.peer);
     const sessions = this.#sessions();
-    const without = [];
-    for (const device of devices) if (!(await sessions.has(device))) without.push(device);
-    if (without.length > 0) await this.#startSessions(sessions, without);
-    const copies: stanzas.Copy[] = [];
-    for (const to of devices) {
-      if (await sessions.has(to)) copies.push({ to, ciphertext: await sessions.encrypt(to, message.payload) });
-    }
+    const copies = await this.#fanout.encrypt(sessions, message.peer, message.payload);
     if (copies.length === 0) return undefined;
     const stanza = stanzas.messageStanza(message.id, message.peer, copies);
     this.#network.state.transaction(() => {
@@ -262,24 +308,6 @@ export class Phone {
       this.journal.keepStanza(message.seq, encodeStanza(stanza));
     });
     return stanza;
-  }
-
-  async #devicesOf(peer: LidJid): Promise<LidJid[]> {
-    const answer = await this.#line.ask(stanzas.askDevices(peer));
-    const user = children(requireChild(requireChild(answer, 'usync'), 'list'), 'user')[0];
-    const devices = user && requireChild(requireChild(user, 'devices'), 'device-list');
-    return devices ? children(devices, 'device').map((device) => withDevice(peer, requireInteger(device, 'id'))) : [];
-  }
-
-  async #startSessions(sessions: PhoneSessions, peers: readonly UserJid[]): Promise<void> {
-    const answer = await this.#line.ask(stanzas.askKeys(peers));
-    const list = child(answer, 'list');
-    for (const user of list ? children(list, 'user') : []) {
-      const jid = user.attrs.get('jid');
-      const registration = child(user, 'registration');
-      if (jid === undefined || typeof jid === 'string' || !isUserJid(jid) || !registration) continue;
-      await sessions.start(jid, readBundle(user, registration));
-    }
   }
 }
 

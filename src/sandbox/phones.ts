@@ -22,6 +22,10 @@ export class Phones {
     for (const { number, name } of this.#network.directory.phones()) await this.ensure(number, name);
   }
 
+  of(account: number): Phone | undefined {
+    return [...this.#phones.values()].find((phone) => phone.account.id === account);
+  }
+
   get(number: string): Phone | undefined {
     return this.#phones.get(number);
   }

@@ -1,19 +1,25 @@
-// Routes receipts: they end the wait of the message they are about, and tell its sender.
+// Routes receipts: they end the wait of the message they are about, tell its sender, and one's own other devices what was read.
 import { isUserJid, withDevice } from '../model/jid.ts';
 import {
   attribute,
   child,
   children,
+  jidAttribute,
   requireAttribute,
   requireJid,
   type Stanza,
   stanza,
 } from '../whatsapp/binary/index.ts';
 import type { Account } from './directory.ts';
+import { askAgain } from './messages.ts';
 import { type Network, type Outcome, type Sender, seconds } from './network.ts';
 import type { Device } from './pre-keys.ts';
 
 const READ = new Set(['read', 'played']);
+/** Said when one's own settings keep reading from others. */
+const READ_IN_SECRET = new Set(['read-self', 'played-self']);
+/** About a copy from one's own other device. */
+const OWN = new Set(['sender', 'peer_msg', 'hist_sync', 'server-error']);
 const MAX_IDS = 1_000;
 
 export function routeReceipt(network: Network, sender: Sender, receipt: Stanza): Outcome {
@@ -23,22 +29,66 @@ export function routeReceipt(network: Network, sender: Sender, receipt: Stanza):
   const author = network.directory.byJid(to);
   const ack = stanza('ack', { class: 'receipt', id, from: to, type });
   if (!author) return { answers: [ack], reached: [] };
+  const isOwn = author.id === sender.account.id;
+  const device = isUserJid(to) && (type === 'retry' || isOwn) ? to.device : undefined;
 
-  const targets = targetsOf(network, author, isUserJid(to) && type === 'retry' ? to.device : undefined);
-  const shown = !READ.has(type ?? '') || (showsReading(sender.account) && showsReading(author));
-  const reached = shown ? targets.filter((device) => !network.queue.isFull(device)) : [];
-  const { jid } = network.directory.appearance(sender.account, author);
-  // Clients take the address of ordinary receipts as the chat, so it names the person; a retry is asked by one device.
-  const from = type === 'retry' ? withDevice(jid, sender.device.device) : jid;
-  const forwarded = stanza('receipt', { from, id, type, t: seconds(network.clock) }, receipt.content);
-
+  const reached: Device[] = [];
+  const forward = (device: Device, forwarded: Stanza): void => {
+    if (network.queue.isFull(device)) return;
+    network.queue.add(device, 'receipt', sender.account.id, forwarded);
+    reached.push(device);
+  };
   network.state.transaction(() => {
     for (const about of idsOf(receipt, id)) {
       network.queue.acknowledge(sender.device, { class: 'message', id: about, sender: author.id });
     }
-    for (const device of reached) network.queue.add(device, 'receipt', sender.account.id, forwarded);
+    const targets = isShown(sender, author, type) ? targetsOf(network, author, device) : [];
+    for (const one of targets) {
+      if (one.account === sender.device.account && one.device === sender.device.device) continue;
+      forward(one, forwardedTo(network, sender, author, receipt));
+      if (type === 'retry') askAgain(network, one, id, sender.device);
+    }
+    if (isOwn || !(READ.has(type ?? '') || READ_IN_SECRET.has(type ?? ''))) return;
+    const told = readElsewhere(network, sender, author, receipt);
+    for (const one of network.preKeys.devices(sender.account.id)) {
+      if (one.device !== sender.device.device) forward(one, told);
+    }
   });
   return { answers: [ack], reached };
+}
+
+function isShown(sender: Sender, author: Account, type = ''): boolean {
+  if (READ_IN_SECRET.has(type)) return false;
+  if (OWN.has(type)) return author.id === sender.account.id;
+  return !READ.has(type) || (showsReading(sender.account) && showsReading(author));
+}
+
+/**
+ * Ordinary clients take the address of ordinary receipts as the chat, so it names the person; a retry is asked by one device.
+ * Third-party clients, which keep count of devices, see the device always.
+ */
+function forwardedTo(network: Network, sender: Sender, author: Account, receipt: Stanza): Stanza {
+  const type = attribute(receipt, 'type');
+  const { jid } = network.directory.appearance(sender.account, author);
+  const isOwn = author.id === sender.account.id;
+  const named = isOwn || type === 'retry' || author.kind === 'interop';
+  const chat = isOwn ? jidAttribute(receipt, 'recipient') : undefined;
+  const attrs = {
+    from: named ? withDevice(jid, sender.device.device) : jid,
+    id: attribute(receipt, 'id'),
+    type,
+    recipient: chat,
+    t: seconds(network.clock),
+  };
+  return stanza('receipt', attrs, receipt.content);
+}
+
+/** For the reader's other devices. */
+function readElsewhere(network: Network, { account }: Sender, author: Account, receipt: Stanza): Stanza {
+  const { jid: from } = network.directory.appearance(account, account);
+  const recipient = network.directory.appearance(author, account).jid;
+  const [id, type] = [attribute(receipt, 'id'), attribute(receipt, 'type')];
+  return stanza('receipt', { from, recipient, id, type, t: seconds(network.clock) }, receipt.content);
 }
 
 /** A client's ack: the stanza has arrived and need not be sent again. */

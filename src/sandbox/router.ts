@@ -1,4 +1,5 @@
 // The switchboard: who is connected, what becomes of each stanza, and delivery from the queues to the carriers.
+import { EventEmitter } from 'node:events';
 import { errorCode } from '../model/errors.ts';
 import { SERVER } from '../model/jid.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -11,7 +12,7 @@ import type { Queued } from './queue.ts';
 import { routeReceipt, takeAck } from './receipts.ts';
 
 /** Why the network ends a session. */
-export type Ending = 'replaced' | 'removed' | 'malformed' | 'shutdown' | 'cut';
+export type Ending = 'restart' | 'replaced' | 'removed' | 'malformed' | 'shutdown' | 'cut';
 
 /** The way to one device, be it a connection or a phone in this process. */
 export interface Carrier {
@@ -40,6 +41,8 @@ export class Router {
   readonly #network: Network;
   readonly #logger: Logger;
   readonly #sessions = new Map<string, Session>();
+  /** `active`: a device takes traffic; `leaving`: a linked client has logged out. */
+  readonly events = new EventEmitter<{ active: [Device]; leaving: [Device] }>();
 
   constructor(network: Network, logger: Logger) {
     this.#network = network;
@@ -75,6 +78,16 @@ export class Router {
     }
   }
 
+  endDevice(device: Device, reason: Ending): void {
+    const session = this.#sessions.get(keyOf(device));
+    this.#sessions.delete(keyOf(device));
+    session?.carrier.end(reason);
+  }
+
+  isConnected(device: Device): boolean {
+    return this.#sessions.has(keyOf(device));
+  }
+
   /** Sends what waits for these devices, as far as they are connected. */
   flush(devices: readonly Device[]): void {
     for (const device of devices) {
@@ -89,6 +102,7 @@ export class Router {
     for (const answer of outcome.answers) session.carrier.send(answer);
     if (isActive(received) && !session.active) this.#activate(session);
     this.flush(outcome.reached);
+    if (outcome.leaving) this.events.emit('leaving', outcome.leaving);
   }
 
   #handle({ sender, carrier }: Session, received: Stanza): Outcome {
@@ -137,6 +151,7 @@ export class Router {
     if (backlog.length > 0) session.carrier.send(stanza('ib', { from: SERVER }, [stanza('offline_preview', attrs)]));
     this.#deliver(session, backlog, true);
     session.carrier.send(stanza('ib', { from: SERVER }, [stanza('offline', { count: backlog.length })]));
+    this.events.emit('active', device);
   }
 
   #deliver(session: Session, queued: readonly Queued[], offline: boolean): void {

@@ -1,16 +1,21 @@
 // Puts the sandbox together: one process on loopback with a chat server, an enlistment API, phones and a control API.
 import { once } from 'node:events';
 import { createServer, type Server as HttpServer } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Server as NetServer } from 'node:net';
 import express from 'express';
 import { type Clock, systemClock } from '../model/clock.ts';
 import { createLogger, type Logger } from '../observability/logger.ts';
+import { type BlobLimits, BlobStore } from './blob-store.ts';
 import { CHAT_PATH, ChatListener } from './chat-listener.ts';
+import { companionApi } from './companion-api.ts';
+import { Companions } from './companions.ts';
 import { phoneApi } from './control-api.ts';
 import { Directory, INTEGRATOR } from './directory.ts';
 import { enlistmentApi } from './enlistment.ts';
 import { Faults } from './faults.ts';
 import { answerErrors, HttpError } from './http-error.ts';
+import { Linking } from './linking.ts';
 import type { Network } from './network.ts';
 import { networkApi } from './network-api.ts';
 import { NetworkConditions } from './network-conditions.ts';
@@ -37,7 +42,7 @@ export interface SandboxOptions {
   readonly limits?: Partial<SandboxLimits>;
 }
 
-export interface SandboxLimits {
+export interface SandboxLimits extends BlobLimits {
   /** Chat connections at the same time. */
   readonly connections: number;
   /** Stanzas that wait for one device. */
@@ -55,6 +60,10 @@ export interface SandboxInfo {
   readonly rootPublicKey: string;
   readonly rootPublicKeyHex: string;
   readonly enlistmentUrl: string;
+  /** `localhost:<port>`, HTTPS. */
+  readonly mediaHost: string;
+  /** The certificate authority of the media host, PEM. */
+  readonly mediaAuthority: string;
   readonly integrator: number;
   /** Absent until a provider is configured. */
   readonly audience?: string;
@@ -72,6 +81,8 @@ const defaultLimits: SandboxLimits = {
   queue: 10_000,
   keepAliveMs: 90_000,
   handshakeTimeoutMs: 20_000,
+  mediaBytes: 100 << 20,
+  mediaMs: 30 * 86_400_000,
 };
 /** How long clients get to say goodbye when the sandbox closes. */
 const FAREWELL_MS = 250;
@@ -82,10 +93,14 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const limits = { ...defaultLimits, ...options.limits };
   const state = new State(options.dataDir);
   const faults = new Faults();
+  const preKeys = new PreKeys(state);
+  const blobs = new BlobStore({ state, directory: options.dataDir, limits, clock, logger });
   const network: Network = {
     state,
     directory: new Directory(state),
-    preKeys: new PreKeys(state),
+    preKeys,
+    companions: new Companions(state, preKeys),
+    blobs,
     queue: new Queue(state, limits.queue),
     interference: faults,
     clock,
@@ -96,23 +111,33 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const identity = serverIdentity(state, clock);
   const phones = new Phones(network, router, logger);
   await phones.startAll();
+  const linking = new Linking(network, router);
+  router.events.on('active', (device) => {
+    if (network.companions.welcome(device)) phones.of(device.account)?.welcome(device.device);
+  });
+  router.events.on('leaving', (device) => {
+    const [phone, companion] = [phones.of(device.account), network.companions.get(device)];
+    if (phone && companion) linking.unlink(phone, companion);
+  });
 
   const listener = new ChatListener(
-    { network, router, tokens, identity, conditions, logger, ...limits },
+    { network, router, linking, tokens, identity, conditions, logger, ...limits },
     limits.connections,
   );
   const app = express().disable('x-powered-by');
   const http = createServer(app);
   listener.acceptWebSockets(http);
   const tcp = options.tcpPort === undefined ? undefined : listener.acceptTcp();
-  const [port, tcpPort] = await Promise.all([
+  const [port, tcpPort, mediaPort] = await Promise.all([
     listen(http, options.port ?? 0, host),
     tcp && listen(tcp, options.tcpPort ?? 0, host),
+    listenAsBefore(state, blobs.server, host),
   ]).catch((error: unknown) => {
     state.close();
     throw error;
   });
 
+  blobs.listening(mediaPort);
   const authority = host.includes(':') ? `[${host}]` : host;
   const url = `http://${authority}:${port}`;
   const info = (): SandboxInfo => ({
@@ -121,13 +146,16 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     rootPublicKey: Buffer.from(identity.rootPublicKey).toString('base64'),
     rootPublicKeyHex: Buffer.from(identity.rootPublicKey).toString('hex'),
     enlistmentUrl: `${url}/enlist`,
+    mediaHost: blobs.host,
+    mediaAuthority: blobs.caPem,
     integrator: INTEGRATOR,
     ...(tokens.settings ? { audience: tokens.settings.audience } : {}),
   });
   const disconnect = (): void => listener.cutAll();
   app.use(enlistmentApi(network, router, tokens));
   app.use(networkApi({ network, router, tokens, conditions, faults, info, disconnect }));
-  app.use(phoneApi(phones, network.directory));
+  app.use(phoneApi(phones, network.directory, linking));
+  app.use(companionApi({ network, router, linking, phones }));
   app.use(() => {
     throw new HttpError(404, 'not_found', 'there is nothing here');
   });
@@ -143,20 +171,31 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       await Promise.race([listener.idle(), clock.sleep(FAREWELL_MS)]);
       await listener.stop();
       await phones.stopAll();
-      await Promise.all([stop(http), tcp && stop(tcp)]);
+      await Promise.all([stop(http), stop(blobs.server), tcp && stop(tcp)]);
+      await blobs.close();
       faults.close();
       state.close();
     },
   };
 }
 
-async function listen(server: HttpServer | NetServer, port: number, host: string): Promise<number> {
+async function listen(server: HttpServer | HttpsServer | NetServer, port: number, host: string): Promise<number> {
   server.listen(port, host);
   await once(server, 'listening');
   return (server.address() as AddressInfo).port;
 }
 
-async function stop(server: HttpServer | NetServer): Promise<void> {
+/** Addresses of media lie in messages, so they should hold after a restart: the port of last time, if it is free. */
+async function listenAsBefore(state: State, server: HttpsServer, host: string): Promise<number> {
+  const before = Buffer.from(state.setting('media-port', () => Buffer.alloc(2))).readUInt16BE();
+  const port = await listen(server, before, host).catch(() => listen(server, 0, host));
+  const stored = Buffer.alloc(2);
+  stored.writeUInt16BE(port);
+  state.run("UPDATE setting SET value = ? WHERE name = 'media-port'", stored);
+  return port;
+}
+
+async function stop(server: HttpServer | HttpsServer | NetServer): Promise<void> {
   const closed = once(server, 'close');
   server.close();
   if ('closeAllConnections' in server) server.closeAllConnections();

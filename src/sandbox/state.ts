@@ -5,7 +5,7 @@ import Database from 'better-sqlite3';
 
 export type Value = string | number | bigint | Buffer | Uint8Array | null;
 
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 
 const SCHEMA = `
 -- The network's own secrets and settings.
@@ -15,7 +15,7 @@ CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE account (
   id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL CHECK (kind IN ('phone', 'interop')), name TEXT NOT NULL,
   number TEXT UNIQUE, identifier TEXT UNIQUE, lid TEXT NOT NULL UNIQUE, interop_id TEXT UNIQUE,
-  read_receipts INTEGER NOT NULL DEFAULT 1);
+  read_receipts INTEGER NOT NULL DEFAULT 1, next_device INTEGER NOT NULL DEFAULT 1);
 
 -- Each device's public keys, as uploaded.
 CREATE TABLE device (
@@ -25,6 +25,14 @@ CREATE TABLE device (
 CREATE TABLE one_time_key (
   account INTEGER NOT NULL, device INTEGER NOT NULL, id INTEGER NOT NULL, public_key BLOB NOT NULL,
   PRIMARY KEY (account, device, id), FOREIGN KEY (account, device) REFERENCES device ON DELETE CASCADE) WITHOUT ROWID;
+
+-- Linked clients: devices with a number above 0, and what their account's primary device has signed for them.
+CREATE TABLE companion (
+  account INTEGER NOT NULL, device INTEGER NOT NULL, key_index INTEGER NOT NULL, noise_key BLOB NOT NULL, identity BLOB NOT NULL,
+  platform TEXT NOT NULL, linked_at INTEGER NOT NULL, welcomed INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (account, device), FOREIGN KEY (account, device) REFERENCES device ON DELETE CASCADE) WITHOUT ROWID;
+CREATE TABLE key_index_list (
+  account INTEGER PRIMARY KEY REFERENCES account ON DELETE CASCADE, signed_at INTEGER NOT NULL, list BLOB NOT NULL);
 
 -- Stanzas on their way to a device, until it acknowledges them.
 CREATE TABLE queued (
@@ -39,6 +47,11 @@ CREATE TABLE routed (
   sender INTEGER NOT NULL REFERENCES account ON DELETE CASCADE, device INTEGER NOT NULL,
   recipient INTEGER NOT NULL REFERENCES account ON DELETE CASCADE, message_id TEXT NOT NULL, copy TEXT NOT NULL,
   PRIMARY KEY (sender, device, recipient, message_id, copy)) WITHOUT ROWID;
+-- Devices that could not read a message: for them a second copy is let through.
+CREATE TABLE asked_again (
+  sender INTEGER NOT NULL REFERENCES account ON DELETE CASCADE, device INTEGER NOT NULL, message_id TEXT NOT NULL,
+  asking INTEGER NOT NULL REFERENCES account ON DELETE CASCADE, asking_device INTEGER NOT NULL,
+  PRIMARY KEY (sender, device, message_id, asking, asking_device)) WITHOUT ROWID;
 CREATE INDEX routed_recipient ON routed (recipient, sender);
 
 -- The private side of phones: what would lie on the handset.

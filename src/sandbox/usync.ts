@@ -44,8 +44,15 @@ function answerUser(network: Network, asking: Account, protocols: readonly Stanz
 }
 
 function devicesStanza(network: Network, account: Account): Stanza {
-  const devices = network.preKeys.devices(account.id).map(({ device }) => stanza('device', { id: device }));
-  return stanza('devices', {}, [stanza('device-list', {}, devices)]);
+  const devices = network.preKeys.devices(account.id).map((device) => {
+    const companion = network.companions.get(device);
+    return stanza('device', { id: device.device, 'key-index': companion?.keyIndex });
+  });
+  const signed = network.companions.keyIndexList(account.id);
+  return stanza('devices', {}, [
+    stanza('device-list', {}, devices),
+    ...(signed ? [stanza('key-index-list', { ts: signed.signedAt }, signed.list)] : []),
+  ]);
 }
 
 /** `+31612345678` or the legacy `31612345678@c.us`. */

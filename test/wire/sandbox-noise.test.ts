@@ -23,11 +23,14 @@ afterAll(async () => {
 const silent = { level: 'silent', child: () => silent, trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
 describe('Baileys', () => {
-  it('completes the handshake unmodified, is understood, and reads why it is not let in', async () => {
+  it('completes the handshake unmodified, and reads that its device is unknown', async () => {
     WA_CERT_DETAILS.PUBLIC_KEY = Buffer.from(sandbox.info.rootPublicKey, 'base64');
     const socket = makeWASocket({
       waWebSocketUrl: sandbox.info.chatUrl,
-      auth: { creds: initAuthCreds(), keys: { get: async () => ({}), set: async () => {} } },
+      auth: {
+        creds: { ...initAuthCreds(), me: { id: '31640000099:1@s.whatsapp.net' } },
+        keys: { get: async () => ({}), set: async () => {} },
+      },
       logger: silent,
     });
     const ending = await new Promise((resolve) => {
