@@ -1,6 +1,6 @@
 // A private Synapse on loopback with a data directory of its own: started, stopped, killed and started again.
 import { spawn } from 'node:child_process';
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, randomBytes, randomInt } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -84,14 +84,21 @@ export async function startSynapse(options: StartSynapseOptions): Promise<Synaps
   return { url, serverName, port, logPath, databasePath, registerUser, ...child };
 }
 
-/** A port that was free on loopback a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((done, fail) => {
-    const server = createServer().once('error', fail);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => (address && typeof address === 'object' ? done(address.port) : fail(new Error('no port'))));
-    });
+/** Below what systems give to outgoing connections (RFC 6335 and Linux' own range), so that none takes it before we listen. */
+const portRange = { from: 12_000, to: 32_000 };
+
+/** Returns a loopback port on which nothing listens now, chosen at random. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(portRange.from, portRange.to);
+    if (await isFree(port)) return port;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer().once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
 }
 
