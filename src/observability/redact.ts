@@ -6,7 +6,7 @@ const allowedFields = new Set(
   messageId sendId transaction transactionId txnId id ids seq row inbox outbox kid purpose algorithm
   err error cause code codes reason outcome state status from_state to_state step phase action effect type kind tag retry direction
   network component part job check checks missing command signal level method path file directory key url host server listen
-  version node schema migration table change policy trust`
+  version node schema migration table change policy trust worker why`
     .split(/\s+/)
     .filter((name) => name !== ''),
 );
@@ -24,15 +24,24 @@ const patterns: readonly (readonly [RegExp, string])[] = [
   [/\b(bearer|access_token|as_token|hs_token)(["']?\s*[ =:]\s*["']?)[^\s"'&,]+/gi, '$1$2[token]'],
   [/\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?/g, '[token]'],
   [/\b(?:syt|syr|mat|mct|mcr)_[\w-]{8,}/g, '[token]'],
+  // Base64 with its two signs that also stand in paths: by its mixture of cases and digits, where no path goes on.
+  [
+    /(?<![\w$!+/:.-])(?!\/)(?=[A-Za-z0-9+/]*[A-Z])(?=[A-Za-z0-9+/]*[a-z])(?=[A-Za-z+/]*\d)[A-Za-z0-9+/]{40,}={0,2}/g,
+    '[secret]',
+  ],
   // Keys and secrets in hex or base64; event ids and room ids ($..., !...) are as long, and harmless.
   [/(?<![$!\w+/-])[A-Za-z0-9_-]{40,}={0,2}/g, '[secret]'],
   [/\+\d[\d ()/.-]{5,}\d/g, '[number]'],
   [/(?<!\w)\d{7,15}(?!\w)/g, '[number]'],
 ];
 
+/** Characters. Longer texts are cut: nobody needs them, and the patterns take time that grows faster than they do. */
+const longestText = 4_000;
+
 /** Replaces JIDs, phone-like digit runs, tokens and long secrets in a text. */
 export function scrub(text: string): string {
-  return patterns.reduce((result, [pattern, replacement]) => result.replace(pattern, replacement), text);
+  const bounded = text.length > longestText ? `${text.slice(0, longestText)} [cut]` : text;
+  return patterns.reduce((result, [pattern, replacement]) => result.replace(pattern, replacement), bounded);
 }
 
 /** What is logged of an error: its code, name, message and stack, and the codes of its causes. */

@@ -19,6 +19,7 @@ const canaries = [
   'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl',
   'syt_Y2FuYXJ5_secretsecret',
   'q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=',
+  'q83v/jRWeJCrze8S+FZ4kKvN7xI0VniQq83v/jRWeJA=',
 ];
 
 describe('logger', () => {
@@ -45,6 +46,15 @@ describe('logger', () => {
     for (const canary of canaries.slice(1)) expect(text).not.toContain(canary);
     expect(text).not.toContain('12345678');
     expect(text).toContain('refused [jid]');
+  });
+
+  it('leaves paths readable, and cuts what is too long to look through', () => {
+    const { lines, logger } = recorder();
+    const path = '/var/lib/Bridge1/some/long/path/that/goes/on/and/on/config.yaml';
+    logger.warn({ path }, 'read');
+    logger.warn({ reason: 'a'.repeat(1_000_000) }, 'long');
+    expect(lines[0]).toContain(path);
+    expect(lines[1]?.length).toBeLessThan(5_000);
   });
 
   it('withholds the messages of parsers, which quote what they parsed', () => {
