@@ -5,6 +5,7 @@ import type { UserJid } from '../model/jid.ts';
 import { Serial } from '../model/serial.ts';
 import { preferredAddress } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
+import { followDevices } from './device-changes.ts';
 import { initialPreKeys } from './enlistments.ts';
 import { networkNames } from './labels.ts';
 import { answerRetry, checkIdentity, settle } from './receipts.ts';
@@ -75,6 +76,7 @@ export class Connections {
         effects.wakeInbox(portal.id);
       },
       identityChanged: (from) => this.#identityChanged(account, from),
+      devicesChanged: (from) => this.#devicesChanged(account, from),
       preKeysLow: () => this.#replenish(account),
       online: () => this.#online(account),
       offline: (why) => this.#offline(account, why),
@@ -83,7 +85,7 @@ export class Connections {
 
   async #message(account: ActiveAccount, message: IncomingMessage): Promise<void> {
     const received = await receiveMessage(this.#context, account, message);
-    this.#effects.wakeInbox(received.portal.id);
+    if (received.portal !== undefined) this.#effects.wakeInbox(received.portal.id);
     const client = this.#clients.get(account.id);
     if (received.askAgain !== undefined && client !== undefined) {
       const { askAgain: request } = received;
@@ -97,6 +99,11 @@ export class Connections {
     await checkIdentity(this.#context, account, from, async () => (await client.fetchBundle(from, 0))?.identityKey);
     const [contact] = await this.#context.store.contacts.byAddress(account.network, [from]);
     const portal = contact && (await this.#context.store.portals.find(account.id, contact.id));
+    if (portal !== undefined) this.#effects.wakeInbox(portal.id);
+  }
+
+  async #devicesChanged(account: ActiveAccount, from: UserJid): Promise<void> {
+    const portal = await followDevices(this.#context, account, from, this.#clients.get(account.id));
     if (portal !== undefined) this.#effects.wakeInbox(portal.id);
   }
 

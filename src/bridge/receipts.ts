@@ -4,19 +4,27 @@ import type { IncomingReceipt, RetryReceipt } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
 import type { OutboxRow } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
-import type { PeerDevice } from '../model/signal.ts';
+import type { SignalWork } from '../model/signal.ts';
 import type { Change } from '../model/store.ts';
+import type { DeviceList } from '../model/trust.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
+import { identityNotice } from './device-notices.ts';
+import { peerOf, putDevices, startSession, withDevices } from './device-sessions.ts';
+import { find, primaryDevice } from './devices.ts';
 import { contactName } from './labels.ts';
 import { noticeOnce, notSent } from './notices.ts';
-import { identityNotice } from './receive.ts';
+import { afterReceipt, afterRetry, mayAsk, withoutDevice } from './outbox-steps.ts';
 
 interface Chat {
   readonly contact: Contact;
   readonly portal: Portal;
 }
 
-async function chatWith(context: BridgeContext, account: ActiveAccount, from: UserJid): Promise<Chat | undefined> {
+export async function chatWith(
+  context: BridgeContext,
+  account: ActiveAccount,
+  from: UserJid,
+): Promise<Chat | undefined> {
   const [contact] = await context.store.contacts.byAddress(account.network, [from]);
   if (contact === undefined) return undefined;
   const portal = await context.store.portals.find(account.id, contact.id);
@@ -28,29 +36,23 @@ export async function settle(context: BridgeContext, account: ActiveAccount, rec
   if (receipt.type === 'other') return;
   const chat = await chatWith(context, account, receipt.from);
   if (chat === undefined) return;
-  const changes: Change[] = [];
-  for (const id of receipt.ids) {
-    const row = await context.store.outbox.byMessageId(account.id, chat.portal.id, id);
-    if (row === undefined || !mayBeSettled(row)) continue;
-    // A receipt that names no device speaks for the person's primary one.
-    const waitingFor = row.waitingFor.filter((device) => device !== (receipt.device ?? 0));
-    changes.push(
-      waitingFor.length > 0
-        ? { change: 'outbox.state', id: row.id, state: row.state, waitingFor }
-        : { change: 'outbox.state', id: row.id, state: { at: 'done' }, waitingFor, erasePayload: true },
-    );
-  }
-  if (changes.length > 0) await context.store.commit(changes);
-}
-
-/** Sent and acknowledged, or about to be encrypted again for a device that has found the first copy after all. */
-function mayBeSettled(row: OutboxRow): boolean {
-  return row.state.at === 'acknowledged' || (row.state.at === 'ready' && row.retries > 0);
+  // A receipt that names no device speaks for the person's primary one.
+  const device = receipt.device ?? primaryDevice;
+  await withDevices(context, chat, async () => {
+    const changes: Change[] = [];
+    for (const id of new Set(receipt.ids)) {
+      const row = await context.store.outbox.byMessageId(account.id, chat.portal.id, id);
+      const change = row && afterReceipt(row, device);
+      if (change !== undefined) changes.push(change);
+    }
+    if (changes.length > 0) await context.store.commit(changes);
+  });
 }
 
 /**
  * A device could not decrypt a message. It is encrypted again under the same id, to the identity already trusted for that device and
- * to no other; a receipt that brings another identity is shown and holds the chat. Returns the portal to wake, if any.
+ * to no other: a receipt that brings another identity of the primary is shown and holds the chat, one that brings keys of a companion
+ * without proof is not answered. Returns the portal to wake, if any.
  */
 export async function answerRetry(
   context: BridgeContext,
@@ -59,51 +61,57 @@ export async function answerRetry(
 ): Promise<Portal | undefined> {
   const chat = await chatWith(context, account, retry.from);
   if (chat === undefined) return undefined;
-  const { portal, contact } = chat;
-  const row = await context.store.outbox.byMessageId(account.id, portal.id, retry.id);
-  // Only a device that the message was addressed to may ask, and only while the payload is kept.
-  const addressed = row?.payload !== undefined && row.state.at !== 'failed' && row.waitingFor.includes(retry.device);
-  if (row === undefined || !addressed) {
-    context.counters.retry('refused');
-    context.logger.info(
-      { portal: portal.id, count: retry.count },
-      'a retry receipt for a message that is not kept was ignored',
-    );
-    return undefined;
-  }
-  if (row.retries >= context.settings.retries) {
-    await giveUp(context, chat, row);
-    return portal;
-  }
-  const peer: PeerDevice = { account: account.id, contact: contact.id, device: retry.device };
-  await context.signal.exclusively([peer], async (unit) => {
-    const changes: Change[] = [];
-    if (retry.bundle !== undefined) {
-      const start = await unit.start(peer, retry.bundle);
-      if (start.outcome === 'identity-changed')
-        changes.push(...identityNotice(portal, contact, unit, context.clock.now()));
-    } else {
-      await unit.forget(peer);
+  const { portal } = chat;
+  return withDevices(context, chat, async (unit, list): Promise<Portal | undefined> => {
+    const row = await context.store.outbox.byMessageId(account.id, portal.id, retry.id);
+    if (row === undefined || !mayAsk(row, retry.device) || find(list, retry.device) === undefined) {
+      context.counters.retry('refused');
+      const fields = { portal: portal.id, count: retry.count };
+      context.logger.info(fields, 'a retry receipt for a message that is not kept was ignored');
+      return undefined;
     }
-    await context.store.commit([
-      ...unit.changes(),
-      ...changes,
-      {
-        change: 'outbox.state',
-        id: row.id,
-        state: { at: 'ready' },
-        waitingFor: [retry.device],
-        retries: row.retries + 1,
-      },
-    ]);
+    if (row.retries >= context.settings.retries * list.devices.length) {
+      await giveUp(context, chat, row, retry.device);
+      return portal;
+    }
+    const session = await renewSession(context, chat, unit, list, retry);
+    const changes = [...unit.changes(), ...session.changes];
+    if (session.answer) changes.push(afterRetry(row, retry.device));
+    await context.store.commit(changes);
+    context.counters.retry(session.answer ? 'answered' : 'refused');
+    return portal;
   });
-  context.counters.retry('answered');
-  return portal;
 }
 
-async function giveUp(context: BridgeContext, chat: Chat, row: OutboxRow): Promise<void> {
-  const text = `${contactName(chat.contact)} has this message, but their device could not decrypt it, several times over. Send it again.`;
+/** The session with the device that asks: a new one from the keys that it offers, or none, so that the next sending starts one. */
+async function renewSession(
+  context: BridgeContext,
+  chat: Chat,
+  unit: SignalWork,
+  list: DeviceList,
+  { device, bundle }: RetryReceipt,
+): Promise<{ readonly answer: boolean; readonly changes: readonly Change[] }> {
+  const peer = peerOf(chat, device);
+  if (bundle === undefined) {
+    await unit.forget(peer);
+    return { answer: true, changes: [] };
+  }
+  const start = await startSession(context, chat, unit, list, peer, bundle);
+  if (start.outcome === 'identity-changed') {
+    return { answer: true, changes: identityNotice(chat.portal, chat.contact, unit, context.clock.now()) };
+  }
+  const known = start.list === list ? [] : [putDevices(chat, start.list)];
+  return { answer: start.outcome === 'started', changes: [...known, ...start.notices] };
+}
+
+/** The sender is told where no other device has the message or may still get it. */
+async function giveUp(context: BridgeContext, chat: Chat, row: OutboxRow, device: number): Promise<void> {
   context.counters.retry('refused');
+  if (row.confirmed || row.waitingFor.some((other) => other !== device)) {
+    await context.store.commit([withoutDevice(row, device)]);
+    return;
+  }
+  const text = `${contactName(chat.contact)} has this message, but their device could not decrypt it, several times over. Send it again.`;
   await context.store.commit([
     { change: 'outbox.state', id: row.id, state: { at: 'failed', code: 'retries-exhausted' }, erasePayload: true },
     notSent(chat.portal, row.event, context.clock.now(), 'not-decrypted', text),
@@ -121,8 +129,8 @@ export async function checkIdentity(
   if (chat === undefined) return;
   const key = await fetchIdentity();
   if (key === undefined) return;
-  const peer: PeerDevice = { account: account.id, contact: chat.contact.id, device: 0 };
-  await context.signal.exclusively([peer], async (unit) => {
+  const peer = peerOf(chat, primaryDevice);
+  await withDevices(context, chat, async (unit) => {
     if ((await unit.observeIdentity(peer, key)) === 'same') return;
     await context.store.commit([
       ...unit.changes(),
@@ -131,13 +139,13 @@ export async function checkIdentity(
   });
 }
 
-/** Messages whose receipts have not come in time: the sender is told, the payload is erased. Returns how many. */
+/** Messages whose receipts have not all come in time: the payload is erased; the sender is told if no device has confirmed. Returns how many. */
 export async function expireUnconfirmed(context: BridgeContext): Promise<number> {
   const now = context.clock.now();
   const rows = await context.store.outbox.expired(now - context.settings.receiptWaitMs, 100);
   for (const row of rows) {
     const portal = await context.store.portals.get(row.portal);
-    const told = portal === undefined ? [] : [unconfirmed(portal, row, now)];
+    const told = portal === undefined || row.confirmed ? [] : [unconfirmed(portal, row, now)];
     await context.store.commit([
       { change: 'outbox.state', id: row.id, state: { at: 'done' }, erasePayload: true },
       ...told,

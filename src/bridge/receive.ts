@@ -1,20 +1,32 @@
 // WhatsApp to Matrix, first half: a stanza becomes an inbox row, in one commit with the ratchet that decrypted it.
-import { createHash } from 'node:crypto';
 import type { Contact } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import { newPortalId } from '../model/ids.ts';
 import type { IncomingMessage, InteropClient } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
 import type { Portal } from '../model/portal.ts';
-import type { PeerDevice, SignalDecryption, SignalWork } from '../model/signal.ts';
+import type { SignalCiphertext, SignalDecryption, SignalWork } from '../model/signal.ts';
 import type { Change } from '../model/store.ts';
+import type { DeviceList } from '../model/trust.ts';
 import { resolveContact } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
+import { identityNotice, unprovenNotice } from './device-notices.ts';
+import { admit, mayTakePart, peerOf, putDevices, withDevices } from './device-sessions.ts';
+import { primaryDevice } from './devices.ts';
 import { contactName } from './labels.ts';
 import { noticeOnce } from './notices.ts';
 
 /** What is left to do once the row is committed. */
-export type Received = { readonly portal: Portal; readonly askAgain?: AskAgain };
+export interface Received {
+  /** Undefined where there is no chat because of it. */
+  readonly portal?: Portal;
+  readonly askAgain?: AskAgain;
+}
+
+interface ChatRows {
+  readonly portal: Portal;
+  readonly contact: Contact;
+}
 
 export interface AskAgain {
   readonly count: number;
@@ -47,13 +59,15 @@ async function store(context: BridgeContext, account: ActiveAccount, message: In
   const addresses = message.alternative === undefined ? [message.from] : [message.from, message.alternative];
   const { contact, changes: before } = await settledContact(context, account, addresses, message.pushName);
   const portal = await portalFor(context, account, contact, before);
-  if (await context.store.inbox.find(portal.id, message.id, message.device)) return { portal };
-  const peer: PeerDevice = { account: account.id, contact: contact.id, device: message.device };
-  return context.signal.exclusively([peer], async (unit) => {
-    const decryption = await decryptFirst(unit, peer, message);
+  // A message is known by its id and its sender, whichever device it comes from: whatever refers to it names no device either.
+  if (await context.store.inbox.find(portal.id, message.id)) return { portal };
+  const chat = { portal, contact };
+  const open = async (unit: SignalWork, list: DeviceList): Promise<Received> => {
+    const { decryption, proven } = await decryptFirst(context, chat, unit, list, message);
     if (decryption.outcome === 'duplicate') return { portal };
+    if (decryption.outcome === 'unproven') return refuse(context, chat, message, proven, before);
     if (decryption.outcome === 'failed') return storeFailure(context, portal, contact, message, decryption, before);
-    const changes: Change[] = [...before, ...unit.changes()];
+    const changes: Change[] = [...before, ...unit.changes(), ...proven];
     if (decryption.identityChanged) changes.push(...identityNotice(portal, contact, unit, message.timestamp));
     changes.push({
       change: 'inbox.add',
@@ -68,7 +82,8 @@ async function store(context: BridgeContext, account: ActiveAccount, message: In
     });
     await context.store.commit(changes);
     return { portal };
-  });
+  };
+  return withDevices(context, chat, open, [message.device]);
 }
 
 /**
@@ -104,14 +119,76 @@ export async function portalFor(
   return portal;
 }
 
+type Opening = SignalDecryption | { readonly outcome: 'unproven' };
+
+interface Opened {
+  readonly decryption: Opening;
+  /** What is now known of the device that sent it. */
+  readonly proven: readonly Change[];
+}
+
 /** A stanza may carry several ciphertexts for us; one of them is the message. */
-async function decryptFirst(unit: SignalWork, peer: PeerDevice, message: IncomingMessage): Promise<SignalDecryption> {
-  let last: SignalDecryption = { outcome: 'failed', code: 'signal.no-ciphertext', noSession: false };
+async function decryptFirst(
+  context: BridgeContext,
+  chat: ChatRows,
+  unit: SignalWork,
+  list: DeviceList,
+  message: IncomingMessage,
+): Promise<Opened> {
+  let last: Opened = {
+    decryption: { outcome: 'failed', code: 'signal.no-ciphertext', noSession: false },
+    proven: [],
+  };
   for (const ciphertext of message.ciphertexts) {
-    last = await unit.decrypt(peer, ciphertext);
-    if (last.outcome !== 'failed') return last;
+    last = await decryptFrom(context, chat, unit, list, message, ciphertext);
+    if (last.decryption.outcome !== 'failed') return last;
   }
   return last;
+}
+
+/** Nothing of a companion is opened before its primary has vouched for the key that it comes with. */
+async function decryptFrom(
+  context: BridgeContext,
+  chat: ChatRows,
+  unit: SignalWork,
+  list: DeviceList,
+  message: IncomingMessage,
+  ciphertext: SignalCiphertext,
+): Promise<Opened> {
+  const peer = peerOf(chat, message.device);
+  if (message.device === primaryDevice) return { decryption: await unit.decrypt(peer, ciphertext), proven: [] };
+  const identityKey = context.signal.claimedIdentity(ciphertext);
+  if (identityKey === undefined) {
+    if (await mayTakePart(chat, unit, list, message.device)) {
+      return { decryption: onlyPinned(await unit.decrypt(peer, ciphertext)), proven: [] };
+    }
+    // Asked for again, it comes with the sender's keys and proof.
+    return { decryption: { outcome: 'failed', code: 'device.unproven', noSession: true }, proven: [] };
+  }
+  const admission = await admit(context, chat, unit, list, peer, identityKey, message.deviceIdentity);
+  const proven = [...(admission.list === list ? [] : [putDevices(chat, admission.list)]), ...admission.notices];
+  if (!admission.admitted) return { decryption: { outcome: 'unproven' }, proven };
+  return { decryption: onlyPinned(await unit.decrypt(peer, ciphertext)), proven };
+}
+
+/** A companion has the key that its primary vouched for, or it is not the companion. */
+function onlyPinned(decryption: SignalDecryption): Opening {
+  return decryption.outcome === 'plaintext' && decryption.identityChanged ? { outcome: 'unproven' } : decryption;
+}
+
+/** What an unproven device sends is not the contact's: the user is told once, where there is a chat already. */
+async function refuse(
+  context: BridgeContext,
+  { portal, contact }: ChatRows,
+  message: IncomingMessage,
+  judged: readonly Change[],
+  before: readonly Change[],
+): Promise<Received> {
+  context.counters.delivered('to-matrix', 'unproven-device');
+  if (before.some(({ change }) => change === 'portal.create')) return {};
+  const notice = unprovenNotice(portal, contact, message.device, message.timestamp);
+  await context.store.commit([...before, ...judged, notice]);
+  return { portal };
 }
 
 async function storeFailure(
@@ -167,23 +244,4 @@ export async function askAgain(
     keys,
   });
   context.counters.retry('asked');
-}
-
-/** The notice about a changed identity key, once per new key. */
-export function identityNotice(portal: Portal, contact: Contact, unit: SignalWork, timestamp: number): Change[] {
-  const seen = unit
-    .changes()
-    .flatMap((change) =>
-      change.change === 'peer.trust' && change.trust.state === 'changed' ? [change.trust.seen] : [],
-    );
-  const name = contactName(contact);
-  return seen.map((key) =>
-    noticeOnce(portal, `identity-changed:${createHash('sha256').update(key).digest('hex')}`, timestamp, {
-      code: 'identity-changed',
-      text: [
-        `The security key of ${name} has changed. That happens when they reinstall the app or change phones; it would also happen if somebody else took their place.`,
-        `Your messages are held back until you decide. To accept the new key and send what is waiting, reply "accept" to this notice. To stay with the earlier key, reply "keep".`,
-      ].join('\n\n'),
-    }),
-  );
 }

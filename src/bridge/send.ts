@@ -1,32 +1,17 @@
 // Matrix to WhatsApp, second half: the oldest outbox row of a portal is encrypted for the contact's devices, stored as a finished stanza, sent.
-import type { Contact } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { PortalId } from '../model/ids.ts';
 import type { InteropClient } from '../model/interop.ts';
-import type { UserJid } from '../model/jid.ts';
 import type { OutboxRow } from '../model/journal.ts';
-import type { Portal } from '../model/portal.ts';
-import type { PeerDevice, SignalCiphertext, SignalWork } from '../model/signal.ts';
+import type { SignalCiphertext, SignalWork } from '../model/signal.ts';
 import { preferredAddress } from './contacts.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
+import { type Chat, peerOf, putDevices, reach, refreshDevices, withDevices } from './device-sessions.ts';
+import { addressees, afterRefusal } from './devices.ts';
 import { contactName } from './labels.ts';
 import { notSent } from './notices.ts';
-import { identityNotice } from './receive.ts';
+import { afterSending, afterStaleList, withoutDevice } from './outbox-steps.ts';
 import type { Step } from './workers.ts';
-
-/**
- * Only the primary device is addressed: a companion device must be proven by its account's signature first, and a device that the
- * server merely names gets nothing.
- */
-const primaryDevice = 0;
-
-interface Chat {
-  readonly account: ActiveAccount;
-  readonly portal: Portal;
-  readonly contact: Contact;
-  readonly address: UserJid;
-  readonly client: InteropClient;
-}
 
 /** Sends one row of this portal. `client` finds the account's live connection. */
 export async function sendNext(
@@ -83,55 +68,89 @@ async function isHeld(context: BridgeContext, chat: Chat): Promise<boolean> {
   return [...devices.values()].some((trust) => trust.state === 'changed');
 }
 
-async function encryptRow(context: BridgeContext, chat: Chat, row: OutboxRow): Promise<Step> {
-  const { payload } = row;
-  if (payload === undefined) {
-    await fail(
-      context,
-      chat,
-      row,
-      'outbox.payload-gone',
-      'This message waited too long and is not kept any more. Send it again.',
-    );
-    return 'again';
-  }
-  const devices = row.retries > 0 && row.waitingFor.length > 0 ? row.waitingFor : [primaryDevice];
-  const peers = devices.map((device): PeerDevice => ({ account: chat.account.id, contact: chat.contact.id, device }));
-  return context.signal.exclusively(peers, async (unit): Promise<Step> => {
-    const recipients: { device: number; ciphertext: SignalCiphertext }[] = [];
-    for (const peer of peers) {
-      if (!(await ensureSession(context, chat, unit, peer))) return 'idle';
-      recipients.push({ device: peer.device, ciphertext: await unit.encrypt(peer, payload) });
+/** Encrypts for every device of the contact that can be reached, or again for the one that has asked for it. */
+async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow): Promise<Step> {
+  await refreshDevices(context, chat);
+  return withDevices(context, chat, async (unit, list): Promise<Step> => {
+    const row = await context.store.outbox.next(chat.portal.id);
+    if (row?.id !== found.id || row.state.at !== 'ready' || (await isHeld(context, chat))) return 'again';
+    const { payload } = row;
+    if (payload === undefined) {
+      const text = 'This message waited too long and is not kept any more. Send it again.';
+      await fail(context, chat, row, 'outbox.payload-gone', text);
+      return 'again';
+    }
+    const [asking] = row.retryFor;
+    const wanted = asking === undefined ? addressees(list) : [asking];
+    const reached = await reach(context, chat, unit, list, wanted);
+    if (reached.outcome === 'identity-changed') {
+      await context.store.commit([...unit.changes(), ...reached.changes]);
+      return 'idle';
+    }
+    const recipients = await encryptFor(context, chat, unit, reached.devices, payload);
+    if (recipients.length === 0) {
+      await context.store.commit([...unit.changes(), ...reached.changes]);
+      return unreachable(context, chat, row, reached.cause);
     }
     const stanza = context.network.encodeMessage(chat.account.network, {
       id: row.messageId,
       to: chat.address,
       recipients,
-      ...(row.retries > 0 ? { retryCount: row.retries } : {}),
+      ...(asking === undefined ? {} : { retryCount: row.retries }),
     });
+    const waitingFor = asking === undefined ? recipients.map(({ device }) => device) : row.waitingFor;
+    const retryFor = row.retryFor.slice(1);
     await context.store.commit([
       ...unit.changes(),
-      { change: 'outbox.state', id: row.id, state: { at: 'encrypted', stanza }, waitingFor: devices },
+      ...reached.changes,
+      { change: 'outbox.state', id: row.id, state: { at: 'encrypted', stanza }, waitingFor, retryFor },
     ]);
     return 'again';
   });
 }
 
-/** Returns false where the contact's identity has changed: that is recorded, shown, and holds the chat. */
-async function ensureSession(context: BridgeContext, chat: Chat, unit: SignalWork, peer: PeerDevice): Promise<boolean> {
-  if (await unit.hasSession(peer)) return true;
-  const bundle = await chat.client.fetchBundle(chat.address, peer.device);
-  if (bundle === undefined) {
-    const userText = `${contactName(chat.contact)} cannot be reached at the moment: the network has no keys for them.`;
-    throw new BridgeError('signal.no-bundle', 'the network has no pre-key bundle for this device', { userText });
+type Recipients = readonly { readonly device: number; readonly ciphertext: SignalCiphertext }[];
+
+/** A session that turns out to be broken is dropped, and everything tried again: the next try starts another one. */
+async function encryptFor(
+  context: BridgeContext,
+  chat: Chat,
+  unit: SignalWork,
+  devices: readonly number[],
+  payload: Uint8Array,
+): Promise<Recipients> {
+  const recipients: { device: number; ciphertext: SignalCiphertext }[] = [];
+  for (const device of devices) {
+    const peer = peerOf(chat, device);
+    try {
+      recipients.push({ device, ciphertext: await unit.encrypt(peer, payload) });
+    } catch (error) {
+      if (error instanceof BridgeError && error.code === 'signal.no-session') {
+        await unit.forget(peer);
+        await context.store.commit(unit.changes());
+      }
+      throw error;
+    }
   }
-  const start = await unit.start(peer, bundle);
-  if (start.outcome === 'started') return true;
-  await context.store.commit([
-    ...unit.changes(),
-    ...identityNotice(chat.portal, chat.contact, unit, context.clock.now()),
-  ]);
-  return false;
+  return recipients;
+}
+
+/** Nobody wanted can be reached: tried again later where that may help; otherwise nothing waits for them any longer. */
+async function unreachable(
+  context: BridgeContext,
+  chat: Chat,
+  row: OutboxRow,
+  cause: BridgeError | undefined,
+): Promise<Step> {
+  if (cause?.retry === 'later') throw cause;
+  const [asking] = row.retryFor;
+  if (asking !== undefined && (row.confirmed || row.waitingFor.some((device) => device !== asking))) {
+    await context.store.commit([withoutDevice(row, asking)]);
+    return 'again';
+  }
+  const text = cause?.userText ?? `No device of ${contactName(chat.contact)} can be reached at the moment.`;
+  await fail(context, chat, row, cause?.code ?? 'signal.no-device', text);
+  return 'again';
 }
 
 async function sendRow(context: BridgeContext, chat: Chat, row: OutboxRow, stanza: Uint8Array): Promise<Step> {
@@ -139,20 +158,23 @@ async function sendRow(context: BridgeContext, chat: Chat, row: OutboxRow, stanz
   if (!isActive(await context.store.accounts.get(chat.account.id))) return 'idle';
   if (await isHeld(context, chat)) return 'idle';
   const result = await chat.client.send(stanza, row.messageId);
-  if (!result.accepted) {
-    await fail(context, chat, row, `network.${result.code}`, `WhatsApp refused this message (code ${result.code}).`);
+  return withDevices(context, chat, async (_, list): Promise<Step> => {
+    // Receipts may have overtaken the acknowledgement.
+    const now = await context.store.outbox.next(chat.portal.id);
+    if (now?.id !== row.id || now.state.at !== 'encrypted') return 'again';
+    if (result.accepted) {
+      context.counters.delivered('to-whatsapp', row.retries > 0 ? 'retried' : 'delivered');
+      await context.store.commit([afterSending(now)]);
+      return 'again';
+    }
+    const refusal = afterRefusal(list, result.code, row.messageId);
+    if (refusal.next === 'refresh') {
+      await context.store.commit([putDevices(chat, refusal.list), afterStaleList(now)]);
+    } else {
+      await fail(context, chat, now, `network.${result.code}`, `WhatsApp refused this message (code ${result.code}).`);
+    }
     return 'again';
-  }
-  const expected = { at: 'encrypted', retries: row.retries } as const;
-  try {
-    await context.store.commit([{ change: 'outbox.state', id: row.id, state: { at: 'acknowledged' }, expected }]);
-  } catch (error) {
-    // A retry receipt was faster than the acknowledgement: the row is to be encrypted again.
-    if (error instanceof BridgeError && error.code === 'store.conflict') return 'again';
-    throw error;
-  }
-  context.counters.delivered('to-whatsapp', row.retries > 0 ? 'retried' : 'delivered');
-  return 'again';
+  });
 }
 
 /** Sets the row aside and tells the sender, under the message, why. */

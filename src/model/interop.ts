@@ -17,6 +17,8 @@ export interface IncomingMessage {
   /** The name that the sender chose for themselves; untrusted text. */
   readonly pushName: string | undefined;
   readonly ciphertexts: readonly SignalCiphertext[];
+  /** The proof that a companion device sends along (ADVSignedDeviceIdentity); see `proveDevice`. */
+  readonly deviceIdentity: Uint8Array | undefined;
   /** True where the network had kept it while we were away. */
   readonly offline: boolean;
 }
@@ -67,6 +69,8 @@ export interface InteropEvents {
   retry(receipt: RetryReceipt): Promise<void>;
   /** The network says that this person's identity key has changed (new phone, reinstalled). */
   identityChanged(from: UserJid): Promise<void>;
+  /** The network says that this person has linked or unlinked devices. */
+  devicesChanged(from: UserJid): Promise<void>;
   /** The network's store of our one-time pre-keys holds `count`. */
   preKeysLow(count: number): Promise<void>;
   online(): Promise<void>;
@@ -76,8 +80,15 @@ export interface InteropEvents {
 export interface ContactLookup {
   /** All addresses of the person that the network names: phone-number JID and LID. */
   readonly addresses: readonly UserJid[];
-  /** Device ids; 0 is the primary. */
-  readonly devices: readonly number[];
+  readonly devices: readonly ListedDevice[];
+}
+
+/** A device as the network names it, which proves nothing. */
+export interface ListedDevice {
+  /** 0 is the primary. */
+  readonly device: number;
+  /** The number under which the primary has linked it; the primary has none. */
+  readonly keyIndex: number | undefined;
 }
 
 /** The network's answer to a sent message. */
@@ -125,6 +136,13 @@ export interface MessageStanza {
   readonly retryCount?: number;
 }
 
+export type DeviceProof =
+  | { readonly outcome: 'proven'; readonly primaryKey: Uint8Array }
+  | {
+      readonly outcome: 'unproven';
+      readonly why: 'malformed' | 'no-primary' | 'other-primary' | 'account-signature' | 'device-signature';
+    };
+
 export interface InteropNetwork {
   /** A connection for an enlisted account. `token` is asked for at every connection attempt. */
   client(
@@ -135,6 +153,11 @@ export interface InteropNetwork {
   /** Returns the encoded stanza. Pure. */
   encodeMessage(network: Network, stanza: MessageStanza): Uint8Array;
   enlistment(network: Network): EnlistmentApi;
+  /**
+   * Whether the person's primary device vouches for a companion's identity key. Keys are 33 bytes. Without a known `primaryKey` the one
+   * that the proof itself names is taken, which is trust on first use. Pure; never throws.
+   */
+  proveDevice(deviceIdentity: Uint8Array, companionKey: Uint8Array, primaryKey: Uint8Array | undefined): DeviceProof;
 }
 
 /** The network's call at opt-in and opt-out. Both are idempotent per user. Rejects with BridgeError, `retry: 'later'` where it makes sense. */

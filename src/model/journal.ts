@@ -83,6 +83,10 @@ export interface OutboxRow {
   readonly payload: Uint8Array | undefined;
   /** Devices that were addressed and have sent no receipt. */
   readonly waitingFor: readonly number[];
+  /** Devices that have asked for it again and wait for their own encryption of it. */
+  readonly retryFor: readonly number[];
+  /** Whether any device has sent a receipt. */
+  readonly confirmed: boolean;
   /** How many retry receipts were answered. */
   readonly retries: number;
 }

@@ -59,6 +59,8 @@ export interface PreKeyBundle {
   readonly identityKey: Uint8Array;
   readonly signedPreKey: { readonly id: number; readonly publicKey: Uint8Array; readonly signature: Uint8Array };
   readonly preKey: { readonly id: number; readonly publicKey: Uint8Array } | undefined;
+  /** A companion device's proof (ADVSignedDeviceIdentity). */
+  readonly deviceIdentity?: Uint8Array;
 }
 
 /** Our own public keys, as they are uploaded or put into a retry receipt. Public keys are 32 raw bytes. */
@@ -102,6 +104,13 @@ export interface SignalWork {
   start(peer: PeerDevice, bundle: PreKeyBundle): Promise<SessionStart>;
   /** Drops the session, so that the next message starts anew. Trust stays. */
   forget(peer: PeerDevice): Promise<void>;
+  /**
+   * Pins a companion's identity key that its primary device vouches for, in place of an earlier one. A session with another key is
+   * dropped. Throws BridgeError `signal.primary` for device 0, whose key changes by the user's decision only.
+   */
+  vouch(peer: PeerDevice, identityKey: Uint8Array): Promise<void>;
+  /** The trust in this device as of this unit. */
+  trust(peer: PeerDevice): Promise<PeerTrust | undefined>;
   /** Records that an identity key was seen outside a message (notification, retry receipt): same, first or changed. */
   observeIdentity(peer: PeerDevice, identityKey: Uint8Array): Promise<'same' | 'first' | 'changed'>;
   changes(): readonly SignalChange[];
@@ -110,6 +119,11 @@ export interface SignalWork {
 export interface Signal {
   /** Runs `work` while no other unit of work touches these sessions. Commit inside it. */
   exclusively<Result>(peers: readonly PeerDevice[], work: (unit: SignalWork) => Promise<Result>): Promise<Result>;
+  /**
+   * The identity key (33 bytes) that a pre-key message claims; it is the sender's only if the message decrypts. Undefined for other
+   * messages, and for malformed ones.
+   */
+  claimedIdentity(ciphertext: SignalCiphertext): Uint8Array | undefined;
   /** Makes a new identity with a signed pre-key and `count` one-time pre-keys. */
   createIdentity(
     account: AccountId,

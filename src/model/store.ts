@@ -31,7 +31,7 @@ import type {
 } from './journal.ts';
 import type { Portal, PortalState } from './portal.ts';
 import type { SignalChange, SignalReads } from './signal.ts';
-import type { PeerTrust, UserTrust } from './trust.ts';
+import type { DeviceList, PeerTrust, UserTrust } from './trust.ts';
 
 export type Change =
   | SignalChange
@@ -53,6 +53,12 @@ export type Change =
   | { readonly change: 'portal.create'; readonly portal: Portal }
   | { readonly change: 'portal.state'; readonly portal: PortalId; readonly state: PortalState }
   | { readonly change: 'user.trust'; readonly trust: UserTrust }
+  | {
+      readonly change: 'devices.put';
+      readonly account: AccountId;
+      readonly contact: ContactId;
+      readonly list: DeviceList;
+    }
   /** Fails with StoreConflict where the row exists: the message came before. */
   | { readonly change: 'inbox.add'; readonly row: NewInboxRow }
   /** Like `inbox.add`, but an existing row is left as it is: for notices with deterministic ids. */
@@ -73,12 +79,14 @@ export type Change =
       readonly id: OutboxId;
       readonly state: OutboxState;
       readonly waitingFor?: readonly number[];
+      readonly retryFor?: readonly number[];
+      readonly confirmed?: true;
       readonly retries?: number;
       /** Erase the payload now. */
       readonly erasePayload?: true;
-      /** Fails with StoreConflict where the row has moved on: a retry receipt may overtake the acknowledgement of a sending. */
-      readonly expected?: { readonly at: OutboxState['at']; readonly retries: number };
     }
+  /** A device of the contact is no more: no message waits for it, and those that waited for nothing else are done. */
+  | { readonly change: 'outbox.device-gone'; readonly portal: PortalId; readonly device: number }
   /** Stores a pushed transaction, unless its id is known; events with known ids are left out. */
   | { readonly change: 'transaction.store'; readonly transaction: NewTransaction }
   | { readonly change: 'transaction.done'; readonly seq: TransactionSeq }
@@ -133,7 +141,8 @@ export interface Store {
   readonly inbox: {
     /** The oldest row of the portal that Matrix has not accepted. */
     next(portal: PortalId): Promise<InboxRow | undefined>;
-    find(portal: PortalId, messageId: MessageId, device: number): Promise<InboxRow | undefined>;
+    /** Without `device`: from whichever device it came. */
+    find(portal: PortalId, messageId: MessageId, device?: number): Promise<InboxRow | undefined>;
     /** Portals that have such rows; at start. */
     portalsWithWork(): Promise<readonly PortalId[]>;
     /** Accepted rows whose delivery receipt is due, oldest first. */
@@ -170,6 +179,8 @@ export interface Store {
     /** Every device's trust of one contact. */
     ofContact(account: AccountId, contact: ContactId): Promise<ReadonlyMap<number, PeerTrust>>;
     ofUser(user: UserId): Promise<UserTrust | undefined>;
+    /** Undefined before the first look. */
+    devices(account: AccountId, contact: ContactId): Promise<DeviceList | undefined>;
   };
   /** Totals over all accounts, for monitoring. */
   readonly counts: {

@@ -1,11 +1,41 @@
 // Trust decisions: whose key is whose. Trust on first use, then pinned; a change is held until a person decides.
-import type { UserId } from './ids.ts';
+import type { MessageId, UserId } from './ids.ts';
 
 /** A contact's identity key on one device, as one account sees it. Keys are 33 bytes (0x05 and X25519). */
 export type PeerTrust =
   | { readonly state: 'pinned'; readonly key: Uint8Array }
   /** Another key has been seen: nothing is sent to this contact until the user acknowledges it. */
   | { readonly state: 'changed'; readonly key: Uint8Array; readonly seen: Uint8Array };
+
+/** What one account knows about the devices of one contact. */
+export interface DeviceList {
+  /** When the network first named them, in milliseconds since the Unix epoch; 0: never yet. What comes later is news for the user. */
+  readonly since: number;
+  /** When the network last named them, in milliseconds since the Unix epoch; 0: ask again before the next sending. */
+  readonly checkedAt: number;
+  /** The message that the network refused for a stale list. It is not asked for twice on account of the same message. */
+  readonly refusedFor?: MessageId;
+  readonly devices: readonly ContactDevice[];
+}
+
+export interface ContactDevice {
+  /** 0 is the primary. */
+  readonly device: number;
+  readonly keyIndex?: number;
+  /** Since when we have known it, in milliseconds since the Unix epoch. */
+  readonly since: number;
+  readonly standing: DeviceStanding;
+}
+
+export type DeviceStanding =
+  /** Trusted on first use, then pinned (see PeerTrust). */
+  | { readonly as: 'primary' }
+  /** Named by the network; nobody has asked for its keys yet. */
+  | { readonly as: 'listed' }
+  /** Vouched for by the primary that had this identity key (base64). A primary with another key has not vouched for it. */
+  | { readonly as: 'proven'; readonly by: string }
+  /** Its keys came without a valid proof: it receives nothing, and what it sends is not the contact's. */
+  | { readonly as: 'unproven' };
 
 /** A Matrix user's cross-signing master key (unpadded base64, Ed25519). */
 export type UserTrust =

@@ -3,10 +3,11 @@ import type { Change } from '../model/store.ts';
 import { eraseAccount, finishDeparture, putAccount, putDeparture, setPendingCommand } from './accounts.ts';
 import { addBotMessage, encryptBotMessage, finishBotMessage, releaseBotMessage } from './bot-messages.ts';
 import { addAddress, createContact, eraseContact, nameContact, putGhost } from './contacts.ts';
+import { putDevices } from './devices.ts';
 import { finishEvent, finishTransaction, storeTransaction } from './events.ts';
 import { addInbox, countDecryptFailure, setInboxState } from './inbox.ts';
 import { mergeContacts } from './merge.ts';
-import { addOutbox, setOutboxState } from './outbox.ts';
+import { addOutbox, dropDevice, setOutboxState } from './outbox.ts';
 import { createPortal, setPortalState } from './portals.ts';
 import { addPreKeys, expireSignedPreKey, putIdentity, putSession, putSignedPreKey, usePreKey } from './signal.ts';
 import type { Steps } from './steps.ts';
@@ -45,6 +46,8 @@ function apply(unit: Unit, change: Change): Steps {
       return setPortalState(unit, change.portal, change.state);
     case 'user.trust':
       return putUserTrust(unit, change.trust);
+    case 'devices.put':
+      return putDevices(unit, change.account, change.contact, change.list);
     case 'peer.trust':
       return putPeerTrust(unit, change.peer, change.trust);
     case 'signal.identity':
@@ -71,6 +74,8 @@ function apply(unit: Unit, change: Change): Steps {
       return addOutbox(unit, change.row);
     case 'outbox.state':
       return setOutboxState(unit, change);
+    case 'outbox.device-gone':
+      return dropDevice(unit, change.portal, change.device);
     case 'transaction.store':
       return storeTransaction(unit, change.transaction);
     case 'transaction.done':

@@ -88,14 +88,10 @@ export function inboxReads({ db, keys }: Reader): Store['inbox'] {
   return {
     next: async (portal) =>
       opened(await open.selectAll().where('portal', '=', portal).orderBy('id').limit(1).executeTakeFirst()),
-    find: async (portal, messageId, device) =>
-      opened(
-        await select
-          .where('portal', '=', portal)
-          .where('message_id', '=', messageId)
-          .where('device', '=', device)
-          .executeTakeFirst(),
-      ),
+    find: async (portal, messageId, device) => {
+      const found = select.where('portal', '=', portal).where('message_id', '=', messageId);
+      return opened(await (device === undefined ? found : found.where('device', '=', device)).executeTakeFirst());
+    },
     portalsWithWork: async () => (await open.select('portal').distinct().execute()).map(({ portal }) => portal),
     receiptsDue: async (account, limit) => {
       const rows = await select.where(isReceiptDue).where('account', '=', account).orderBy('id').limit(limit).execute();

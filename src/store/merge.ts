@@ -3,6 +3,7 @@
 import type { ContactName } from '../model/contact.ts';
 import type { ContactId, PortalId } from '../model/ids.ts';
 import { addressPlace, namePlace, nextPosition } from './contacts.ts';
+import { deviceListPlace } from './devices.ts';
 import { gone } from './errors.ts';
 import { inboxPlace } from './inbox.ts';
 import { accountKey, contactKey } from './keyring.ts';
@@ -19,6 +20,7 @@ export function* mergeContacts(unit: Unit, into: ContactId, from: ContactId): St
   yield* moveAddresses(unit, into, from);
   yield* moveSessions(unit, into, from);
   yield* moveTrust(unit, into, from);
+  yield* moveDevices(unit, into, from);
   yield* movePortals(unit, into, from);
   yield* unit.keys.destroy(contactKey(from));
   yield* mustChange(unit.db.deleteFrom('contact').where('id', '=', from), 'the contact');
@@ -87,6 +89,20 @@ function* moveTrust({ db, keys }: Unit, into: ContactId, from: ContactId): Steps
       db
         .insertInto('peer_trust')
         .values({ ...moved, key: move('key', row.key), seen: row.seen && move('seen', row.seen) })
+        .onConflict((at) => at.doNothing()),
+    );
+  }
+}
+
+function* moveDevices({ db, keys }: Unit, into: ContactId, from: ContactId): Steps {
+  for (const row of yield* all(db.selectFrom('device_list').selectAll().where('contact', '=', from))) {
+    const key = yield* keys.get(accountKey(row.account));
+    const place = (contact: ContactId) => ({ key, place: deviceListPlace(row.account, contact) });
+    const moved = { ...row, contact: into, list: reseal(row.list, place(from), place(into)) };
+    yield* run(
+      db
+        .insertInto('device_list')
+        .values(moved)
         .onConflict((at) => at.doNothing()),
     );
   }

@@ -1,11 +1,12 @@
 // The outbox: messages on their way to WhatsApp. The payload outlives the sending, for retry receipts, until it is erased by name.
 import { type Selectable, sql } from 'kysely';
+import type { PortalId } from '../model/ids.ts';
 import type { NewOutboxRow, OutboxRow, OutboxState } from '../model/journal.ts';
 import type { Change, Store } from '../model/store.ts';
-import { conflict, gone } from './errors.ts';
+import { gone } from './errors.ts';
 import { accountKey } from './keyring.ts';
 import { type DataKey, type Place, seal, unseal } from './sealing.ts';
-import { first, mustChange, run, type Steps } from './steps.ts';
+import { all, first, mustChange, run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
 import type { Reader, Unit } from './unit.ts';
 
@@ -31,6 +32,8 @@ export function* addOutbox({ db, keys }: Unit, added: NewOutboxRow): Steps {
       state: 'ready',
       payload: seal(key, place('payload', added), payload),
       waiting_for: '[]',
+      retry_for: '[]',
+      confirmed: 0,
       retries: 0,
     }),
   );
@@ -38,14 +41,9 @@ export function* addOutbox({ db, keys }: Unit, added: NewOutboxRow): Steps {
 
 export function* setOutboxState(unit: Unit, change: Change & { readonly change: 'outbox.state' }): Steps {
   const { db, keys, now } = unit;
-  const { id, state, waitingFor, retries, erasePayload, expected } = change;
-  const row = yield* first(
-    db.selectFrom('outbox').select(['account', 'event', 'state', 'retries']).where('id', '=', id),
-  );
+  const { id, state, waitingFor, retryFor, confirmed, retries, erasePayload } = change;
+  const row = yield* first(db.selectFrom('outbox').select(['account', 'event']).where('id', '=', id));
   if (!row) throw gone('the outbox row');
-  if (expected && (row.state !== expected.at || row.retries !== expected.retries)) {
-    throw conflict('a later state of the outbox row');
-  }
   const key = yield* keys.get(accountKey(row.account));
   const settled = state.at === 'done' || state.at === 'failed';
   const columns = {
@@ -55,10 +53,42 @@ export function* setOutboxState(unit: Unit, change: Change & { readonly change: 
     settled_at: settled ? now : null,
     ...(settled || erasePayload ? { payload: null } : {}),
     ...(waitingFor === undefined ? {} : { waiting_for: JSON.stringify(waitingFor) }),
+    ...(retryFor === undefined ? {} : { retry_for: JSON.stringify(retryFor) }),
+    ...(confirmed ? { confirmed: 1 as const } : {}),
     ...(retries === undefined ? {} : { retries }),
   };
   yield* mustChange(db.updateTable('outbox').set(columns).where('id', '=', id), 'the outbox row');
 }
+
+/** A message that was sent and waits for this device alone is done; one that it alone has asked for again waits for the others. */
+export function* dropDevice({ db, now }: Unit, portal: PortalId, device: number): Steps {
+  const rows = yield* all(
+    db
+      .selectFrom('outbox')
+      .select(['id', 'state', 'waiting_for', 'retry_for'])
+      .where('portal', '=', portal)
+      .where('payload', 'is not', null),
+  );
+  for (const row of rows) {
+    const [waiting, asking] = [toDevices(row.waiting_for), toDevices(row.retry_for)];
+    if (!waiting.includes(device) && !asking.includes(device)) continue;
+    const waitingFor = waiting.filter((each) => each !== device);
+    const retryFor = asking.filter((each) => each !== device);
+    const settled =
+      row.state === 'acknowledged' || (row.state === 'ready' && asking.length > 0 && retryFor.length === 0);
+    const done = { state: 'done' as const, payload: null, settled_at: now };
+    const columns = { waiting_for: JSON.stringify(waitingFor), retry_for: JSON.stringify(retryFor) };
+    const next = waitingFor.length > 0 ? { state: 'acknowledged' as const } : done;
+    yield* run(
+      db
+        .updateTable('outbox')
+        .set({ ...columns, ...(settled ? next : {}) })
+        .where('id', '=', row.id),
+    );
+  }
+}
+
+const toDevices = (json: string): readonly number[] => JSON.parse(json);
 
 export function outboxReads({ db, keys }: Reader): Store['outbox'] {
   const select = db.selectFrom('outbox').selectAll();
@@ -109,7 +139,9 @@ function toOutboxRow(key: DataKey, row: Row): OutboxRow {
     createdAt: row.created_at,
     state: toState(key, row),
     payload: row.payload ? unseal(key, place('payload', row), row.payload) : undefined,
-    waitingFor: JSON.parse(row.waiting_for),
+    waitingFor: toDevices(row.waiting_for),
+    retryFor: toDevices(row.retry_for),
+    confirmed: row.confirmed === 1,
     retries,
   };
 }

@@ -68,6 +68,9 @@ export interface Tables {
   portal: { id: PortalId; account: AccountId; contact: ContactId; room: RoomId | null; labelled: Flag };
   user_trust: { user: UserId; master_key: Sealed; seen: SealedOrErased };
 
+  /** What is known of a contact's devices, as JSON. */
+  device_list: { contact: ContactId; account: AccountId; list: Sealed };
+
   signal_identity: { account: AccountId; key_pair: Sealed; registration_id: number; next_pre_key_id: number };
   signal_session: { contact: ContactId; account: AccountId; device: number; record: Sealed };
   signal_pre_key: { account: AccountId; id: number; record: Sealed };
@@ -109,6 +112,8 @@ export interface Tables {
     stanza: SealedOrErased;
     /** Device numbers, a JSON array. */
     waiting_for: string;
+    retry_for: string;
+    confirmed: Flag;
     retries: number;
     settled_at: SettledAt;
   };

@@ -4,6 +4,7 @@ import type { AccountId, ContactId, UserId } from '../model/ids.ts';
 import type { PeerDevice } from '../model/signal.ts';
 import type { Store } from '../model/store.ts';
 import type { PeerTrust, UserTrust } from '../model/trust.ts';
+import { deviceReads } from './devices.ts';
 import { accountKey } from './keyring.ts';
 import { type DataKey, type Place, seal, unseal, unsealText } from './sealing.ts';
 import { run, type Steps } from './steps.ts';
@@ -74,6 +75,7 @@ export function trustReads(reader: Reader): Store['trust'] {
   const { db, bridge } = reader;
   return {
     ofContact: peerTrustReads(reader).ofContact,
+    devices: deviceReads(reader),
     ofUser: async (user) => {
       const row = await db.selectFrom('user_trust').selectAll().where('user', '=', user).executeTakeFirst();
       if (!row) return undefined;

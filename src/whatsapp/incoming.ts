@@ -74,6 +74,8 @@ export class IncomingStanzas {
         return events.retry(incoming.retry);
       case 'identity-changed':
         return events.identityChanged(incoming.from);
+      case 'devices-changed':
+        return events.devicesChanged(incoming.from);
       case 'pre-keys-low':
         return events.preKeysLow(incoming.count);
     }

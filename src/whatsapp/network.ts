@@ -4,6 +4,7 @@ import type { Clock } from '../model/clock.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { InteropNetwork } from '../model/interop.ts';
 import type { Logger } from '../observability/logger.ts';
+import { proveDevice } from './adv.ts';
 import { Client } from './client.ts';
 import { createEnlistmentApi } from './enlistment.ts';
 import { encodeMessage } from './stanzas-message.ts';
@@ -52,6 +53,7 @@ export function createInteropNetwork(options: InteropNetworkOptions): InteropNet
       });
     },
     encodeMessage: (_, stanza) => encodeMessage(stanza),
+    proveDevice,
     enlistment: (network) =>
       createEnlistmentApi({
         url: endpointsOf(network).enlistmentUrl.replace(/\/+$/, ''),

@@ -2,6 +2,7 @@
 import { SERVER, sameJid, type UserJid } from '../model/jid.ts';
 import type { PreKeyBundle, PublicKeys } from '../model/signal.ts';
 import {
+  bytesContent,
   child,
   children,
   jidAttribute,
@@ -51,7 +52,18 @@ export function readBundle(reply: Stanza, device: UserJid): PreKeyBundle | undef
     return jid !== undefined && sameJid(jid, device);
   });
   if (user === undefined || child(user, 'error')) return undefined;
-  return readKeyNodes(child(user, 'keys') ?? user, readRegistration(user));
+  return withProof(readKeyNodes(child(user, 'keys') ?? user, readRegistration(user)), user);
+}
+
+function withProof(bundle: PreKeyBundle, from: Stanza): PreKeyBundle {
+  const deviceIdentity = bundle.deviceIdentity ?? readDeviceIdentity(from);
+  return deviceIdentity === undefined ? bundle : { ...bundle, deviceIdentity };
+}
+
+/** The proof of a companion device, as it stands in bundles, messages and retry receipts. Throws StanzaError. */
+export function readDeviceIdentity(from: Stanza): Uint8Array | undefined {
+  const proof = child(from, 'device-identity');
+  return proof && bytesContent(proof);
 }
 
 /** The keys that a retry receipt offers. */
@@ -64,17 +76,18 @@ export function keyNodes(keys: PublicKeys): readonly Stanza[] {
   ];
 }
 
-/** Reads type, identity, signed pre-key and, if it is there, one-time pre-key from the children. Throws StanzaError. */
+/** Reads type, identity, signed pre-key and, if they are there, one-time pre-key and proof from the children. Throws StanzaError. */
 export function readKeyNodes(from: Stanza, registrationId: number): PreKeyBundle {
   if (requireBytes(requireChild(from, 'type'), 1)[0] !== KEY_TYPE) throw new StanzaError('wrong-content', 'type');
   const signed = requireChild(from, 'skey');
   const oneTime = child(from, 'key');
-  return {
+  const bundle: PreKeyBundle = {
     registrationId,
     identityKey: requireBytes(requireChild(from, 'identity'), 32),
     signedPreKey: { ...readKey(signed), signature: requireBytes(requireChild(signed, 'signature'), 64) },
     preKey: oneTime && readKey(oneTime),
   };
+  return withProof(bundle, from);
 }
 
 export function registrationNode(registrationId: number): Stanza {

@@ -1,10 +1,11 @@
 // Looking somebody up (usync): all addresses and devices of one person.
-import type { ContactLookup } from '../model/interop.ts';
+import type { ContactLookup, ListedDevice } from '../model/interop.ts';
 import { formatJid, isUserJid, type Jid, SERVER, type UserJid, withoutDevice } from '../model/jid.ts';
 import {
   attribute,
   child,
   children,
+  integerAttribute,
   jidAttribute,
   requireChild,
   requireInteger,
@@ -12,6 +13,8 @@ import {
   type Stanza,
   stanza,
 } from './binary/index.ts';
+
+const MAX_DEVICE = 255;
 
 /** A phone number is asked for as a contact, which tells whether anybody is behind it; other addresses as they are. */
 export function lookUpRequest(id: string, address: UserJid): Stanza {
@@ -38,8 +41,18 @@ export function readLookUp(reply: Stanza): ContactLookup | undefined {
   );
   if (addresses.size === 0) return undefined;
   const list = child(child(user, 'devices') ?? user, 'device-list');
-  const devices = list ? children(list, 'device').map((device) => requireInteger(device, 'id')) : [0];
-  return devices.length === 0 ? undefined : { addresses: [...addresses.values()], devices: [...new Set(devices)] };
+  const devices = list ? readDevices(list) : [{ device: 0, keyIndex: undefined }];
+  return devices.length === 0 ? undefined : { addresses: [...addresses.values()], devices };
+}
+
+/** What no address can express is no device. */
+function readDevices(list: Stanza): ListedDevice[] {
+  const devices = new Map<number, ListedDevice>();
+  for (const node of children(list, 'device')) {
+    const device = requireInteger(node, 'id');
+    if (device <= MAX_DEVICE) devices.set(device, { device, keyIndex: integerAttribute(node, 'key-index') });
+  }
+  return [...devices.values()];
 }
 
 function isKnownUser(jid: Jid | undefined): jid is UserJid {

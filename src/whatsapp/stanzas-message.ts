@@ -14,6 +14,7 @@ import {
   type Stanza,
   stanza,
 } from './binary/index.ts';
+import { readDeviceIdentity } from './stanzas-keys.ts';
 
 /** Version of the encryption that pairwise Signal messages carry. */
 const ENC_VERSION = '2';
@@ -58,6 +59,7 @@ export function readMessage(message: Stanza, from: UserJid): IncomingMessage | u
     timestamp: requireInteger(message, 't') * 1000,
     pushName: attribute(message, 'notify'),
     ciphertexts,
+    deviceIdentity: readDeviceIdentity(message),
     offline: message.attrs.has('offline'),
   };
 }

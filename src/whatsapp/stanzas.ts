@@ -24,6 +24,7 @@ export type Incoming =
   | { readonly kind: 'receipt'; readonly receipt: IncomingReceipt }
   | { readonly kind: 'retry'; readonly retry: RetryReceipt }
   | { readonly kind: 'identity-changed'; readonly from: UserJid }
+  | { readonly kind: 'devices-changed'; readonly from: UserJid }
   | { readonly kind: 'pre-keys-low'; readonly count: number }
   | { readonly kind: 'ignored' }
   | { readonly kind: 'unhandled' };
@@ -57,13 +58,19 @@ export function readIncoming(received: Stanza, now: number): Incoming {
 }
 
 function readNotification(notification: Stanza): Incoming {
-  if (attribute(notification, 'type') !== 'encrypt') return { kind: 'ignored' };
+  const type = attribute(notification, 'type');
+  if (type === 'devices') return { kind: 'devices-changed', from: withoutDevice(requireUser(notification)) };
+  if (type !== 'encrypt') return { kind: 'ignored' };
   const count = child(notification, 'count');
   if (count) return { kind: 'pre-keys-low', count: requireInteger(count, 'value') };
   if (!child(notification, 'identity')) return { kind: 'ignored' };
+  return { kind: 'identity-changed', from: withoutDevice(requireUser(notification)) };
+}
+
+function requireUser(notification: Stanza): UserJid {
   const from = requireJid(notification, 'from');
   if (!isUserJid(from)) throw new StanzaError('wrong-attribute', 'from');
-  return { kind: 'identity-changed', from: withoutDevice(from) };
+  return from;
 }
 
 /** Stanzas of one person are handled one after another. */

@@ -52,6 +52,7 @@ const events = (own: Partial<InteropEvents> = {}): InteropEvents => ({
   receipt: async (receipt) => tell(`receipt ${receipt.type} ${receipt.ids.join(',')}`),
   retry: async (retry) => tell(`retry ${retry.id} ${retry.count}`),
   identityChanged: async (from) => tell(`identity ${from.user}`),
+  devicesChanged: async (from) => tell(`devices ${from.user}`),
   preKeysLow: async (count) => tell(`low ${count}`),
   online: async () => tell('online'),
   offline: ({ reason, retry }: Disconnect) => tell(`offline ${reason} ${retry}`),
@@ -342,6 +343,7 @@ describe('incoming stanzas', () => {
       timestamp: 1_700_000_000_000,
       pushName: 'Anna',
       ciphertexts: [{ type: 'msg', bytes: new Uint8Array(Buffer.from('ciphertext')) }],
+      deviceIdentity: undefined,
       offline: true,
     });
     const list = [stanza('list', {}, [stanza('item', { id: 'R2' })])];
@@ -355,6 +357,7 @@ describe('incoming stanzas', () => {
       [stanza('receipt', { from: anna, id: 'R4', type: 'retry' }, retry), 'retry R4 2'],
       [stanza('notification', { from: SERVER, id: 'N1', type: 'encrypt' }, [stanza('count', { value: 4 })]), 'low 4'],
       [stanza('notification', { from: anna, id: 'N2', type: 'encrypt' }, [stanza('identity')]), 'identity 100000001'],
+      [stanza('notification', { from: anna, id: 'N4', type: 'devices' }, [stanza('add')]), 'devices 100000001'],
       [stanza('notification', { from: anna, id: 'N3', type: 'picture' }), 'online'],
       [stanza('call', { from: anna, id: 'C1' }, [stanza('offer')]), 'online'],
     ];
@@ -601,7 +604,16 @@ describe('what the domain asks', () => {
       ]),
     ];
     for (const [type, expected] of [
-      ['in', { addresses: [phoneJid('31600000001'), anna], devices: [0, 3] }],
+      [
+        'in',
+        {
+          addresses: [phoneJid('31600000001'), anna],
+          devices: [
+            { device: 0, keyIndex: undefined },
+            { device: 3, keyIndex: 1 },
+          ],
+        },
+      ],
       ['out', undefined],
     ] as const) {
       const looking = client.lookUp(phoneJid('31600000001'));

@@ -157,6 +157,7 @@ test('from enlistment to farewell', async () => {
       receipt: (receipt) => tell({ kind: 'receipt', receipt }),
       retry: (retry) => tell({ kind: 'retry', retry }),
       identityChanged: async () => {},
+      devicesChanged: async () => {},
       preKeysLow: async () => {
         const made = await signal.createPreKeys(account, 30);
         state.commit(made.changes);
@@ -170,7 +171,7 @@ test('from enlistment to farewell', async () => {
   await next('online');
 
   const found = (await client.lookUp(phoneJid(number))) as ContactLookup;
-  expect(found).toMatchObject({ devices: [0], addresses: [{ kind: 'lid' }, phoneJid(number)] });
+  expect(found).toMatchObject({ devices: [{ device: 0 }], addresses: [{ kind: 'lid' }, phoneJid(number)] });
   expect(await client.lookUp(phoneJid('31600000043'))).toBeUndefined();
   const to = found.addresses.find(({ kind }) => kind === 'lid') as UserJid;
 

@@ -1,7 +1,9 @@
 // Every migration in order. Forward only: an older schema is brought up, a newer one is refused.
 import type { Migration } from 'kysely/migration';
 import * as initial from './0001-initial.ts';
+import * as devices from './0002-devices.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
+  '0002-devices': devices,
 };

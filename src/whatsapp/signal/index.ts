@@ -14,7 +14,7 @@ import {
   publicKeys,
   publicSignedPreKey,
 } from './keys.ts';
-import { peerKey, UnitOfWork } from './work.ts';
+import { claimedIdentity, peerKey, UnitOfWork } from './work.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Signal's numeric fingerprint: version 2, 5200 hash iterations. */
@@ -57,6 +57,8 @@ export function createSignal(options: SignalOptions): Signal {
       };
       return take(0);
     },
+
+    claimedIdentity,
 
     createIdentity(account, count) {
       const { preKeys, identity } = makePreKeys(makeIdentity(), count);

@@ -31,7 +31,7 @@ import type { PeerTrust } from '../../model/trust.ts';
 import { publicKey, sameKey } from './keys.ts';
 import { Operation, type OperationInput } from './operation.ts';
 import { pad, unpad } from './padding.ts';
-import { remoteIdentityOf } from './session-record.ts';
+import { identityInMessage, remoteIdentityOf } from './session-record.ts';
 
 export function peerKey(peer: PeerDevice): string {
   return `${peer.account}/${peer.contact}/${peer.device}`;
@@ -134,6 +134,24 @@ export class UnitOfWork implements SignalWork {
     return this.#exclusively(peer, () => this.#observe(peer, new Uint8Array(publicKey(identityKey).serialize())));
   }
 
+  vouch(peer: PeerDevice, identityKey: Uint8Array): Promise<void> {
+    return this.#exclusively(peer, async () => {
+      if (peer.device === 0) throw new BridgeError('signal.primary', 'nobody vouches for a primary device');
+      const key = new Uint8Array(publicKey(identityKey).serialize());
+      const trust = await this.#trust(peer);
+      if (trust?.state === 'pinned' && sameKey(trust.key, key)) return;
+      this.#trusts.set(peerKey(peer), { peer, trust: { state: 'pinned', key } });
+      const identity = await this.#remoteIdentity(peer);
+      if (identity !== undefined && !sameKey(identity, key)) {
+        this.#sessions.set(peerKey(peer), { peer, record: undefined });
+      }
+    });
+  }
+
+  trust(peer: PeerDevice): Promise<PeerTrust | undefined> {
+    return this.#exclusively(peer, () => this.#trust(peer));
+  }
+
   changes(): readonly SignalChange[] {
     return [
       ...[...this.#sessions.values()].map((session) => ({ change: 'signal.session', ...session }) as const),
@@ -213,6 +231,12 @@ function parse({ type, bytes }: SignalCiphertext): SignalMessage | PreKeySignalM
   } catch {
     return undefined;
   }
+}
+
+/** See Signal. */
+export function claimedIdentity(ciphertext: SignalCiphertext): Uint8Array | undefined {
+  const message = parse(ciphertext);
+  return message instanceof PreKeySignalMessage ? identityInMessage(ciphertext.bytes) : undefined;
 }
 
 function decryptWith(operation: Operation, message: SignalMessage | PreKeySignalMessage, address: ProtocolAddress) {

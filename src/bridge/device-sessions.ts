@@ -1,0 +1,254 @@
+// Sessions with the devices of a contact: the list is kept true, each device's keys are judged, sessions are started.
+// Everything here that writes runs while the primary's session is held, so a contact's devices change one step at a time.
+import type { Contact } from '../model/contact.ts';
+import { BridgeError, errorCode } from '../model/errors.ts';
+import type { InteropClient, ListedDevice } from '../model/interop.ts';
+import type { UserJid } from '../model/jid.ts';
+import type { Portal } from '../model/portal.ts';
+import type { PeerDevice, PreKeyBundle, SignalWork } from '../model/signal.ts';
+import type { Change } from '../model/store.ts';
+import type { ContactDevice, DeviceList } from '../model/trust.ts';
+import type { ActiveAccount, BridgeContext } from './context.ts';
+import { addedNotice, identityNotice, removedNotice, unprovenNotice } from './device-notices.ts';
+import { find, firstDevices, isDue, isProven, judge, keyText, primaryDevice, renew, withStanding } from './devices.ts';
+import { contactName } from './labels.ts';
+
+export interface Chat {
+  readonly account: ActiveAccount;
+  readonly portal: Portal;
+  readonly contact: Contact;
+  readonly address: UserJid;
+  readonly client: InteropClient;
+}
+
+type ChatRows = Pick<Chat, 'portal' | 'contact'>;
+
+export function peerOf({ portal }: Pick<Chat, 'portal'>, device: number): PeerDevice {
+  return { account: portal.account, contact: portal.contact, device };
+}
+
+export async function devicesOf(context: BridgeContext, { portal }: Pick<Chat, 'portal'>): Promise<DeviceList> {
+  const list = await context.store.trust.devices(portal.account, portal.contact);
+  return list ?? firstDevices(context.clock.now());
+}
+
+export function putDevices({ portal }: Pick<Chat, 'portal'>, list: DeviceList): Change {
+  return { change: 'devices.put', account: portal.account, contact: portal.contact, list };
+}
+
+/** Runs `work` while no other work touches this contact's sessions, with what is known of its devices. `also`: devices that may be new. */
+export async function withDevices<Result>(
+  context: BridgeContext,
+  chat: Pick<Chat, 'portal'>,
+  work: (unit: SignalWork, list: DeviceList) => Promise<Result>,
+  also: readonly number[] = [],
+): Promise<Result> {
+  for (;;) {
+    const held = [...(await devicesOf(context, chat)).devices.map(({ device }) => device), ...also];
+    const peers = held.map((device) => peerOf(chat, device));
+    const done = await context.signal.exclusively(peers, async (unit) => {
+      const list = await devicesOf(context, chat);
+      // A device that turned up in between is not held yet.
+      if (list.devices.some(({ device }) => !held.includes(device))) return undefined;
+      return { result: await work(unit, list) };
+    });
+    if (done !== undefined) return done.result;
+  }
+}
+
+/** Asks the network for the contact's devices if that is due, and forgets those that are no more. */
+export async function refreshDevices(context: BridgeContext, chat: Chat): Promise<void> {
+  const now = context.clock.now();
+  const known = await context.store.trust.devices(chat.portal.account, chat.portal.contact);
+  if (!isDue(known, now)) return;
+  const listed = await listedDevices(context, chat);
+  await withDevices(context, chat, async (unit, list) => {
+    const renewed = renew(list, listed ?? list.devices.map(asListed), now);
+    const changes: Change[] = [putDevices(chat, renewed.list)];
+    for (const gone of renewed.removed) {
+      await unit.forget(peerOf(chat, gone.device));
+      changes.push({ change: 'outbox.device-gone', portal: chat.portal.id, device: gone.device });
+      if (gone.standing.as === 'proven') changes.push(removedNotice(chat.portal, chat.contact, gone, now));
+    }
+    await context.store.commit([...unit.changes(), ...changes]);
+  });
+}
+
+/** Undefined where the network has no answer: what is known stays. */
+async function listedDevices(context: BridgeContext, chat: Chat): Promise<readonly ListedDevice[] | undefined> {
+  try {
+    return (await chat.client.lookUp(chat.address))?.devices;
+  } catch (error) {
+    if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
+    context.logger.warn(
+      { portal: chat.portal.id, code: error.code },
+      'the network did not name the devices of a contact',
+    );
+    return undefined;
+  }
+}
+
+const asListed = ({ device, keyIndex }: ContactDevice): ListedDevice => ({ device, keyIndex });
+
+export type Reach =
+  /** The primary's identity has changed: `changes` record and show it, nothing may be sent. */
+  | { readonly outcome: 'identity-changed'; readonly changes: readonly Change[] }
+  | {
+      readonly outcome: 'reached';
+      /** Devices with a session and a trusted key. */
+      readonly devices: readonly number[];
+      /** To be committed together with the unit's own changes. */
+      readonly changes: readonly Change[];
+      /** Why one of the others could not be reached. */
+      readonly cause: BridgeError | undefined;
+    };
+
+/** Makes sure of a session with each of these devices that can be reached. One that cannot does not stop the others. */
+export async function reach(
+  context: BridgeContext,
+  chat: Chat,
+  unit: SignalWork,
+  before: DeviceList,
+  wanted: readonly number[],
+): Promise<Reach> {
+  let list = before;
+  let cause: BridgeError | undefined;
+  const devices: number[] = [];
+  const notices: Change[] = [];
+  // The primary first: its key is what proves the others.
+  for (const device of [...wanted].sort((a, b) => a - b)) {
+    try {
+      const reached = await reachDevice(context, chat, unit, list, device);
+      if (reached.outcome === 'identity-changed') {
+        return {
+          outcome: 'identity-changed',
+          changes: identityNotice(chat.portal, chat.contact, unit, context.clock.now()),
+        };
+      }
+      list = reached.list;
+      notices.push(...reached.notices);
+      if (reached.outcome === 'started') devices.push(device);
+    } catch (error) {
+      if (!(error instanceof BridgeError) || !concernsOneDevice(error)) throw error;
+      cause = error;
+      context.logger.warn({ portal: chat.portal.id, device, code: errorCode(error) }, 'a device cannot be reached');
+    }
+  }
+  return {
+    outcome: 'reached',
+    devices,
+    changes: [...(list === before ? [] : [putDevices(chat, list)]), ...notices],
+    cause,
+  };
+}
+
+/** The keys of this device are missing, refused or wrong; the other devices' need not be. */
+function concernsOneDevice({ code, retry }: BridgeError): boolean {
+  if (code === 'interop.refused') return retry !== 'later';
+  return code === 'signal.no-bundle' || code === 'signal.invalid-bundle' || code === 'signal.invalid-key';
+}
+
+type Reached =
+  | { readonly outcome: 'identity-changed' }
+  | { readonly outcome: 'started' | 'unproven'; readonly list: DeviceList; readonly notices: readonly Change[] };
+
+async function reachDevice(
+  context: BridgeContext,
+  chat: Chat,
+  unit: SignalWork,
+  list: DeviceList,
+  device: number,
+): Promise<Reached> {
+  const peer = peerOf(chat, device);
+  if ((await unit.hasSession(peer)) && (await mayTakePart(chat, unit, list, device))) {
+    return { outcome: 'started', list, notices: [] };
+  }
+  const bundle = await chat.client.fetchBundle(chat.address, device);
+  if (bundle === undefined) {
+    const userText = `${contactName(chat.contact)} cannot be reached at the moment: the network has no keys for them.`;
+    throw new BridgeError('signal.no-bundle', 'the network has no pre-key bundle for this device', { userText });
+  }
+  return startSession(context, chat, unit, list, peer, bundle);
+}
+
+/** Whether a device whose key has been pinned may take part: the primary always, a companion while its primary vouches for it. */
+export async function mayTakePart(
+  chat: Pick<Chat, 'portal'>,
+  unit: SignalWork,
+  list: DeviceList,
+  device: number,
+): Promise<boolean> {
+  if (device === primaryDevice) return true;
+  const primary = await unit.trust(peerOf(chat, primaryDevice));
+  return isProven(find(list, device), primary?.key);
+}
+
+/** Starts a session from a bundle: with the primary by its pinned key, with a companion by its proof. */
+export async function startSession(
+  context: BridgeContext,
+  chat: ChatRows,
+  unit: SignalWork,
+  list: DeviceList,
+  peer: PeerDevice,
+  bundle: PreKeyBundle,
+): Promise<Reached> {
+  if (peer.device === primaryDevice) {
+    const { outcome } = await unit.start(peer, bundle);
+    return outcome === 'started' ? { outcome, list, notices: [] } : { outcome };
+  }
+  const identityKey = Uint8Array.of(5, ...bundle.identityKey);
+  const admission = await admit(context, chat, unit, list, peer, identityKey, bundle.deviceIdentity);
+  const { list: judged, notices } = admission;
+  if (!admission.admitted) return { outcome: 'unproven', list: judged, notices };
+  await unit.start(peer, bundle);
+  return { outcome: 'started', list: judged, notices };
+}
+
+export interface Admission {
+  readonly admitted: boolean;
+  readonly list: DeviceList;
+  readonly notices: readonly Change[];
+}
+
+/** Judges the identity key (33 bytes) of a companion and pins it if its primary vouches for it. The unit must hold both devices. */
+export async function admit(
+  context: BridgeContext,
+  chat: ChatRows,
+  unit: SignalWork,
+  list: DeviceList,
+  peer: PeerDevice,
+  identityKey: Uint8Array,
+  proof: Uint8Array | undefined,
+): Promise<Admission> {
+  const { device } = peer;
+  const now = context.clock.now();
+  const primary = peerOf(chat, primaryDevice);
+  const claim = {
+    device,
+    identityKey,
+    pinned: await unit.trust(peer),
+    primary: await unit.trust(primary),
+    prove: proof && ((key: Uint8Array | undefined) => context.network.proveDevice(proof, identityKey, key)),
+  };
+  const verdict = judge(list, claim, now);
+  switch (verdict.verdict) {
+    case 'known':
+      return { admitted: true, list, notices: [] };
+    case 'new': {
+      if (claim.primary === undefined) await unit.observeIdentity(primary, verdict.primaryKey);
+      await unit.vouch(peer, identityKey);
+      const standing = { as: 'proven', by: keyText(verdict.primaryKey) } as const;
+      const notices = verdict.news
+        ? [addedNotice(chat.portal, chat.contact, find(list, device)?.since ?? now, identityKey, now)]
+        : [];
+      return { admitted: true, list: withStanding(list, device, standing, now), notices };
+    }
+    case 'unproven': {
+      context.logger.warn({ portal: chat.portal.id, device, why: verdict.why }, 'a device without proof takes no part');
+      // The key that was vouched for stays in force beside one that was not.
+      const keeps = isProven(find(list, device), claim.primary?.key);
+      const judged = keeps ? list : withStanding(list, device, { as: 'unproven' }, now);
+      return { admitted: false, list: judged, notices: [unprovenNotice(chat.portal, chat.contact, device, now)] };
+    }
+  }
+}

@@ -1,0 +1,118 @@
+// Devices of a contact: which are known, which may take part, what is news. Decisions only; device-sessions.ts carries them out.
+
+import type { MessageId } from '../model/ids.ts';
+import type { DeviceProof, ListedDevice } from '../model/interop.ts';
+import type { ContactDevice, DeviceList, DeviceStanding, PeerTrust } from '../model/trust.ts';
+
+export const primaryDevice = 0;
+
+/** After this time the network is asked again, in milliseconds. */
+export const deviceListMaxAgeMs = 24 * 60 * 60 * 1000;
+
+/** No person has more; a longer list is a mistake or an attack, and is cut. */
+const mostDevices = 32;
+
+/** What is known of a contact before the network was asked. */
+export function firstDevices(now: number): DeviceList {
+  return { checkedAt: 0, since: 0, devices: [{ device: primaryDevice, since: now, standing: { as: 'primary' } }] };
+}
+
+export function isDue(list: DeviceList | undefined, now: number): boolean {
+  return list === undefined || now - list.checkedAt >= deviceListMaxAgeMs || list.checkedAt > now;
+}
+
+/** The list that must be asked for again before the next sending. */
+export const stale = (list: DeviceList): DeviceList => ({ ...list, checkedAt: 0 });
+
+export interface Renewal {
+  readonly list: DeviceList;
+  /** Devices that had a part in the chat and are no more. */
+  readonly removed: readonly ContactDevice[];
+}
+
+/** What follows from the network's answer. The primary never goes; devices that could not prove themselves get another try. */
+export function renew(known: DeviceList | undefined, listed: readonly ListedDevice[], now: number): Renewal {
+  const before = known ?? firstDevices(now);
+  const companions = listed.filter(({ device }) => device !== primaryDevice).slice(0, mostDevices - 1);
+  const devices = companions.map(({ device, keyIndex }): ContactDevice => {
+    const old = find(before, device);
+    const standing: DeviceStanding = old?.standing.as === 'proven' ? old.standing : { as: 'listed' };
+    return { device, since: old?.since ?? now, standing, ...(keyIndex === undefined ? {} : { keyIndex }) };
+  });
+  const primary = before.devices.filter(({ device }) => device === primaryDevice);
+  const gone = before.devices.filter(
+    ({ device }) => device !== primaryDevice && !devices.some((kept) => kept.device === device),
+  );
+  return {
+    list: { ...before, since: before.since || now, checkedAt: now, devices: [...primary, ...devices] },
+    removed: gone,
+  };
+}
+
+export function find(list: DeviceList, device: number): ContactDevice | undefined {
+  return list.devices.find((known) => known.device === device);
+}
+
+/** The list with this device standing so; a device that was not in it is added, and the network asked again soon. */
+export function withStanding(list: DeviceList, device: number, standing: DeviceStanding, now: number): DeviceList {
+  if (find(list, device) === undefined) {
+    if (list.devices.length >= mostDevices) return stale(list);
+    return stale({ ...list, devices: [...list.devices, { device, since: now, standing }] });
+  }
+  return { ...list, devices: list.devices.map((known) => (known.device === device ? { ...known, standing } : known)) };
+}
+
+/** Devices that a message is meant for: those that have not failed to prove themselves. */
+export function addressees(list: DeviceList): number[] {
+  return list.devices.filter(({ standing }) => standing.as !== 'unproven').map(({ device }) => device);
+}
+
+/** Whether the primary that has this identity key has vouched for the device. */
+export function isProven(device: ContactDevice | undefined, primaryKey: Uint8Array | undefined): boolean {
+  if (device === undefined || primaryKey === undefined) return false;
+  return device.standing.as === 'proven' && device.standing.by === keyText(primaryKey);
+}
+
+export const keyText = (key: Uint8Array): string => Buffer.from(key).toString('base64');
+
+export interface Claim {
+  readonly device: number;
+  /** 33 bytes. */
+  readonly identityKey: Uint8Array;
+  /** What is pinned for this device, and for the primary. */
+  readonly pinned: PeerTrust | undefined;
+  readonly primary: PeerTrust | undefined;
+  /** Verifies what came with the key; undefined where nothing came. */
+  readonly prove: ((primaryKey: Uint8Array | undefined) => DeviceProof) | undefined;
+}
+
+export type Verdict =
+  /** The key is the one that the primary has vouched for before. */
+  | { readonly verdict: 'known' }
+  /** The primary vouches for it now; `news`: the user is told of another device. */
+  | { readonly verdict: 'new'; readonly primaryKey: Uint8Array; readonly news: boolean }
+  | { readonly verdict: 'unproven'; readonly why: string };
+
+/** Judges an identity key that is said to be a companion's. A key that is seen as the primary's but not accepted vouches for nothing. */
+export function judge(list: DeviceList, claim: Claim, now: number): Verdict {
+  const known = find(list, claim.device);
+  const pinnedKey = claim.pinned?.key;
+  const sameKey = pinnedKey !== undefined && keyText(pinnedKey) === keyText(claim.identityKey);
+  if (sameKey && isProven(known, claim.primary?.key)) return { verdict: 'known' };
+  if (claim.prove === undefined) return { verdict: 'unproven', why: 'no-proof' };
+  const proof = claim.prove(claim.primary?.key);
+  if (proof.outcome === 'unproven') return { verdict: 'unproven', why: proof.why };
+  const cameLater = list.since > 0 && (known?.since ?? now) > list.since && known?.standing.as !== 'proven';
+  const changed = pinnedKey !== undefined && !sameKey;
+  return { verdict: 'new', primaryKey: proof.primaryKey, news: cameLater || changed };
+}
+
+/** What the network's refusal of a sending means: 479 is a list of devices that is not true any more, believed once per message. */
+export function afterRefusal(
+  list: DeviceList | undefined,
+  code: number,
+  message: MessageId,
+): { readonly next: 'fail' } | { readonly next: 'refresh'; readonly list: DeviceList } {
+  if (code !== 479 || list === undefined || list.refusedFor === message) return { next: 'fail' };
+  return { next: 'refresh', list: { ...stale(list), refusedFor: message } };
+}
