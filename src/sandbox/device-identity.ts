@@ -60,6 +60,18 @@ export function completeDeviceIdentity(
   return toBinary(AdvSignedDeviceIdentitySchema, { ...own, deviceSignature });
 }
 
+/** What a companion does with what was vouched for it: the whole chain with its own signature. */
+export function countersign(
+  vouched: Uint8Array,
+  identityKey: Uint8Array,
+  sign: (message: Uint8Array) => Uint8Array,
+): Uint8Array {
+  const own = decodeProto(AdvSignedDeviceIdentitySchema, vouched);
+  const { details = new Uint8Array(), accountSignatureKey = new Uint8Array() } = own;
+  const deviceSignature = sign(Buffer.concat([DEVICE_SIGNATURE, details, identityKey, accountSignatureKey]));
+  return toBinary(AdvSignedDeviceIdentitySchema, { ...own, deviceSignature });
+}
+
 /** Serialised AdvSignedKeyIndexList: which key indexes are in force. `timestamp` in Unix seconds. */
 export function signKeyIndexList(by: AccountSigner, validIndexes: readonly number[], timestamp: number): Uint8Array {
   const list = create(AdvKeyIndexListSchema, {

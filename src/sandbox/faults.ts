@@ -1,16 +1,21 @@
-// A network that misbehaves on purpose: doubled and damaged messages, and a server that forges retry receipts.
+// A network that misbehaves on purpose: doubled and damaged messages, forged retry receipts, devices that nobody has linked.
+import { randomBytes } from 'node:crypto';
+import { isUserJid, type Jid } from '../model/jid.ts';
 import {
   attribute,
   children,
   decodeStanza,
   encodeStanza,
   requireBytes,
+  requireJid,
   type Stanza,
   stanza,
 } from '../whatsapp/binary/index.ts';
+import { type AccountSigner, countersign, vouch } from './device-identity.ts';
 import { type Account, Directory, type PhoneAccount } from './directory.ts';
 import { integerBytes, keysContent } from './key-stanzas.ts';
 import { type Interference, type Network, seconds } from './network.ts';
+import { announceDevice } from './notifications.ts';
 import { PhoneKeys } from './phone-keys.ts';
 import { PhoneSessions } from './phone-sessions.ts';
 import type { Device } from './pre-keys.ts';
@@ -18,20 +23,22 @@ import { State } from './state.ts';
 
 export type OneShot = 'duplicate' | 'corrupt';
 
-/** A forged retry receipt and what came of it. */
+/** An attack by the server and what came of it. */
 export interface Attack {
   /** 32 bytes; of a key pair that nobody but the attacker has. */
   readonly identityKey: Uint8Array;
-  /** How often the victim has encrypted the message anew for this contact since. */
+  /** Messages that came within the attacker's reach: encrypted anew after a forged retry, or for an injected device. */
   answers: number;
-  /** The answers that the attacker could read. Anything but none is a break. */
+  /** Those that the attacker could read. Anything but none is a break. */
   readonly decrypted: Uint8Array[];
 }
 
+/** What an injected device shows as its account's word: nothing, a stranger's word, or what was given to another device. */
+export type Chain = 'none' | 'forged' | 'copied';
+
 interface Running extends Attack {
-  readonly victim: Account;
-  readonly imitated: PhoneAccount;
-  readonly messageId: string;
+  /** Whether a message on its way is one that the attacker was after. */
+  readonly reaches: (to: Device, message: Stanza) => boolean;
   readonly hands: State;
   readonly account: number;
 }
@@ -59,21 +66,15 @@ export class Faults implements Interference {
 
   routed(to: Device, message: Stanza): void {
     const [enc] = children(message, 'enc');
-    if (!enc || attribute(enc, 'count') === undefined) return;
-    const attack = this.#attacks.find(
-      ({ imitated, messageId }) => imitated.id === to.account && messageId === attribute(message, 'id'),
-    );
-    if (!attack) return;
+    const attack = this.#attacks.find(({ reaches }) => reaches(to, message));
+    if (!attack || !enc) return;
     attack.answers += 1;
-    void tryToRead(attack, enc);
+    void tryToRead(attack, requireJid(message, 'from'), enc);
   }
 
   /** Tells the victim, as `imitated`, that a message could not be read, and offers keys of the attacker's. Returns a number. */
   forgeRetry(network: Network, victim: Account, imitated: PhoneAccount, messageId: string, count: number): number {
-    const hands = new State(undefined);
-    const account = new Directory(hands).addPhone('0', 'attacker').id;
-    const keys = new PhoneKeys(hands, account, network.clock);
-    keys.create();
+    const { hands, account, keys } = attacker(network);
     const { registrationId, identityKey, signedPreKey } = keys.current();
     const [preKey] = keys.createOneTimeKeys(1);
     const { jid } = network.directory.appearance(imitated, victim);
@@ -86,8 +87,39 @@ export class Faults implements Interference {
     for (const device of network.preKeys.devices(victim.id)) {
       network.queue.add(device, 'receipt', imitated.id, receipt);
     }
-    this.#attacks.push({ identityKey, answers: 0, decrypted: [], victim, imitated, messageId, hands, account });
-    return this.#attacks.length - 1;
+    const reaches = (to: Device, message: Stanza): boolean =>
+      to.account === imitated.id &&
+      attribute(message, 'id') === messageId &&
+      children(message, 'enc').some((enc) => attribute(enc, 'count') !== undefined);
+    return this.#attacks.push({ identityKey, answers: 0, decrypted: [], reaches, hands, account }) - 1;
+  }
+
+  /** Adds a device to a phone's list that the phone knows nothing of. Undefined if there is no room, or nothing to copy. */
+  injectDevice(
+    network: Network,
+    phone: PhoneAccount,
+    chain: Chain,
+  ): { readonly attack: number; readonly device: number; readonly reached: readonly Device[] } | undefined {
+    const [genuine] = network.companions.list(phone.id);
+    const device = chain === 'copied' && !genuine ? undefined : network.companions.reserve(phone.id);
+    if (device === undefined) return undefined;
+    const { hands, account, keys } = attacker(network);
+    const { identityKey } = keys.current();
+    const chains: Record<Chain, () => Uint8Array> = {
+      none: () => new Uint8Array(),
+      forged: () => forgedChain(network, keys.signer(), device),
+      copied: () => genuine?.deviceIdentity ?? new Uint8Array(),
+    };
+    const added = { account: phone.id, device, keyIndex: device, noiseKey: randomBytes(32), platform: 'injected' };
+    const companion = { ...added, deviceIdentity: chains[chain](), linkedAt: network.clock.now() };
+    const reached = network.state.transaction(() => {
+      network.companions.add(companion, keys.current());
+      network.preKeys.upload(companion, keys.current(), keys.createOneTimeKeys(20));
+      return announceDevice(network, phone, companion, 'add');
+    });
+    const reaches = (to: Device): boolean => to.account === phone.id && to.device === device;
+    const attack = this.#attacks.push({ identityKey, answers: 0, decrypted: [], reaches, hands, account }) - 1;
+    return { attack, device, reached };
   }
 
   attack(number: number): Attack | undefined {
@@ -99,10 +131,26 @@ export class Faults implements Interference {
   }
 }
 
-async function tryToRead(attack: Running, enc: Stanza): Promise<void> {
+function attacker(network: Network): { readonly hands: State; readonly account: number; readonly keys: PhoneKeys } {
+  const hands = new State(undefined);
+  const account = new Directory(hands).addPhone('0', 'attacker').id;
+  const keys = new PhoneKeys(hands, account, network.clock);
+  keys.create();
+  return { hands, account, keys };
+}
+
+/** Sound in itself, but the account key in it is the attacker's. */
+function forgedChain(network: Network, signer: AccountSigner, keyIndex: number): Uint8Array {
+  const { identityKey } = signer;
+  const vouched = vouch(signer, { keyIndex, timestamp: seconds(network.clock), identityKey });
+  return countersign(vouched, identityKey, signer.sign);
+}
+
+async function tryToRead(attack: Running, from: Jid, enc: Stanza): Promise<void> {
+  if (!isUserJid(from)) return;
   const sessions = new PhoneSessions(attack.hands, attack.account);
   const type = attribute(enc, 'type') === 'pkmsg' ? 'pkmsg' : 'msg';
-  const result = await sessions.decrypt(attack.victim.lid, { type, bytes: requireBytes(enc) });
+  const result = await sessions.decrypt(from, { type, bytes: requireBytes(enc) });
   if (result.outcome === 'plaintext') attack.decrypted.push(result.plaintext);
 }
 

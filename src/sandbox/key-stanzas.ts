@@ -9,7 +9,7 @@ export function bundleContent(bundle: Bundle, deviceIdentity: Uint8Array | undef
   return [
     stanza('registration', {}, integerBytes(bundle.registrationId, 4)),
     ...keysContent(bundle),
-    ...(deviceIdentity ? [stanza('device-identity', {}, deviceIdentity)] : []),
+    ...(deviceIdentity?.length ? [stanza('device-identity', {}, deviceIdentity)] : []),
   ];
 }
 

@@ -30,6 +30,8 @@ const forgedRetrySchema = z.object({
   count: z.int().min(1).max(5).default(1),
 });
 
+const injectedDeviceSchema = z.object({ phone: numberSchema, chain: z.enum(['none', 'forged', 'copied']) });
+
 export interface NetworkApi {
   readonly network: Network;
   readonly router: Router;
@@ -82,9 +84,22 @@ export function networkApi({ network, router, tokens, conditions, faults, info, 
     response.status(201).json({ attack, ...describeAttack(faults, attack) });
   });
 
-  api.get('/sandbox/faults/forged-retry/:attack', (request, response) => {
-    response.json(describeAttack(faults, Number(request.params.attack)));
+  api.post('/sandbox/faults/injected-device', (request, response) => {
+    const { phone, chain } = readBody(injectedDeviceSchema, request);
+    const account = network.directory.byNumber(phone);
+    if (!account) throw new HttpError(404, 'unknown_phone', 'there is no phone with this number');
+    const injected = faults.injectDevice(network, account, chain);
+    if (!injected) throw new HttpError(409, 'impossible', 'the phone has no room, or no linked client to copy from');
+    const { attack, device, reached } = injected;
+    router.flush(reached);
+    response.status(201).json({ attack, device, ...describeAttack(faults, attack) });
   });
+
+  for (const fault of ['forged-retry', 'injected-device']) {
+    api.get(`/sandbox/faults/${fault}/:attack`, (request, response) => {
+      response.json(describeAttack(faults, Number(request.params.attack)));
+    });
+  }
 
   return api;
 }

@@ -1,4 +1,4 @@
-// An unmodified Baileys as a linked client of a sandbox phone. Only the endpoint and the root key are its own settings.
+// An unmodified Baileys as a linked client of a sandbox phone. What is set: endpoint, root key, and the application's memory of what it sent.
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,6 +13,7 @@ import makeWASocket, {
   useMultiFileAuthState,
   WA_CERT_DETAILS,
   type WAMessage,
+  type WAMessageContent,
   type WASocket,
 } from '@whiskeysockets/baileys';
 import type { SandboxInfo } from '../../src/sandbox/server.ts';
@@ -45,6 +46,7 @@ export class WhatsAppClient {
   readonly #sandbox: SandboxAddress;
   readonly #number: string;
   readonly #directory: string;
+  readonly #sent = new Map<string, WAMessageContent>();
   readonly #changes = new EventTarget();
   #auth: Auth;
   #socket: WASocket | undefined;
@@ -90,6 +92,11 @@ export class WhatsAppClient {
     return this.#socket;
   }
 
+  /** The texts that it has shown, in order; a message that it could not read at first counts when it can. */
+  get texts(): string[] {
+    return this.messages.map(textOf).filter((text) => text !== undefined);
+  }
+
   get isOnline(): boolean {
     return this.#open;
   }
@@ -100,7 +107,9 @@ export class WhatsAppClient {
     WA_CERT_DETAILS.PUBLIC_KEY = Buffer.from(rootPublicKey, 'base64');
     trust(mediaAuthority);
     const { state, saveCreds } = this.#auth;
-    const socket = makeWASocket({ waWebSocketUrl: chatUrl, auth: state, logger: quiet });
+    // The library leaves it to applications to remember what they sent, for those who could not read it.
+    const getMessage = async ({ id }: { id?: string | null }) => this.#sent.get(id ?? '');
+    const socket = makeWASocket({ waWebSocketUrl: chatUrl, auth: state, logger: quiet, getMessage });
     this.#socket = socket;
     this.endedWith = undefined;
     socket.ev.on('creds.update', saveCreds);
@@ -127,6 +136,7 @@ export class WhatsAppClient {
   async send(to: string, content: string | AnyMessageContent): Promise<string> {
     const sent = await this.socket.sendMessage(to, typeof content === 'string' ? { text: content } : content);
     if (!sent?.key.id) throw new Error('nothing was sent');
+    if (sent.message) this.#sent.set(sent.key.id, sent.message);
     return sent.key.id;
   }
 
@@ -197,8 +207,7 @@ export class WhatsAppClient {
       const found = look();
       if (found !== undefined) return found;
       await once(this.#changes, 'change', { signal }).catch(() => {
-        const seen = this.messages.map(textOf).join(', ');
-        throw new Error(`${this.#number} waited for ${what} in vain; ended with ${this.endedWith}; saw: ${seen}`);
+        throw new Error(`${this.#number} waited for ${what} in vain; ended with ${this.endedWith}; saw: ${this.texts}`);
       });
     }
   }
