@@ -15,6 +15,8 @@ if (major > needed[0] || (major === needed[0] && minor >= needed[1])) {
     .then((cli) => cli.main(process.argv.slice(2)))
     .then((status) => {
       process.exitCode = status;
+      // Whatever is still open after the command has ended, such as a start that failed half-way, is not worth waiting for.
+      setTimeout(() => process.exit(), 300).unref();
     });
 } else {
   console.error(

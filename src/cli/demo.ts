@@ -1,7 +1,7 @@
 // `demo`: homeserver, bridge and sandbox on this machine, a conversation between them, and everything left running to look at.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { access, constants, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { BridgeError } from '../model/errors.ts';
 import { createProgress, type Progress } from './demo-progress.ts';
@@ -10,8 +10,6 @@ import type { Transcript } from './demo-transcript.ts';
 import type { World } from './demo-world.ts';
 import { onEndSignals } from './signals.ts';
 
-/** What may keep the process alive once all has been stopped, for example a login that was interrupted. */
-const lingerMs = 300;
 const interruptedStatus = 130;
 
 interface Options {
@@ -33,13 +31,13 @@ export const demoCommand = new Command('demo')
   .action(async (options: Options) => {
     const signal = interruption();
     const progress = createProgress((line) => console.log(line));
+    if (options.report !== undefined) await checkReport(options.report);
     const directory = await mkdtemp(join(tmpdir(), 'matrix-whatsapp-demo-'));
     try {
       process.exitCode = await run(options, directory, progress, signal);
     } finally {
       if (options.keep) console.log(`Kept: ${directory}`);
       else await rm(directory, { recursive: true, force: true });
-      setTimeout(() => process.exit(), lingerMs).unref();
     }
   });
 
@@ -102,6 +100,18 @@ async function show(
   const ended = await Promise.race([stopped, world.synapseEnded]);
   if (signal.aborted || ended === 'stopped') return status;
   throw new BridgeError('demo.synapse-ended', 'Synapse has ended by itself');
+}
+
+/** Said at once, not when the demo is over. */
+async function checkReport(file: string): Promise<void> {
+  const directory = dirname(resolve(file));
+  try {
+    await access(directory, constants.W_OK);
+  } catch (cause) {
+    throw new BridgeError('demo.report', `the report cannot be written: ${directory} is missing or not writable`, {
+      cause,
+    });
+  }
 }
 
 async function writeReport(file: string, content: object): Promise<void> {

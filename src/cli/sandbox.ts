@@ -1,5 +1,5 @@
 // `sandbox`: the local WhatsApp network alone, in the foreground, until a signal ends it.
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { createLogger, type LogLevel } from '../observability/logger.ts';
 import { runUntilSignal } from './shutdown.ts';
 
@@ -21,6 +21,13 @@ function port(text: string): number {
   return number;
 }
 
+function address(text: string): string {
+  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
+    throw new InvalidArgumentError('An address starts with http:// or https://.');
+  }
+  return text;
+}
+
 export const sandboxCommand = new Command('sandbox')
   .description(
     'Runs a local WhatsApp network: chat server, enlistment, simulated phones and a control API (docs/sandbox.md).',
@@ -33,9 +40,13 @@ export const sandboxCommand = new Command('sandbox')
     '127.0.0.1',
   )
   .option('-d, --data <dir>', 'keep the state here; without it everything is forgotten at the end')
-  .option('--provider <url>', 'origin or OpenID document of the third-party service whose users may enlist')
+  .option('--provider <url>', 'origin or OpenID document of the third-party service whose users may enlist', address)
   .option('--audience <text>', 'what the audience of its tokens must be', 'whatsapp-interop-sandbox')
-  .option('--log-level <level>', 'debug, info, warn, error or silent', 'info')
+  .addOption(
+    new Option('--log-level <level>', 'how much is said')
+      .choices(['debug', 'info', 'warn', 'error', 'silent'] satisfies LogLevel[])
+      .default('info'),
+  )
   .addHelpText('after', '\nExample:\n  $ matrix-appservice-whatsapp sandbox --port 8765 --data ./sandbox-data')
   .action(async (options: Options) => {
     const { data, provider, audience, tcpPort } = options;
@@ -50,12 +61,12 @@ export const sandboxCommand = new Command('sandbox')
         ...(data === undefined ? {} : { dataDir: data }),
         ...(provider === undefined ? {} : { provider: { discoveryUrl: provider, audience } }),
       });
-      const { chatUrl, tcpUrl, enlistmentUrl, rootPublicKey } = sandbox.info;
+      const { chatUrl, tcpUrl, enlistmentUrl, rootPublicKeyHex } = sandbox.info;
       console.log(`sandbox     ${sandbox.url}`);
       console.log(`chat        ${chatUrl}`);
       if (tcpUrl) console.log(`chat (TCP)  ${tcpUrl}`);
       console.log(`enlistment  ${enlistmentUrl}`);
-      console.log(`root key    ${rootPublicKey}`);
+      console.log(`root key    ${rootPublicKeyHex}`);
       return { stop: () => sandbox.close() };
     };
     const exit = (status: number): void => process.exit(status);
