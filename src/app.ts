@@ -212,7 +212,7 @@ async function startBridge(
       return;
     } catch (error) {
       if (!(error instanceof BridgeError) || error.retry !== 'later') throw error;
-      context.logger.warn({ code: error.code, err: error }, 'the homeserver cannot be reached yet; trying again');
+      context.logger.warn({ code: error.code, err: error }, 'the homeserver does not let us in yet; trying again');
       await context.clock.sleep(error.retryAfterMs ?? homeserverRetryMs, signal);
     }
   }

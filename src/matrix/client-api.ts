@@ -105,7 +105,8 @@ function matrixError(what: string, status: number, answer: JsonObject | undefine
   }
   if (status >= 500) return error('server-error', { retry: 'later' });
   if (errcode.endsWith('M_UNKNOWN_DEVICE')) return error('unknown-device');
-  if (errcode === 'M_UNKNOWN_TOKEN' || status === 401) return error('unauthorised', { retry: 'after-action' });
+  // Our token is not known yet, or not any more: until the registrations on both sides agree, whatever is to be sent has to wait.
+  if (errcode === 'M_UNKNOWN_TOKEN' || status === 401) return error('unauthorised', { retry: 'later' });
   if (errcode === 'M_USER_IN_USE') return error('user-in-use');
   if (errcode === 'M_TOO_LARGE' || status === 413) return error('too-large');
   if (errcode === 'M_FORBIDDEN' || status === 403) return error('forbidden');
