@@ -1,0 +1,155 @@
+// Which devices of a contact take part, and what of it is news: the decisions alone.
+import { randomBytes } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  addressees,
+  afterRefusal,
+  type Claim,
+  deviceListMaxAgeMs,
+  find,
+  firstDevices,
+  isDue,
+  isProven,
+  judge,
+  keyText,
+  renew,
+  stale,
+  withStanding,
+} from '../../src/bridge/devices.ts';
+import type { MessageId } from '../../src/model/ids.ts';
+import type { DeviceProof } from '../../src/model/interop.ts';
+import type { DeviceList } from '../../src/model/trust.ts';
+
+const key = (): Uint8Array => Uint8Array.of(5, ...randomBytes(32));
+const [primaryKey, companionKey, otherKey] = [key(), key(), key()];
+const pinned = (of: Uint8Array) => ({ state: 'pinned', key: of }) as const;
+const proven = { as: 'proven', by: keyText(primaryKey) } as const;
+const listed = (...devices: number[]) => devices.map((device) => ({ device, keyIndex: device || undefined }));
+const numbers = ({ devices }: DeviceList): number[] => devices.map(({ device }) => device);
+
+/** The list after the first look at time 10, which named the primary and device 1. */
+const known = renew(undefined, listed(0, 1), 10).list;
+
+describe('the list', () => {
+  test('is asked for before the first sending, when it is old, when it was marked, and when the clock went back', () => {
+    expect(isDue(undefined, 10)).toBe(true);
+    expect(isDue(firstDevices(10), 10 + deviceListMaxAgeMs)).toBe(true);
+    expect(isDue(known, 10 + deviceListMaxAgeMs - 1)).toBe(false);
+    expect(isDue(known, 10 + deviceListMaxAgeMs)).toBe(true);
+    expect(isDue(known, 9)).toBe(true);
+    expect(isDue(stale(renew(known, listed(0, 1), deviceListMaxAgeMs).list), deviceListMaxAgeMs)).toBe(true);
+  });
+
+  test('follows the network, but never without the primary and never beyond bounds', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 255 }), { maxLength: 300 }), (named) => {
+        const { list } = renew(known, listed(...new Set(named)), 20);
+        expect(list.devices.filter(({ device }) => device === 0)).toHaveLength(1);
+        expect(list.devices.length).toBeLessThanOrEqual(32);
+        for (const device of numbers(list)) expect([0, ...named]).toContain(device);
+      }),
+    );
+  });
+
+  test('tells what has gone, keeps what was proven, and gives the others another try', () => {
+    const before = withStanding(
+      withStanding(renew(known, listed(0, 1, 2, 3), 20).list, 1, proven, 20),
+      2,
+      { as: 'unproven' },
+      20,
+    );
+    const { list, removed } = renew(before, listed(0, 1, 2), 30);
+    expect(removed.map(({ device }) => device)).toEqual([3]);
+    expect(find(list, 1)).toMatchObject({ since: 10, standing: proven });
+    expect(find(list, 2)).toMatchObject({ since: 20, standing: { as: 'listed' } });
+    expect(renew(list, listed(0), 40).removed.map(({ device }) => device)).toEqual([1, 2]);
+  });
+
+  test('leaves out of a message only who could not prove itself', () => {
+    expect(addressees(withStanding(known, 1, { as: 'unproven' }, 20))).toEqual([0]);
+    expect(addressees(known)).toEqual([0, 1]);
+  });
+
+  test('a device that turns up by itself is added, and the network asked', () => {
+    const list = withStanding(known, 7, proven, 20);
+    expect(find(list, 7)).toMatchObject({ since: 20, standing: proven });
+    expect(isDue(list, deviceListMaxAgeMs)).toBe(true);
+  });
+});
+
+describe('the key of a companion', () => {
+  const claim = (over: Partial<Claim> = {}): Claim => ({
+    device: 1,
+    identityKey: companionKey,
+    pinned: undefined,
+    primary: pinned(primaryKey),
+    prove: () => ({ outcome: 'proven', primaryKey }),
+    ...over,
+  });
+  const refused = (why: (DeviceProof & { outcome: 'unproven' })['why']) => (): DeviceProof => ({
+    outcome: 'unproven',
+    why,
+  });
+  const standing = withStanding(known, 1, proven, 15);
+
+  test('needs no proof again while it and the primary stay the same', () => {
+    const same = claim({ pinned: pinned(companionKey), prove: undefined });
+    expect(judge(standing, same, 20)).toEqual({ verdict: 'known' });
+    expect(judge(standing, { ...same, identityKey: otherKey }, 20)).toMatchObject({ verdict: 'unproven' });
+    expect(judge(standing, { ...same, primary: pinned(otherKey) }, 20)).toMatchObject({ verdict: 'unproven' });
+    expect(judge(known, same, 20)).toMatchObject({ verdict: 'unproven' });
+  });
+
+  test('is judged by the pinned primary, not by one that was merely seen', () => {
+    const seen = { state: 'changed', key: primaryKey, seen: otherKey } as const;
+    const asked: (Uint8Array | undefined)[] = [];
+    const prove = (by: Uint8Array | undefined): DeviceProof => {
+      asked.push(by);
+      return { outcome: 'unproven', why: 'other-primary' };
+    };
+    expect(judge(known, claim({ primary: seen, prove }), 20)).toEqual({ verdict: 'unproven', why: 'other-primary' });
+    expect(asked).toEqual([primaryKey]);
+  });
+
+  test('without a valid proof is nobody’s', () => {
+    expect(judge(known, claim({ prove: undefined }), 20)).toEqual({ verdict: 'unproven', why: 'no-proof' });
+    const why = 'account-signature';
+    expect(judge(known, claim({ prove: refused(why) }), 20)).toEqual({ verdict: 'unproven', why });
+  });
+
+  test('is news unless it was there at the first look', () => {
+    const news = (list: DeviceList, over: Partial<Claim> = {}) => {
+      const verdict = judge(list, claim(over), 30);
+      return verdict.verdict === 'new' && verdict.news;
+    };
+    expect(news(known)).toBe(false);
+    expect(news(firstDevices(5))).toBe(false);
+    expect(news(known, { device: 2 })).toBe(true);
+    const later = renew(known, listed(0, 1, 2), 20).list;
+    expect(news(later, { device: 2 })).toBe(true);
+    expect(news(standing, { identityKey: otherKey, pinned: pinned(companionKey) })).toBe(true);
+    // Gone and back again is news, a new word of its primary for the same key is not.
+    const back = renew(renew(standing, listed(0), 20).list, listed(0, 1), 25).list;
+    expect(news(back, { pinned: pinned(companionKey) })).toBe(true);
+    expect(news(standing, { pinned: pinned(companionKey), primary: pinned(otherKey) })).toBe(false);
+  });
+
+  test('counts as proven for the primary that vouched, and no other', () => {
+    expect(isProven(find(standing, 1), primaryKey)).toBe(true);
+    expect(isProven(find(standing, 1), otherKey)).toBe(false);
+    expect(isProven(find(standing, 1), undefined)).toBe(false);
+    expect(isProven(find(standing, 9), primaryKey)).toBe(false);
+  });
+});
+
+test('a list that the network calls stale is believed once for each message', () => {
+  const id = 'M1' as MessageId;
+  const first = afterRefusal(known, 479, id);
+  if (first.next !== 'refresh') throw new Error('not refreshed');
+  expect(isDue(first.list, deviceListMaxAgeMs)).toBe(true);
+  const again = renew(first.list, listed(0, 1), 30).list;
+  expect(afterRefusal(again, 479, id)).toEqual({ next: 'fail' });
+  expect(afterRefusal(again, 479, 'M2' as MessageId).next).toBe('refresh');
+  expect(afterRefusal(known, 463, id)).toEqual({ next: 'fail' });
+});
