@@ -14,6 +14,7 @@ import makeWASocket, {
   WA_CERT_DETAILS,
   type WAMessage,
   type WAMessageContent,
+  type WAMessageKey,
   type WASocket,
 } from '@whiskeysockets/baileys';
 import type { SandboxInfo } from '../../src/sandbox/server.ts';
@@ -92,9 +93,10 @@ export class WhatsAppClient {
     return this.#socket;
   }
 
-  /** The texts that it has shown, in order; a message that it could not read at first counts when it can. */
+  /** The texts that have come from elsewhere, in order; one that could not be read at first counts when it can. */
   get texts(): string[] {
-    return this.messages.map(textOf).filter((text) => text !== undefined);
+    const others = this.messages.filter(({ key }) => !this.#sent.has(key.id ?? ''));
+    return others.map(textOf).filter((text) => text !== undefined);
   }
 
   get isOnline(): boolean {
@@ -116,14 +118,12 @@ export class WhatsAppClient {
     socket.ev.on('connection.update', (update) => this.#connection(socket, update));
     socket.ev.on('messages.upsert', ({ messages }) => {
       this.messages.push(...messages);
+      // A receipt that comes soon enough is told with the message itself.
+      for (const { key, status } of messages) this.#receipt(key, status);
       this.#changed();
     });
     socket.ev.on('messages.update', (updates) => {
-      for (const { key, update } of updates) {
-        if (key.id && key.remoteJid && typeof update.status === 'number') {
-          this.receipts.push({ id: key.id, chat: key.remoteJid, status: update.status });
-        }
-      }
+      for (const { key, update } of updates) this.#receipt(key, update.status);
       this.#changed();
     });
   }
@@ -237,6 +237,10 @@ export class WhatsAppClient {
   /** As every application around Baileys does: the library leaves it to them. */
   #again(after: WASocket): void {
     if (this.#socket === after) this.connect();
+  }
+
+  #receipt({ id, remoteJid }: WAMessageKey, status: number | null | undefined): void {
+    if (id && remoteJid && typeof status === 'number') this.receipts.push({ id, chat: remoteJid, status });
   }
 
   #changed(): void {

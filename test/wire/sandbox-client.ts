@@ -258,7 +258,8 @@ export class InteropUser {
     const result = await sessions.decrypt(from as UserJid, { type, bytes: requireBytes(enc) });
     if (result.outcome !== 'plaintext') return undefined;
     sessions.commit();
-    return decodeProto(MessageSchema, result.plaintext).conversation;
+    const { conversation, extendedTextMessage } = decodeProto(MessageSchema, result.plaintext);
+    return conversation ?? extendedTextMessage?.text;
   }
 
   /** Encrypts for whoever offered these keys, as a client does that trusts every retry receipt. */
