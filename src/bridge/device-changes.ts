@@ -5,8 +5,8 @@ import type { UserJid } from '../model/jid.ts';
 import type { Portal } from '../model/portal.ts';
 import { preferredAddress } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
-import { type Chat, putDevices, reach, refreshDevices, withDevices } from './device-sessions.ts';
-import { addressees, stale } from './devices.ts';
+import { type Chat, peerOf, putDevices, reach, refreshDevices, withDevices } from './device-sessions.ts';
+import { addressees, primaryDevice, stale } from './devices.ts';
 import { chatWith } from './receipts.ts';
 
 /** Returns the portal in which there may be something to say. */
@@ -36,7 +36,10 @@ export async function followDevices(
 async function meet(context: BridgeContext, chat: Chat): Promise<void> {
   await refreshDevices(context, chat);
   await withDevices(context, chat, async (unit, list) => {
-    const reached = await reach(context, chat, unit, list, addressees(list));
+    const primary = await unit.trust(peerOf(chat, primaryDevice));
+    // Whom the primary vouches for is asked when the user has decided which key is its own.
+    if (primary?.state === 'changed') return;
+    const reached = await reach(context, chat, unit, list, addressees(list, primary));
     await context.store.commit([...unit.changes(), ...reached.changes]);
   });
 }

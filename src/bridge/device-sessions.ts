@@ -10,7 +10,18 @@ import type { Change } from '../model/store.ts';
 import type { ContactDevice, DeviceList } from '../model/trust.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { addedNotice, identityNotice, removedNotice, unprovenNotice } from './device-notices.ts';
-import { find, firstDevices, isDue, isProven, judge, keyText, primaryDevice, renew, withStanding } from './devices.ts';
+import {
+  find,
+  firstDevices,
+  isDue,
+  isProven,
+  judge,
+  keyText,
+  type Purpose,
+  primaryDevice,
+  renew,
+  withStanding,
+} from './devices.ts';
 import { contactName } from './labels.ts';
 
 export interface Chat {
@@ -160,7 +171,7 @@ async function reachDevice(
   device: number,
 ): Promise<Reached> {
   const peer = peerOf(chat, device);
-  if ((await unit.hasSession(peer)) && (await mayTakePart(chat, unit, list, device))) {
+  if ((await unit.hasSession(peer)) && (await mayTakePart(chat, unit, list, device, 'sending'))) {
     return { outcome: 'started', list, notices: [] };
   }
   const bundle = await chat.client.fetchBundle(chat.address, device);
@@ -177,10 +188,10 @@ export async function mayTakePart(
   unit: SignalWork,
   list: DeviceList,
   device: number,
+  purpose: Purpose,
 ): Promise<boolean> {
   if (device === primaryDevice) return true;
-  const primary = await unit.trust(peerOf(chat, primaryDevice));
-  return isProven(find(list, device), primary?.key);
+  return isProven(find(list, device), await unit.trust(peerOf(chat, primaryDevice)), purpose);
 }
 
 /** Starts a session from a bundle: with the primary by its pinned key, with a companion by its proof. */
@@ -197,7 +208,8 @@ export async function startSession(
     return outcome === 'started' ? { outcome, list, notices: [] } : { outcome };
   }
   const identityKey = Uint8Array.of(5, ...bundle.identityKey);
-  const admission = await admit(context, chat, unit, list, peer, identityKey, bundle.deviceIdentity);
+  const claimed = { identityKey, proof: bundle.deviceIdentity, purpose: 'sending' } as const;
+  const admission = await admit(context, chat, unit, list, peer, claimed);
   const { list: judged, notices } = admission;
   if (!admission.admitted) return { outcome: 'unproven', list: judged, notices };
   await unit.start(peer, bundle);
@@ -210,15 +222,21 @@ export interface Admission {
   readonly notices: readonly Change[];
 }
 
-/** Judges the identity key (33 bytes) of a companion and pins it if its primary vouches for it. The unit must hold both devices. */
+/** An identity key (33 bytes) and what came with it. */
+export interface Claimed {
+  readonly identityKey: Uint8Array;
+  readonly proof: Uint8Array | undefined;
+  readonly purpose: Purpose;
+}
+
+/** Judges the identity key of a companion and pins it if its primary vouches for it. The unit must hold both devices. */
 export async function admit(
   context: BridgeContext,
   chat: ChatRows,
   unit: SignalWork,
   list: DeviceList,
   peer: PeerDevice,
-  identityKey: Uint8Array,
-  proof: Uint8Array | undefined,
+  { identityKey, proof, purpose }: Claimed,
 ): Promise<Admission> {
   const { device } = peer;
   const now = context.clock.now();
@@ -226,6 +244,7 @@ export async function admit(
   const claim = {
     device,
     identityKey,
+    purpose,
     pinned: await unit.trust(peer),
     primary: await unit.trust(primary),
     prove: proof && ((key: Uint8Array | undefined) => context.network.proveDevice(proof, identityKey, key)),
@@ -246,8 +265,9 @@ export async function admit(
     case 'unproven': {
       context.logger.warn({ portal: chat.portal.id, device, why: verdict.why }, 'a device without proof takes no part');
       // The key that was vouched for stays in force beside one that was not.
-      const keeps = isProven(find(list, device), claim.primary?.key);
-      const judged = keeps ? list : withStanding(list, device, { as: 'unproven' }, now);
+      const by = claim.primary && { by: keyText(claim.primary.key) };
+      const keeps = isProven(find(list, device), claim.primary, 'sending');
+      const judged = keeps ? list : withStanding(list, device, { as: 'unproven', ...by }, now);
       return { admitted: false, list: judged, notices: [unprovenNotice(chat.portal, chat.contact, device, now)] };
     }
   }

@@ -62,15 +62,30 @@ export function withStanding(list: DeviceList, device: number, standing: DeviceS
   return { ...list, devices: list.devices.map((known) => (known.device === device ? { ...known, standing } : known)) };
 }
 
-/** Devices that a message is meant for: those that have not failed to prove themselves. */
-export function addressees(list: DeviceList): number[] {
-  return list.devices.filter(({ standing }) => standing.as !== 'unproven').map(({ device }) => device);
+/** Devices that a message is meant for: all but those that could not prove themselves to the primary that counts now. */
+export function addressees(list: DeviceList, primary: PeerTrust | undefined): number[] {
+  const failed = ({ standing }: ContactDevice): boolean =>
+    standing.as === 'unproven' && standing.by === (primary && keyText(primary.key));
+  return list.devices.filter((device) => !failed(device)).map(({ device }) => device);
 }
 
-/** Whether the primary that has this identity key has vouched for the device. */
-export function isProven(device: ContactDevice | undefined, primaryKey: Uint8Array | undefined): boolean {
-  if (device === undefined || primaryKey === undefined) return false;
-  return device.standing.as === 'proven' && device.standing.by === keyText(primaryKey);
+/** What a key is wanted for: to send to the device, or to open what it has sent. */
+export type Purpose = 'sending' | 'opening';
+
+/**
+ * The primary's keys that may vouch for a companion. Nothing is sent on the word of a key that was seen but not accepted; what comes on
+ * its word is opened, as what the primary itself sends with it is: the user has been warned.
+ */
+function vouchers(primary: PeerTrust | undefined, purpose: Purpose): readonly Uint8Array[] {
+  if (primary === undefined) return [];
+  return primary.state === 'changed' && purpose === 'opening' ? [primary.key, primary.seen] : [primary.key];
+}
+
+/** Whether the contact's primary has vouched for the device. */
+export function isProven(device: ContactDevice | undefined, primary: PeerTrust | undefined, purpose: Purpose): boolean {
+  const { standing } = device ?? {};
+  if (standing?.as !== 'proven') return false;
+  return vouchers(primary, purpose).some((key) => keyText(key) === standing.by);
 }
 
 export const keyText = (key: Uint8Array): string => Buffer.from(key).toString('base64');
@@ -79,6 +94,7 @@ export interface Claim {
   readonly device: number;
   /** 33 bytes. */
   readonly identityKey: Uint8Array;
+  readonly purpose: Purpose;
   /** What is pinned for this device, and for the primary. */
   readonly pinned: PeerTrust | undefined;
   readonly primary: PeerTrust | undefined;
@@ -93,15 +109,17 @@ export type Verdict =
   | { readonly verdict: 'new'; readonly primaryKey: Uint8Array; readonly news: boolean }
   | { readonly verdict: 'unproven'; readonly why: string };
 
-/** Judges an identity key that is said to be a companion's. A key that is seen as the primary's but not accepted vouches for nothing. */
+/** Judges an identity key that is said to be a companion's. */
 export function judge(list: DeviceList, claim: Claim, now: number): Verdict {
   const known = find(list, claim.device);
   const pinnedKey = claim.pinned?.key;
   const sameKey = pinnedKey !== undefined && keyText(pinnedKey) === keyText(claim.identityKey);
-  if (sameKey && isProven(known, claim.primary?.key)) return { verdict: 'known' };
+  if (sameKey && isProven(known, claim.primary, claim.purpose)) return { verdict: 'known' };
   if (claim.prove === undefined) return { verdict: 'unproven', why: 'no-proof' };
-  const proof = claim.prove(claim.primary?.key);
-  if (proof.outcome === 'unproven') return { verdict: 'unproven', why: proof.why };
+  const { primary, prove } = claim;
+  const proofs = primary === undefined ? [prove(undefined)] : vouchers(primary, claim.purpose).map((key) => prove(key));
+  const proof = proofs.find(({ outcome }) => outcome === 'proven') ?? proofs[0];
+  if (proof?.outcome !== 'proven') return { verdict: 'unproven', why: proof?.why ?? 'no-primary' };
   const cameLater = list.since > 0 && (known?.since ?? now) > list.since && known?.standing.as !== 'proven';
   const changed = pinnedKey !== undefined && !sameKey;
   return { verdict: 'new', primaryKey: proof.primaryKey, news: cameLater || changed };

@@ -159,13 +159,14 @@ async function decryptFrom(
   if (message.device === primaryDevice) return { decryption: await unit.decrypt(peer, ciphertext), proven: [] };
   const identityKey = context.signal.claimedIdentity(ciphertext);
   if (identityKey === undefined) {
-    if (await mayTakePart(chat, unit, list, message.device)) {
+    if (await mayTakePart(chat, unit, list, message.device, 'opening')) {
       return { decryption: onlyPinned(await unit.decrypt(peer, ciphertext)), proven: [] };
     }
     // Asked for again, it comes with the sender's keys and proof.
     return { decryption: { outcome: 'failed', code: 'device.unproven', noSession: true }, proven: [] };
   }
-  const admission = await admit(context, chat, unit, list, peer, identityKey, message.deviceIdentity);
+  const claimed = { identityKey, proof: message.deviceIdentity, purpose: 'opening' } as const;
+  const admission = await admit(context, chat, unit, list, peer, claimed);
   const proven = [...(admission.list === list ? [] : [putDevices(chat, admission.list)]), ...admission.notices];
   if (!admission.admitted) return { decryption: { outcome: 'unproven' }, proven };
   return { decryption: onlyPinned(await unit.decrypt(peer, ciphertext)), proven };

@@ -7,7 +7,7 @@ import type { SignalCiphertext, SignalWork } from '../model/signal.ts';
 import { preferredAddress } from './contacts.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { type Chat, peerOf, putDevices, reach, refreshDevices, withDevices } from './device-sessions.ts';
-import { addressees, afterRefusal } from './devices.ts';
+import { addressees, afterRefusal, primaryDevice } from './devices.ts';
 import { contactName } from './labels.ts';
 import { notSent } from './notices.ts';
 import { afterSending, afterStaleList, withoutDevice } from './outbox-steps.ts';
@@ -81,7 +81,7 @@ async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow):
       return 'again';
     }
     const [asking] = row.retryFor;
-    const wanted = asking === undefined ? addressees(list) : [asking];
+    const wanted = asking === undefined ? addressees(list, await unit.trust(peerOf(chat, primaryDevice))) : [asking];
     const reached = await reach(context, chat, unit, list, wanted);
     if (reached.outcome === 'identity-changed') {
       await context.store.commit([...unit.changes(), ...reached.changes]);

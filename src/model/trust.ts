@@ -34,8 +34,8 @@ export type DeviceStanding =
   | { readonly as: 'listed' }
   /** Vouched for by the primary that had this identity key (base64). A primary with another key has not vouched for it. */
   | { readonly as: 'proven'; readonly by: string }
-  /** Its keys came without a valid proof: it receives nothing, and what it sends is not the contact's. */
-  | { readonly as: 'unproven' };
+  /** Its keys came without a proof by the primary that has this identity key: it receives nothing, and what it sends is not the contact's. */
+  | { readonly as: 'unproven'; readonly by?: string };
 
 /** A Matrix user's cross-signing master key (unpadded base64, Ed25519). */
 export type UserTrust =

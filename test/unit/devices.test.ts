@@ -67,8 +67,12 @@ describe('the list', () => {
   });
 
   test('leaves out of a message only who could not prove itself', () => {
-    expect(addressees(withStanding(known, 1, { as: 'unproven' }, 20))).toEqual([0]);
-    expect(addressees(known)).toEqual([0, 1]);
+    const failed = withStanding(known, 1, { as: 'unproven', by: keyText(primaryKey) }, 20);
+    expect(addressees(failed, pinned(primaryKey))).toEqual([0]);
+    expect(addressees(known, pinned(primaryKey))).toEqual([0, 1]);
+    // Another primary may vouch for it.
+    expect(addressees(failed, pinned(otherKey))).toEqual([0, 1]);
+    expect(addressees(withStanding(known, 1, { as: 'unproven' }, 20), undefined)).toEqual([0]);
   });
 
   test('a device that turns up by itself is added, and the network asked', () => {
@@ -82,6 +86,7 @@ describe('the key of a companion', () => {
   const claim = (over: Partial<Claim> = {}): Claim => ({
     device: 1,
     identityKey: companionKey,
+    purpose: 'sending',
     pinned: undefined,
     primary: pinned(primaryKey),
     prove: () => ({ outcome: 'proven', primaryKey }),
@@ -112,6 +117,18 @@ describe('the key of a companion', () => {
     expect(asked).toEqual([primaryKey]);
   });
 
+  test('that the primary’s new, unaccepted key vouches for is good enough to be read, not to be written to', () => {
+    const primary = { state: 'changed', key: primaryKey, seen: otherKey } as const;
+    const prove = (by: Uint8Array | undefined): DeviceProof =>
+      by === otherKey ? { outcome: 'proven', primaryKey: otherKey } : { outcome: 'unproven', why: 'other-primary' };
+    expect(judge(known, claim({ primary, prove }), 20).verdict).toBe('unproven');
+    expect(judge(known, claim({ primary, prove, purpose: 'opening' }), 20)).toMatchObject({ primaryKey: otherKey });
+    const list = withStanding(known, 1, { as: 'proven', by: keyText(otherKey) }, 20);
+    expect(isProven(find(list, 1), primary, 'opening')).toBe(true);
+    expect(isProven(find(list, 1), primary, 'sending')).toBe(false);
+    expect(isProven(find(list, 1), pinned(otherKey), 'sending')).toBe(true);
+  });
+
   test('without a valid proof is nobody’s', () => {
     expect(judge(known, claim({ prove: undefined }), 20)).toEqual({ verdict: 'unproven', why: 'no-proof' });
     const why = 'account-signature';
@@ -136,10 +153,10 @@ describe('the key of a companion', () => {
   });
 
   test('counts as proven for the primary that vouched, and no other', () => {
-    expect(isProven(find(standing, 1), primaryKey)).toBe(true);
-    expect(isProven(find(standing, 1), otherKey)).toBe(false);
-    expect(isProven(find(standing, 1), undefined)).toBe(false);
-    expect(isProven(find(standing, 9), primaryKey)).toBe(false);
+    expect(isProven(find(standing, 1), pinned(primaryKey), 'sending')).toBe(true);
+    expect(isProven(find(standing, 1), pinned(otherKey), 'sending')).toBe(false);
+    expect(isProven(find(standing, 1), undefined, 'sending')).toBe(false);
+    expect(isProven(find(standing, 9), pinned(primaryKey), 'sending')).toBe(false);
   });
 });
 
