@@ -1,39 +1,244 @@
-// What each kind of content can do in each direction, as data: translators obey it, help texts and notices are made from it.
+// What each network can do in each direction, as data: the translators obey it, help texts, notices and docs/features.md are made from it.
+import type { Network } from '../model/account.ts';
 
 export type Direction = 'to-matrix' | 'to-whatsapp';
 
-/** `full`: carried. `refused`: not carried; the sender or recipient is told so. */
-export type Support = 'full' | 'refused';
+/**
+ * `full`: carried as what it is. `partial`: carried with losses. `fallback`: something readable stands for it, and says so.
+ * `refused`: not carried; the user is told so.
+ */
+export type Support = 'full' | 'partial' | 'fallback' | 'refused';
 
 export interface Capability {
-  /** For people, in the plural: "pictures". */
-  readonly noun: string;
-  readonly 'to-matrix': Support;
-  readonly 'to-whatsapp': Support;
+  readonly support: Support;
+  /** What the support is limited to, as a phrase. */
+  readonly limit?: string;
+  /**
+   * The sentence shown to users: of a fallback, under what stands for it; of a refusal, instead of the general one, with `{name}` for
+   * the contact; otherwise in the documentation only.
+   */
+  readonly told?: string;
 }
 
-export const capabilities = {
-  text: { noun: 'text messages', 'to-matrix': 'full', 'to-whatsapp': 'full' },
-  image: { noun: 'pictures', 'to-matrix': 'refused', 'to-whatsapp': 'refused' },
-  audio: { noun: 'voice notes and audio', 'to-matrix': 'refused', 'to-whatsapp': 'refused' },
-  video: { noun: 'videos', 'to-matrix': 'refused', 'to-whatsapp': 'refused' },
-  file: { noun: 'files', 'to-matrix': 'refused', 'to-whatsapp': 'refused' },
-  sticker: { noun: 'stickers', 'to-matrix': 'refused', 'to-whatsapp': 'refused' },
-  location: { noun: 'locations', 'to-matrix': 'refused', 'to-whatsapp': 'refused' },
-  contact: { noun: 'contact cards', 'to-matrix': 'refused', 'to-whatsapp': 'refused' },
-  poll: { noun: 'polls', 'to-matrix': 'refused', 'to-whatsapp': 'refused' },
-  reaction: { noun: 'reactions', 'to-matrix': 'refused', 'to-whatsapp': 'refused' },
-  edit: { noun: 'edits', 'to-matrix': 'refused', 'to-whatsapp': 'refused' },
-  deletion: { noun: 'deletions', 'to-matrix': 'refused', 'to-whatsapp': 'refused' },
-  call: { noun: 'calls', 'to-matrix': 'refused', 'to-whatsapp': 'refused' },
-  unknown: { noun: 'messages of this kind', 'to-matrix': 'refused', 'to-whatsapp': 'refused' },
-} as const satisfies Record<string, Capability>;
+export interface Row {
+  /** For people, in the plural: "pictures". */
+  readonly noun: string;
+  /** `message`: sent on its own, so that it can be refused. `property`: comes with a message. `signal`: never shown as a message. */
+  readonly kind: 'message' | 'property' | 'signal';
+  /** Absent where there is no such thing to be sent. */
+  readonly 'to-matrix'?: Capability;
+  readonly 'to-whatsapp'?: Capability;
+}
 
-export type Feature = keyof typeof capabilities;
+/** The longest text that WhatsApp takes, in UTF-16 units (assumed). */
+export const longestText = 65_536;
 
-/** Returns the nouns of everything with this support in this direction, for sentences shown to users. */
-export function nouns(direction: Direction, support: Support): string[] {
-  return Object.entries<Capability>(capabilities)
-    .filter(([feature, capability]) => feature !== 'unknown' && capability[direction] === support)
-    .map(([, capability]) => capability.noun);
+/** The most that one Matrix message may take as JSON, in bytes: encryption adds a third, and an event has 65,536 (Matrix spec, "Size limits"). */
+export const largestContent = 45_000;
+
+const thousands = (count: number): string => count.toLocaleString('en');
+const full: Capability = { support: 'full' };
+const refused: Capability = { support: 'refused' };
+
+const whatsapp = {
+  text: {
+    noun: 'text messages',
+    kind: 'message',
+    'to-matrix': {
+      support: 'full',
+      limit: `about ${thousands(largestContent)} bytes; what goes beyond is cut off, with a note`,
+    },
+    'to-whatsapp': { support: 'full', limit: `1 to ${thousands(longestText)} characters` },
+  },
+  formatting: {
+    noun: 'formatting',
+    kind: 'property',
+    'to-matrix': {
+      support: 'full',
+      limit: 'bold, italic, strike, code, lists, quotes; left out of very long messages',
+    },
+    'to-whatsapp': {
+      support: 'partial',
+      limit: 'bold, italic, strike, code, lists, quotes; whole words only',
+      told: 'Headings become bold, tables and nested lists plain lines, hidden text (spoilers) is visible. WhatsApp reads *, _, ~ and ` in plain text as formatting too, and there is no way to prevent it.',
+    },
+  },
+  emote: {
+    noun: 'actions (/me)',
+    kind: 'message',
+    'to-whatsapp': { support: 'partial', told: 'Shown in italics.' },
+  },
+  mention: {
+    noun: 'mentions',
+    kind: 'property',
+    'to-matrix': { support: 'partial', told: 'Shown as WhatsApp writes them: @ and a number. Nobody is notified.' },
+    'to-whatsapp': { support: 'partial', told: 'Shown as the name. Nobody is notified.' },
+  },
+  reply: {
+    noun: 'replies and threads',
+    kind: 'property',
+    'to-matrix': { support: 'partial', told: 'Arrive as ordinary messages, without what they answer.' },
+    'to-whatsapp': { support: 'partial', told: 'Arrive as ordinary messages, without what they answer.' },
+  },
+  image: { noun: 'pictures', kind: 'message', 'to-matrix': refused, 'to-whatsapp': refused },
+  audio: { noun: 'voice notes and audio', kind: 'message', 'to-matrix': refused, 'to-whatsapp': refused },
+  video: { noun: 'videos', kind: 'message', 'to-matrix': refused, 'to-whatsapp': refused },
+  file: { noun: 'files', kind: 'message', 'to-matrix': refused, 'to-whatsapp': refused },
+  sticker: { noun: 'stickers', kind: 'message', 'to-matrix': refused, 'to-whatsapp': refused },
+  location: {
+    noun: 'locations',
+    kind: 'message',
+    'to-matrix': full,
+    'to-whatsapp': { support: 'full', limit: 'a place on Earth, in degrees' },
+  },
+  'live-location': {
+    noun: 'live locations',
+    kind: 'message',
+    'to-matrix': { support: 'fallback', told: 'Live location: only this position is shown here, it does not move.' },
+    'to-whatsapp': refused,
+  },
+  contact: {
+    noun: 'contact cards',
+    kind: 'message',
+    'to-matrix': { support: 'fallback', limit: '10 cards', told: 'Contact card from WhatsApp, shown as text.' },
+  },
+  poll: {
+    noun: 'polls',
+    kind: 'message',
+    'to-matrix': {
+      support: 'fallback',
+      told: 'Poll from WhatsApp, shown as text. You cannot vote from here: write your answer instead.',
+    },
+    'to-whatsapp': refused,
+  },
+  'poll-vote': {
+    noun: 'votes in polls',
+    kind: 'message',
+    'to-matrix': { support: 'refused', told: '{name} voted in a poll on WhatsApp. Votes are not carried over.' },
+    'to-whatsapp': { support: 'refused', told: 'Your vote was not sent: votes in polls are not carried over.' },
+  },
+  'group-invite': {
+    noun: 'invitations to groups',
+    kind: 'message',
+    'to-matrix': {
+      support: 'fallback',
+      told: 'Invitation from WhatsApp, shown as text. You cannot join groups from here.',
+    },
+  },
+  'view-once': {
+    noun: 'view-once messages',
+    kind: 'property',
+    'to-matrix': { support: 'partial', told: 'Treated as what is in them, and what is shown stays.' },
+  },
+  disappearing: {
+    noun: 'timers of disappearing messages',
+    kind: 'message',
+    'to-matrix': {
+      support: 'refused',
+      told: '{name} changed the timer of disappearing messages on WhatsApp. That is not carried over: messages stay here.',
+    },
+  },
+  reaction: {
+    noun: 'reactions',
+    kind: 'message',
+    'to-matrix': refused,
+    'to-whatsapp': refused,
+  },
+  edit: {
+    noun: 'edits',
+    kind: 'message',
+    'to-matrix': {
+      support: 'refused',
+      told: '{name} edited a message. Edits are not carried over; the earlier text above may be out of date.',
+    },
+    'to-whatsapp': {
+      support: 'refused',
+      told: 'Your edit was not sent: edits are not carried over. The contact still sees the earlier text.',
+    },
+  },
+  deletion: {
+    noun: 'deletions',
+    kind: 'message',
+    'to-matrix': {
+      support: 'refused',
+      told: '{name} deleted a message on WhatsApp. Deletions are not carried over.',
+    },
+    'to-whatsapp': {
+      support: 'refused',
+      told: 'Your deletion was not sent: the contact still sees the message.',
+    },
+  },
+  pin: {
+    noun: 'pinned messages',
+    kind: 'message',
+    'to-matrix': {
+      support: 'refused',
+      told: '{name} pinned or unpinned a message on WhatsApp. Pins are not carried over.',
+    },
+  },
+  call: {
+    noun: 'calls',
+    kind: 'message',
+    'to-matrix': {
+      support: 'refused',
+      limit: 'told only where WhatsApp sends a message about the call',
+      told: '{name} called on WhatsApp. Calls are not carried over.',
+    },
+    'to-whatsapp': refused,
+  },
+  unknown: {
+    noun: 'messages of other kinds',
+    kind: 'message',
+    'to-matrix': {
+      support: 'refused',
+      told: '{name} sent something that this bridge does not know. It can be seen on WhatsApp only.',
+    },
+    'to-whatsapp': {
+      support: 'refused',
+      told: 'This was not sent: the bridge does not carry messages of this kind.',
+    },
+  },
+  group: { noun: 'group chats', kind: 'signal', 'to-matrix': refused, 'to-whatsapp': refused },
+  'delivery-receipt': {
+    noun: 'delivery receipts',
+    kind: 'signal',
+    'to-matrix': refused,
+    'to-whatsapp': { support: 'full', told: 'Sent when your homeserver has the message.' },
+  },
+  'read-receipt': { noun: 'read receipts', kind: 'signal', 'to-matrix': refused, 'to-whatsapp': refused },
+  typing: { noun: 'typing notifications', kind: 'signal', 'to-matrix': refused, 'to-whatsapp': refused },
+} as const satisfies Record<string, Row>;
+
+export type Feature = keyof typeof whatsapp;
+export type Capabilities = Readonly<Record<Feature, Row>>;
+
+/** Messenger speaks the same interface; no test has met it yet. */
+export const capabilities: Readonly<Record<Network, Capabilities>> = { whatsapp, messenger: whatsapp };
+
+export function carries(table: Capabilities, feature: Feature, direction: Direction): boolean {
+  const capability = table[feature][direction];
+  return capability !== undefined && capability.support !== 'refused';
+}
+
+/** Returns the nouns of all messages with this support in this direction, for sentences shown to users. */
+export function nouns(direction: Direction, support: Support, network: Network = 'whatsapp'): string[] {
+  return Object.entries(capabilities[network])
+    .filter(([feature, row]) => feature !== 'unknown' && row.kind === 'message' && row[direction]?.support === support)
+    .map(([, row]) => row.noun);
+}
+
+/** The sentence that stands in the room for something a contact sent and the bridge does not carry, or could not read. */
+export function unsupportedText(name: string, feature: Feature, table: Capabilities = capabilities.whatsapp): string {
+  const { noun, 'to-matrix': capability } = table[feature];
+  if (carries(table, feature, 'to-matrix')) return `${name} sent something that could not be read (${noun}).`;
+  const told = capability?.told ?? '{name} sent something that this bridge does not carry yet ({noun}).';
+  return told.replace('{noun}', noun).replace('{name}', () => name);
+}
+
+/** The sentence under a message of the user that is not carried, or is outside the limits. */
+export function refusedText(feature: Feature, table: Capabilities = capabilities.whatsapp): string {
+  const { noun, 'to-whatsapp': capability } = table[feature];
+  if (carries(table, feature, 'to-whatsapp'))
+    return `This was not sent: for ${noun} there is a limit (${capability?.limit ?? 'readable ones'}).`;
+  return capability?.told ?? `This was not sent: the bridge does not carry ${noun} yet.`;
 }

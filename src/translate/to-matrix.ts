@@ -2,12 +2,24 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { BridgeError } from '../model/errors.ts';
 import type { JsonObject } from '../model/journal.ts';
-import { type Message, MessageSchema } from '../proto/message_pb.ts';
-import { capabilities, type Feature } from './capabilities.ts';
+import { type Message, MessageSchema, ProtocolMessage_Type } from '../proto/message_pb.ts';
+import {
+  type Capabilities,
+  capabilities,
+  carries,
+  type Feature,
+  largestContent,
+  unsupportedText,
+} from './capabilities.ts';
+import { cardsText, groupInviteText, liveLocationContent, locationContent, pollText } from './fallbacks.ts';
+import { readMarkup } from './formatting/markup-reader.ts';
+import { textContent } from './text.ts';
+
+export { unsupportedText };
 
 export type ToMatrix =
   | { readonly kind: 'message'; readonly content: JsonObject }
-  /** The contact sent something that is not carried: the user is told what. */
+  /** The contact sent something that is not carried, or could not be read: the user is told what. */
   | { readonly kind: 'unsupported'; readonly feature: Feature }
   /** Nothing for people: keys, protocol housekeeping. */
   | { readonly kind: 'silent' };
@@ -24,65 +36,113 @@ export function parseMessage(payload: Uint8Array): Message {
   }
 }
 
-/**
- * Returns what a Matrix user sees. The content is built from nothing but the text, so that nothing a contact writes can add a field,
- * and it is never m.notice: that type is the bridge's own.
- */
-export function toMatrix(message: Message, depth = 0): ToMatrix {
-  const wrapped = unwrap(message);
-  if (wrapped !== undefined) return depth < deepestWrapper ? toMatrix(wrapped, depth + 1) : unsupported('unknown');
-  const text = message.conversation || message.extendedTextMessage?.text;
-  if (text) return { kind: 'message', content: { msgtype: 'm.text', body: text } };
-  const feature = featureOf(message);
-  if (feature !== undefined) return unsupported(feature);
-  return isHousekeeping(message) ? { kind: 'silent' } : unsupported('unknown');
+/** Returns what a Matrix user sees of this message, as far as the table lets it through. */
+export function toMatrix(message: Message, table: Capabilities = capabilities.whatsapp): ToMatrix {
+  const inner = unwrapped(message);
+  if (inner === undefined) return { kind: 'unsupported', feature: 'unknown' };
+  const feature = featureOf(inner);
+  if (feature === undefined) return { kind: 'silent' };
+  const content = carries(table, feature, 'to-matrix') ? contentOf(feature, inner, table) : undefined;
+  return content === undefined ? { kind: 'unsupported', feature } : { kind: 'message', content };
 }
 
-function unsupported(feature: Feature): ToMatrix {
-  return { kind: 'unsupported', feature };
+/** The message inside its wrappers. Undefined: too many of them. */
+function unwrapped(message: Message): Message | undefined {
+  let inner = message;
+  for (let depth = 0; depth <= deepestWrapper; depth += 1) {
+    const wrapper =
+      inner.ephemeralMessage ??
+      inner.viewOnceMessage ??
+      inner.viewOnceMessageV2 ??
+      inner.viewOnceMessageV2Extension ??
+      inner.documentWithCaptionMessage ??
+      inner.groupMentionedMessage ??
+      inner.botInvokeMessage ??
+      inner.associatedChildMessage ??
+      inner.pollCreationMessageV4 ??
+      inner.editedMessage;
+    if (wrapper?.message === undefined) return inner;
+    inner = wrapper.message;
+  }
+  return undefined;
 }
 
-function unwrap(message: Message): Message | undefined {
-  const wrapper =
-    message.ephemeralMessage ??
-    message.viewOnceMessage ??
-    message.viewOnceMessageV2 ??
-    message.viewOnceMessageV2Extension ??
-    message.documentWithCaptionMessage ??
-    message.editedMessage;
-  return wrapper?.message;
-}
-
+/** What the message is. Undefined: nothing for people. */
 function featureOf(message: Message): Feature | undefined {
+  if (textOf(message) !== '') return 'text';
   if (message.imageMessage) return 'image';
   if (message.audioMessage) return 'audio';
   if (message.videoMessage || message.ptvMessage) return 'video';
   if (message.documentMessage) return 'file';
-  if (message.stickerMessage || message.lottieStickerMessage) return 'sticker';
-  if (message.locationMessage || message.liveLocationMessage) return 'location';
+  if (message.stickerMessage || message.lottieStickerMessage || message.stickerPackMessage) return 'sticker';
+  if (message.liveLocationMessage || message.locationMessage?.isLive) return 'live-location';
+  if (message.locationMessage) return 'location';
   if (message.contactMessage || message.contactsArrayMessage) return 'contact';
-  if (message.pollCreationMessage || message.pollCreationMessageV2 || message.pollCreationMessageV3) return 'poll';
-  if (message.pollUpdateMessage) return 'poll';
+  if (pollOf(message)) return 'poll';
+  if (message.pollUpdateMessage) return 'poll-vote';
+  if (message.groupInviteMessage) return 'group-invite';
   if (message.reactionMessage || message.encReactionMessage) return 'reaction';
+  if (message.pinInChatMessage) return 'pin';
+  if (message.call || message.callLogMessage) return 'call';
   const protocol = message.protocolMessage;
   if (protocol?.editedMessage) return 'edit';
-  // Type 0 is REVOKE; an absent type means REVOKE only where a message is named (docs/protocol.md).
-  if (protocol?.key && (protocol.type ?? 0) === 0) return 'deletion';
-  return undefined;
+  if (protocol?.type === ProtocolMessage_Type.EPHEMERAL_SETTING) return 'disappearing';
+  // An absent type means REVOKE only where a message is named (docs/protocol.md).
+  if (protocol?.key && (protocol.type ?? ProtocolMessage_Type.REVOKE) === ProtocolMessage_Type.REVOKE)
+    return 'deletion';
+  return isHousekeeping(message) ? undefined : 'unknown';
 }
 
+/** An album only announces pictures, which come as messages of their own. */
 function isHousekeeping(message: Message): boolean {
-  return message.protocolMessage !== undefined || message.senderKeyDistributionMessage !== undefined;
+  return (
+    message.protocolMessage !== undefined ||
+    message.senderKeyDistributionMessage !== undefined ||
+    message.fastRatchetKeySenderKeyDistributionMessage !== undefined ||
+    message.albumMessage !== undefined
+  );
 }
 
-/** The sentence that stands in the room for something a contact sent and the bridge does not carry. */
-export function unsupportedText(name: string, feature: Feature): string {
+/** Undefined: what is in it cannot be read, or there is no translation. */
+function contentOf(feature: Feature, message: Message, table: Capabilities): JsonObject | undefined {
+  const label = table[feature]['to-matrix']?.told ?? '';
   switch (feature) {
-    case 'edit':
-      return `${name} edited a message. Edits are not carried over; the earlier text above may be out of date.`;
-    case 'deletion':
-      return `${name} deleted a message on WhatsApp. Deletions are not carried over.`;
+    case 'text': {
+      const text = textOf(message);
+      // What is too long for one event goes without formatting in any case.
+      const formatted = carries(table, 'formatting', 'to-matrix') && text.length < largestContent;
+      return textContent(text, formatted ? readMarkup(text) : undefined);
+    }
+    case 'location':
+      return message.locationMessage && locationContent(message.locationMessage);
+    case 'live-location': {
+      const live = message.liveLocationMessage ?? message.locationMessage;
+      return live && liveLocationContent(live, label);
+    }
+    case 'contact': {
+      const cards = message.contactMessage ? [message.contactMessage] : message.contactsArrayMessage?.contacts;
+      return cards && textContent(cardsText(cards, label), undefined);
+    }
+    case 'poll': {
+      const poll = pollOf(message);
+      return poll && textContent(pollText(poll, label), undefined);
+    }
+    case 'group-invite':
+      return message.groupInviteMessage && textContent(groupInviteText(message.groupInviteMessage, label), undefined);
     default:
-      return `${name} sent something that this bridge does not carry yet (${capabilities[feature].noun}).`;
+      return undefined;
   }
+}
+
+function textOf(message: Message): string {
+  return message.conversation || message.extendedTextMessage?.text || '';
+}
+
+function pollOf(message: Message): Message['pollCreationMessage'] {
+  return (
+    message.pollCreationMessage ??
+    message.pollCreationMessageV2 ??
+    message.pollCreationMessageV3 ??
+    message.pollCreationMessageV5
+  );
 }

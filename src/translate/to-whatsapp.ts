@@ -1,17 +1,25 @@
 // Matrix event content -> WhatsApp Message. Pure.
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import type { JsonObject } from '../model/journal.ts';
 import { MessageSchema } from '../proto/message_pb.ts';
-import { capabilities, type Feature } from './capabilities.ts';
+import { type Capabilities, capabilities, carries, type Feature, longestText, refusedText } from './capabilities.ts';
+import { readHtml } from './formatting/html-reader.ts';
+import { writeEmote, writeMarkup } from './formatting/markup-writer.ts';
+import { placeOf } from './location.ts';
+
+export { longestText, refusedText };
 
 export type ToWhatsApp =
   /** `payload`: the serialised, unpadded `Message`. */
   { readonly kind: 'message'; readonly payload: Uint8Array } | { readonly kind: 'refused'; readonly feature: Feature };
 
-/** WhatsApp cuts off longer texts; in UTF-16 units (docs/protocol.md). */
-export const longestText = 65_536;
+/** No event is larger (Matrix spec, "Size limits"), so what is longer is not read; in UTF-16 units. */
+const longestHtml = 65_536;
 
 const featureOfMsgtype: Readonly<Record<string, Feature>> = {
+  'm.text': 'text',
+  'm.notice': 'text',
+  'm.emote': 'emote',
   'm.image': 'image',
   'm.audio': 'audio',
   'm.video': 'video',
@@ -19,35 +27,71 @@ const featureOfMsgtype: Readonly<Record<string, Feature>> = {
   'm.location': 'location',
 };
 
-/** Returns the WhatsApp message for the decrypted content of a room event. */
-export function toWhatsApp(type: string, content: JsonObject): ToWhatsApp {
-  if (type === 'm.sticker') return refused('sticker');
-  if (type.endsWith('poll.start') || type.endsWith('poll.response') || type.endsWith('poll.end'))
-    return refused('poll');
-  if (type.startsWith('m.call.')) return refused('call');
-  if (type !== 'm.room.message') return refused('unknown');
-  if (isEdit(content)) return refused('edit');
-  const { msgtype, body } = content;
-  if (typeof msgtype !== 'string' || typeof body !== 'string') return refused('unknown');
-  if (msgtype !== 'm.text' && msgtype !== 'm.emote' && msgtype !== 'm.notice')
-    return refused(featureOfMsgtype[msgtype] ?? 'unknown');
-  const text = withoutReplyFallback(content, body);
-  if (text.trim() === '' || text.length > longestText) return refused('unknown');
-  const conversation = msgtype === 'm.emote' ? `* ${text}` : text;
-  return { kind: 'message', payload: toBinary(MessageSchema, create(MessageSchema, { conversation })) };
+/** Returns the WhatsApp message for the decrypted content of a room event, as far as the table lets it through. */
+export function toWhatsApp(type: string, content: JsonObject, table: Capabilities = capabilities.whatsapp): ToWhatsApp {
+  const feature = featureOf(type, content);
+  const message = carries(table, feature, 'to-whatsapp') ? messageOf(feature, content, table) : undefined;
+  if (message === undefined) return { kind: 'refused', feature };
+  return { kind: 'message', payload: toBinary(MessageSchema, create(MessageSchema, message)) };
 }
 
-function refused(feature: Feature): ToWhatsApp {
-  return { kind: 'refused', feature };
+function featureOf(type: string, content: JsonObject): Feature {
+  if (type === 'm.sticker') return 'sticker';
+  if (type.endsWith('poll.response')) return 'poll-vote';
+  if (type.endsWith('poll.start') || type.endsWith('poll.end')) return 'poll';
+  if (type.endsWith('.beacon')) return 'live-location';
+  if (type.startsWith('m.call.')) return 'call';
+  if (type === 'm.reaction') return 'reaction';
+  if (type !== 'm.room.message') return 'unknown';
+  if (relatesTo(content)?.rel_type === 'm.replace') return 'edit';
+  const { msgtype, body } = content;
+  if (typeof msgtype !== 'string' || typeof body !== 'string') return 'unknown';
+  return Object.hasOwn(featureOfMsgtype, msgtype) ? (featureOfMsgtype[msgtype] ?? 'unknown') : 'unknown';
+}
+
+/** Undefined: outside what WhatsApp takes, or there is no translation. */
+function messageOf(
+  feature: Feature,
+  content: JsonObject,
+  table: Capabilities,
+): MessageInitShape<typeof MessageSchema> | undefined {
+  switch (feature) {
+    case 'text':
+    case 'emote': {
+      const plain = textOf(content, table);
+      const text = feature === 'emote' ? writeEmote(plain) : plain;
+      return text.trim() === '' || text.length > longestText ? undefined : { conversation: text };
+    }
+    case 'location': {
+      const where = placeOf(content);
+      if (where === undefined) return undefined;
+      const { latitude, longitude, accuracy, name } = where;
+      return {
+        locationMessage: {
+          degreesLatitude: latitude,
+          degreesLongitude: longitude,
+          ...(name === '' ? {} : { name }),
+          ...(accuracy === undefined ? {} : { accuracyInMeters: accuracy }),
+        },
+      };
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** The text as WhatsApp takes it. Text without formatting goes over unchanged, character by character. */
+function textOf(content: JsonObject, table: Capabilities): string {
+  const { body, format, formatted_body: html } = content;
+  const plain = typeof body === 'string' ? withoutReplyFallback(content, body) : '';
+  if (format !== 'org.matrix.custom.html' || typeof html !== 'string' || html.length > longestHtml) return plain;
+  if (!carries(table, 'formatting', 'to-whatsapp')) return plain;
+  return writeMarkup(readHtml(html)) || plain;
 }
 
 export function relatesTo(content: JsonObject): JsonObject | undefined {
   const relation = content['m.relates_to'];
   return typeof relation === 'object' && relation !== null ? (relation as JsonObject) : undefined;
-}
-
-function isEdit(content: JsonObject): boolean {
-  return relatesTo(content)?.rel_type === 'm.replace';
 }
 
 /** Returns the event that this content replies to (Matrix spec, "Rich replies"). */
@@ -64,18 +108,4 @@ export function withoutReplyFallback(content: JsonObject, body: string): string 
   const end = lines.findIndex((line) => !line.startsWith('>'));
   if (end === -1 || lines[end] !== '') return body;
   return lines.slice(end + 1).join('\n');
-}
-
-/** The sentence under a message that is not carried. */
-export function refusedText(feature: Feature): string {
-  switch (feature) {
-    case 'edit':
-      return 'Your edit was not sent: edits are not carried over. The contact still sees the earlier text.';
-    case 'deletion':
-      return 'Your deletion was not sent: the contact still sees the message.';
-    case 'unknown':
-      return 'This was not sent: the bridge does not carry messages of this kind, or the text is empty or too long.';
-    default:
-      return `This was not sent: the bridge does not carry ${capabilities[feature].noun} yet.`;
-  }
 }

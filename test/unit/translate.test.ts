@@ -2,8 +2,8 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BridgeError } from '../../src/model/errors.ts';
-import { MessageSchema } from '../../src/proto/message_pb.ts';
-import { nouns } from '../../src/translate/capabilities.ts';
+import { MessageSchema, ProtocolMessage_Type } from '../../src/proto/message_pb.ts';
+import { largestContent, nouns } from '../../src/translate/capabilities.ts';
 import { cleanName } from '../../src/translate/names.ts';
 import { parseMessage, toMatrix } from '../../src/translate/to-matrix.ts';
 import { longestText, toWhatsApp, withoutReplyFallback } from '../../src/translate/to-whatsapp.ts';
@@ -18,9 +18,26 @@ describe('text', () => {
         const sent = toWhatsApp('m.room.message', { msgtype: 'm.text', body });
         expect(sent.kind).toBe('message');
         if (sent.kind !== 'message') return;
-        expect(toMatrix(parseMessage(sent.payload))).toEqual({ kind: 'message', content: { msgtype: 'm.text', body } });
+        expect(toMatrix(parseMessage(sent.payload))).toMatchObject({
+          kind: 'message',
+          content: { msgtype: 'm.text', body },
+        });
       }),
     );
+  });
+
+  it('that is too long for one event is cut off, and says so', () => {
+    for (const character of ['x', '\u0001', 'é', '😀', '"', '<']) {
+      const result = toMatrix(message({ conversation: `*${character.repeat(60_000)}*` }));
+      if (result.kind !== 'message') throw new Error(result.kind);
+      const { body } = result.content;
+      expect(Buffer.byteLength(JSON.stringify(result.content))).toBeLessThanOrEqual(largestContent);
+      expect(body).toMatch(/^\*.+\n\n\[The bridge cut this message off here: .*\]$/su);
+      expect(String(body).isWellFormed()).toBe(true);
+    }
+    expect(toMatrix(message({ conversation: 'x'.repeat(40_000) }))).toMatchObject({
+      content: { body: 'x'.repeat(40_000) },
+    });
   });
 
   it('is read from both places in which clients write it', () => {
@@ -32,8 +49,11 @@ describe('text', () => {
     fc.assert(
       fc.property(fc.string(), (conversation) => {
         const result = toMatrix(message({ conversation }));
-        if (result.kind === 'message') expect(Object.keys(result.content).sort()).toEqual(['body', 'msgtype']);
-        if (result.kind === 'message') expect(result.content.msgtype).toBe('m.text');
+        if (result.kind !== 'message') return;
+        const { msgtype, body, ...rest } = result.content;
+        expect({ msgtype, body }).toEqual({ msgtype: 'm.text', body: conversation });
+        if (Object.keys(rest).length === 0) return;
+        expect(rest).toEqual({ format: 'org.matrix.custom.html', formatted_body: expect.stringContaining('<') });
       }),
     );
   });
@@ -64,6 +84,8 @@ describe('what is not carried', () => {
       kind: 'unsupported',
       feature: 'deletion',
     });
+    const timer = { protocolMessage: { type: ProtocolMessage_Type.EPHEMERAL_SETTING, ephemeralExpiration: 86_400 } };
+    expect(toMatrix(message(timer))).toEqual({ kind: 'unsupported', feature: 'disappearing' });
     expect(toMatrix(message({}))).toEqual({ kind: 'unsupported', feature: 'unknown' });
     expect(toWhatsApp('m.room.message', { msgtype: 'm.image', body: 'a.png', url: 'mxc://x/y' })).toEqual({
       kind: 'refused',
@@ -113,8 +135,8 @@ it('help and labels name what the table says', () => {
 });
 
 it('what is sent is a message that other parsers read as plain conversation text', () => {
-  const sent = toWhatsApp('m.room.message', { msgtype: 'm.emote', body: 'waves' });
+  const sent = toWhatsApp('m.room.message', { msgtype: 'm.notice', body: 'waves' });
   if (sent.kind !== 'message') throw new Error('refused');
-  expect(fromBinary(MessageSchema, sent.payload).conversation).toBe('* waves');
+  expect(fromBinary(MessageSchema, sent.payload).conversation).toBe('waves');
   expect(toBinary(MessageSchema, fromBinary(MessageSchema, sent.payload))).toEqual(sent.payload);
 });

@@ -1,0 +1,147 @@
+// The capability table: the translators do what it says, and so does the documentation.
+import { readFileSync } from 'node:fs';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { describe, expect, it } from 'vitest';
+import { featuresPage } from '../../scripts/features-page.ts';
+import { MessageSchema, ProtocolMessage_Type } from '../../src/proto/message_pb.ts';
+import {
+  type Capabilities,
+  capabilities,
+  carries,
+  type Direction,
+  type Feature,
+  nouns,
+  refusedText,
+  unsupportedText,
+} from '../../src/translate/capabilities.ts';
+import { parseMessage, toMatrix } from '../../src/translate/to-matrix.ts';
+import { toWhatsApp } from '../../src/translate/to-whatsapp.ts';
+
+const table = capabilities.whatsapp;
+const features = Object.keys(table) as Feature[];
+const place = { degreesLatitude: 1, degreesLongitude: 2 };
+
+/** One of each from a contact. */
+const received: Partial<Record<Feature, MessageInitShape<typeof MessageSchema>>> = {
+  text: { conversation: '*hi*' },
+  image: { imageMessage: {} },
+  audio: { audioMessage: {} },
+  video: { videoMessage: {} },
+  file: { documentMessage: {} },
+  sticker: { stickerMessage: {} },
+  location: { locationMessage: place },
+  'live-location': { liveLocationMessage: place },
+  contact: { contactMessage: { displayName: 'Anna' } },
+  poll: { pollCreationMessage: { name: 'Lunch?' } },
+  'poll-vote': { pollUpdateMessage: {} },
+  'group-invite': { groupInviteMessage: { groupName: 'Family' } },
+  disappearing: { protocolMessage: { type: ProtocolMessage_Type.EPHEMERAL_SETTING } },
+  reaction: { reactionMessage: { text: 'x' } },
+  edit: { protocolMessage: { type: ProtocolMessage_Type.MESSAGE_EDIT, editedMessage: { conversation: 'new' } } },
+  deletion: { protocolMessage: { type: ProtocolMessage_Type.REVOKE, key: { id: 'A' } } },
+  pin: { pinInChatMessage: {} },
+  call: { call: {} },
+  unknown: { templateMessage: {} },
+};
+
+const room = (content: Record<string, unknown>) => ({ type: 'm.room.message', content: { body: 'b', ...content } });
+
+/** One of each from a Matrix user; deletions never get as far as the translator. */
+const sent: Partial<Record<Feature, { type: string; content: Record<string, unknown> }>> = {
+  text: room({ msgtype: 'm.text' }),
+  emote: room({ msgtype: 'm.emote' }),
+  image: room({ msgtype: 'm.image' }),
+  audio: room({ msgtype: 'm.audio' }),
+  video: room({ msgtype: 'm.video' }),
+  file: room({ msgtype: 'm.file' }),
+  sticker: { type: 'm.sticker', content: {} },
+  location: room({ msgtype: 'm.location', geo_uri: 'geo:1,2' }),
+  'live-location': { type: 'org.matrix.msc3672.beacon', content: {} },
+  poll: { type: 'org.matrix.msc3381.poll.start', content: {} },
+  'poll-vote': { type: 'org.matrix.msc3381.poll.response', content: {} },
+  reaction: { type: 'm.reaction', content: {} },
+  edit: room({ msgtype: 'm.text', 'm.relates_to': { rel_type: 'm.replace', event_id: '$e' } }),
+  call: { type: 'm.call.invite', content: {} },
+  unknown: room({ msgtype: 'm.key.verification.request' }),
+};
+
+function withRefusal(feature: Feature, direction: Direction): Capabilities {
+  return { ...table, [feature]: { ...table[feature], [direction]: { support: 'refused' } } };
+}
+
+const messagesThat = (direction: Direction): Feature[] =>
+  features.filter((feature) => table[feature].kind === 'message' && table[feature][direction] !== undefined);
+
+describe('the translators do what the table says', () => {
+  it.each(messagesThat('to-matrix'))('%s from contacts', (feature) => {
+    const init = received[feature];
+    if (init === undefined) throw new Error('no example');
+    const message = create(MessageSchema, init);
+    const refusal = { kind: 'unsupported', feature };
+    if (carries(table, feature, 'to-matrix')) expect(toMatrix(message).kind).toBe('message');
+    else expect(toMatrix(message)).toEqual(refusal);
+    expect(toMatrix(message, withRefusal(feature, 'to-matrix'))).toEqual(refusal);
+  });
+
+  it.each(messagesThat('to-whatsapp').filter((feature) => feature !== 'deletion'))(
+    '%s from Matrix users',
+    (feature) => {
+      const event = sent[feature];
+      if (event === undefined) throw new Error('no example');
+      const refusal = { kind: 'refused', feature };
+      if (carries(table, feature, 'to-whatsapp')) expect(toWhatsApp(event.type, event.content).kind).toBe('message');
+      else expect(toWhatsApp(event.type, event.content)).toEqual(refusal);
+      expect(toWhatsApp(event.type, event.content, withRefusal(feature, 'to-whatsapp'))).toEqual(refusal);
+    },
+  );
+
+  it('formatting that is refused leaves the text', () => {
+    const message = create(MessageSchema, { conversation: '*hi*' });
+    expect(toMatrix(message)).toMatchObject({ content: { formatted_body: '<strong>hi</strong>' } });
+    expect(toMatrix(message, withRefusal('formatting', 'to-matrix'))).toEqual({
+      kind: 'message',
+      content: { msgtype: 'm.text', body: '*hi*' },
+    });
+    const content = { msgtype: 'm.text', body: 'hi', format: 'org.matrix.custom.html', formatted_body: '<b>hi</b>' };
+    const result = toWhatsApp('m.room.message', content, withRefusal('formatting', 'to-whatsapp'));
+    expect(result.kind === 'message' && parseMessage(result.payload).conversation).toBe('hi');
+  });
+
+  it('what is not shown as itself says so, in the words of the table', () => {
+    const fallbacks = messagesThat('to-matrix').filter(
+      (feature) => table[feature]['to-matrix']?.support === 'fallback',
+    );
+    expect(fallbacks.length).toBeGreaterThan(0);
+    for (const feature of fallbacks) {
+      const result = toMatrix(create(MessageSchema, received[feature] ?? {}));
+      const told = table[feature]['to-matrix']?.told;
+      expect(told).toBeTruthy();
+      expect(result.kind === 'message' && result.content.body).toContain(`\n\n(${told})`);
+    }
+  });
+});
+
+describe('words for people', () => {
+  it('name everything that is carried in full, and nothing else', () => {
+    expect(nouns('to-whatsapp', 'full')).toEqual(['text messages', 'locations']);
+    expect(nouns('to-matrix', 'refused')).toContain('pictures');
+    expect(nouns('to-matrix', 'refused')).not.toContain('messages of other kinds');
+    expect(nouns('to-matrix', 'fallback', 'messenger')).toContain('polls');
+  });
+
+  it('tell the user what has not come over, and why', () => {
+    for (const feature of features) {
+      expect(unsupportedText('Anna', feature)).toMatch(/^Anna .*[.)]$/);
+      expect(refusedText(feature)).toMatch(/not sent/);
+      expect(unsupportedText('Anna', feature) + refusedText(feature)).not.toMatch(/[{}]|undefined/);
+    }
+    expect(unsupportedText('$& {noun}', 'image')).toBe(
+      '$& {noun} sent something that this bridge does not carry yet (pictures).',
+    );
+    expect(refusedText('text')).toBe('This was not sent: for text messages there is a limit (1 to 65,536 characters).');
+  });
+});
+
+it('docs/features.md is what the table says (npm run docs:features)', () => {
+  expect(readFileSync('docs/features.md', 'utf8')).toBe(featuresPage());
+});
