@@ -158,11 +158,8 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
 
 function optInRegister(store: Store): OptInRegister {
   return {
-    isOptedIn: async (user: UserId) => {
-      if ((await store.accounts.ofUser(user)).length > 0) return true;
-      // A last token is needed to tell the network that the user has left.
-      return (await store.accounts.departures()).some((departure) => departure.user === user);
-    },
+    isOptedIn: async (user: UserId) => (await store.accounts.ofUser(user)).length > 0,
+    isLeaving: async (user: UserId) => (await store.accounts.departures()).some((departure) => departure.user === user),
   };
 }
 

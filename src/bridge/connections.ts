@@ -18,6 +18,10 @@ export interface ConnectionEffects {
   wakeBot(room: RoomId): void;
 }
 
+/** Reasons after which no new connection is tried. Each is told once until there is a connection again. */
+const endings = ['replaced', 'logged-out', 'banned', 'client-outdated'] as const;
+const endedKey = ({ id }: ActiveAccount, reason: Disconnect['reason']): string => `disconnected:${id}:${reason}`;
+
 export class Connections {
   readonly #context: BridgeContext;
   readonly #effects: ConnectionEffects;
@@ -117,6 +121,7 @@ export class Connections {
 
   async #online(account: ActiveAccount): Promise<void> {
     const { store } = this.#context;
+    await store.commit(endings.map((reason) => ({ change: 'bot-message.release', key: endedKey(account, reason) })));
     this.#effects.wakeReceipts(account.id);
     for (const portal of await store.portals.ofAccount(account.id)) this.#effects.wakeOutbox(portal.id);
     await this.#keys.run(account.id, () => this.#signedPreKey(account));
@@ -146,7 +151,7 @@ export class Connections {
         {
           change: 'bot-message.add',
           room: account.managementRoom,
-          key: `disconnected:${account.id}:${why.reason}`,
+          key: endedKey(account, why.reason),
           text,
         },
       ])

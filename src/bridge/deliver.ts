@@ -8,7 +8,7 @@ import { parseMessage, toMatrix, unsupportedText } from '../translate/to-matrix.
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { contactName, noticeContent } from './labels.ts';
 import { noticeId, noticeOnce } from './notices.ts';
-import { labelMessageId, openRoom, readyGhost, writeLabel } from './portal-rooms.ts';
+import { labelMessageId, leaveIfThere, openRoom, readyGhost, writeLabel } from './portal-rooms.ts';
 import { sendId } from './send-ids.ts';
 import { holdForDevice, holdForIdentity } from './user-trust.ts';
 import type { Step } from './workers.ts';
@@ -187,9 +187,13 @@ async function sendRefused(
   body: InboxBody,
   error: BridgeError,
 ): Promise<void> {
+  // Somebody has to act first; the row keeps its place.
+  if (error.retry === 'after-action') throw error;
   context.logger.error({ portal: chat.portal.id, code: error.code, err: error }, 'the homeserver refused an event');
   context.counters.delivered('to-matrix', 'refused');
   if (error.code === 'matrix.forbidden' || error.code === 'matrix.not-found') {
+    await leaveIfThere(context, chat.ghost.actor, chat.room);
+    await context.crypto.forgetRoom(chat.ghost.actor, chat.room);
     await context.store.commit([
       { change: 'portal.state', portal: chat.portal.id, state: { at: 'wanted' } },
       { change: 'inbox.state', id: row.id, state: { at: 'received', body } },
@@ -199,7 +203,10 @@ async function sendRefused(
       cause: error,
     });
   }
-  await setState(context, row, { at: 'done', event: undefined });
+  // A refused notice is in the log; a notice about it would be refused as well.
+  if (row.isNotice) return setState(context, row, { at: 'done', event: undefined });
+  const text = `A message from ${contactName(chat.contact)} could not be shown: this server does not take it (${error.code}).`;
+  await deliverAsNotice(context, chat, row, { code: 'not-shown', text });
 }
 
 async function setState(context: BridgeContext, row: InboxRow, state: InboxState): Promise<void> {

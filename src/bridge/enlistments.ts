@@ -1,7 +1,6 @@
 // Enlistment: after the user's "yes", keys are made and the network is told, as often as it takes. Every step may be repeated.
 import { BridgeError } from '../model/errors.ts';
-import type { AccountId } from '../model/ids.ts';
-import { localpartOf } from '../model/ids.ts';
+import { type AccountId, localpartOf, type UserId } from '../model/ids.ts';
 import type { PublicKeys } from '../model/signal.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { networkNames } from './labels.ts';
@@ -16,7 +15,7 @@ export interface Enlisted {
 }
 
 export async function enlist(context: BridgeContext, id: AccountId, then: Enlisted): Promise<Step> {
-  const { store, network, minter, homeserver } = context;
+  const { store, network, minter } = context;
   const account = await store.accounts.get(id);
   if (account === undefined || account.state.at !== 'enlisting') return 'idle';
   const name = networkNames[account.network];
@@ -24,7 +23,7 @@ export async function enlist(context: BridgeContext, id: AccountId, then: Enlist
     const keys = await ownKeys(context, id);
     const { user } = account;
     const token = await minter.mint({ user, account: id, interopAccountId: undefined, purpose: 'enlist' });
-    const displayName = (await homeserver.displayName(user)) ?? localpartOf(user);
+    const displayName = await visibleName(context, user);
     const enlistment = await network.enlistment(account.network).enlist({ user, displayName, token, keys });
     const active: ActiveAccount = { ...account, state: { at: 'active', enlistment } };
     await store.commit([
@@ -61,6 +60,16 @@ export async function enlist(context: BridgeContext, id: AccountId, then: Enlist
   }
   then.wakeBot(account.managementRoom);
   return 'idle';
+}
+
+/** What people on the network see: the display name, or what stands before the server's name. */
+async function visibleName({ homeserver }: BridgeContext, user: UserId): Promise<string> {
+  try {
+    return (await homeserver.displayName(user)) ?? localpartOf(user);
+  } catch (error) {
+    if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
+    return localpartOf(user);
+  }
 }
 
 /** Returns the account's public keys: a new identity at the first try, fresh one-time pre-keys of the same identity at later ones. */

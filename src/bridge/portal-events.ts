@@ -15,7 +15,8 @@ import { leaveIfThere } from './portal-rooms.ts';
 import { holdForIdentity } from './user-trust.ts';
 
 /** Event types that clients encrypt: in plaintext they are refused, for anybody could have put them there. */
-const encryptedKinds = /^(m\.room\.message|m\.sticker|m\.call\..*|(m|org\.matrix\.msc3381)\.poll\..*)$/;
+const encryptedKinds =
+  /^(m\.room\.message|m\.sticker|m\.call\..*|m\.beacon|org\.matrix\.msc3672\.beacon|(m|org\.matrix\.msc3381)\.poll\..*)$/;
 
 /** Since when an event has been waiting for its room key, in milliseconds since the epoch. */
 export type KeyWaits = Map<EventId, number>;
@@ -111,6 +112,8 @@ async function encrypted(
     );
   }
   const { type, content } = decryption;
+  // Between clients and the ghost's device; nothing that anybody has written.
+  if (type.startsWith('m.key.verification.')) return done();
   if (await isReplyToNotice(context, portal, content)) {
     const text = typeof content.body === 'string' ? withoutReplyFallback(content, content.body) : '';
     return noticeReply(context, chat.account, portal, event.event_id, text, effects);

@@ -1,4 +1,4 @@
-// Send ids: the same message always gets the same id, and no two ghosts ever share one (docs/decisions/0001).
+// Send ids: the same message always gets the same id, and no two ghosts ever share one.
 import { createHash } from 'node:crypto';
 import type { ActorId, RoomId, SendId } from '../model/ids.ts';
 

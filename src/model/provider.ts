@@ -21,6 +21,8 @@ export interface SigningKeyStore {
 }
 
 export interface OptInRegister {
-  /** Whether this user has confirmed opt-in (or is being withdrawn, for which a last token is needed). */
+  /** Whether this user has confirmed opt-in. */
   isOptedIn(user: UserId): Promise<boolean>;
+  /** Whether this user has opted out and the network has still to be told: one last kind of token is good for that. */
+  isLeaving(user: UserId): Promise<boolean>;
 }

@@ -83,7 +83,8 @@ export function createProvider(options: ProviderOptions): Provider {
         throw new BridgeError('provider.foreign-user', 'a token was asked for a user of another server', {
           userText: `Only users of ${serverName} can use this bridge.`,
         });
-      if (!(await optIns.isOptedIn(user)))
+      const agreed = purpose === 'withdraw' ? await optIns.isLeaving(user) : await optIns.isOptedIn(user);
+      if (!agreed)
         throw new BridgeError('provider.not-opted-in', 'a token was asked for a user who has not opted in', {
           retry: 'after-action',
           userText: 'You have not opted in yet. Send me "opt-in" to begin.',

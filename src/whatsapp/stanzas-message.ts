@@ -12,6 +12,7 @@ import {
   requireBytes,
   requireInteger,
   type Stanza,
+  StanzaError,
   stanza,
 } from './binary/index.ts';
 import { readDeviceIdentity } from './stanzas-keys.ts';
@@ -52,7 +53,7 @@ export function readMessage(message: Stanza, from: UserJid): IncomingMessage | u
   });
   if (ciphertexts.length === 0) return undefined;
   return {
-    id: requireAttribute(message, 'id') as MessageId,
+    id: requireMessageId(message),
     from: withoutDevice(from),
     device: from.device,
     alternative: otherAddress(message),
@@ -62,6 +63,13 @@ export function readMessage(message: Stanza, from: UserJid): IncomingMessage | u
     deviceIdentity: readDeviceIdentity(message),
     offline: message.attrs.has('offline'),
   };
+}
+
+/** Ids are opaque, but not any text: an id of ours (`notice:...`) must never come from outside. Throws StanzaError. */
+function requireMessageId(message: Stanza): MessageId {
+  const id = requireAttribute(message, 'id');
+  if (!/^[\w.-]{1,128}$/.test(id)) throw new StanzaError('wrong-attribute', 'message.id');
+  return id as MessageId;
 }
 
 /** A stanza names the sender's other address too: by phone number if it came by hidden id, and the other way round. */

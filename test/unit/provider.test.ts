@@ -36,6 +36,7 @@ async function startProvider(algorithm: SigningAlgorithm = 'ES256', keys = new M
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const time = { now: Date.UTC(2026, 0, 1) };
   const optedIn = new Set<string>([anna, '@eve:elsewhere.example']);
+  const leaving = new Set<string>(['@leaver:example.org']);
   const provider = createProvider({
     publicUrl: url,
     audience,
@@ -48,7 +49,7 @@ async function startProvider(algorithm: SigningAlgorithm = 'ES256', keys = new M
       put: async (key) => void keys.set(key.kid, key),
       remove: async (kid) => void keys.delete(kid),
     },
-    optIns: { isOptedIn: async (user) => optedIn.has(user) },
+    optIns: { isOptedIn: async (user) => optedIn.has(user), isLeaving: async (user) => leaving.has(user) },
     clock: { now: () => time.now, sleep: async () => undefined },
     logger: createLogger({ level: 'silent' }),
   });
@@ -114,6 +115,14 @@ describe('provider', () => {
     await expect(
       provider.minter.mint({ user: anna, account: 'a' as AccountId, interopAccountId: undefined, purpose: 'connect' }),
     ).rejects.toMatchObject({ code: 'provider.no-account-id' });
+  });
+
+  it('gives a user who is leaving the token to say so, and no other', async () => {
+    const provider = await startProvider();
+    const leaver = '@leaver:example.org' as UserId;
+    expect(decodeJwt(await provider.mint('withdraw', leaver)).purpose).toBe('withdraw');
+    await expect(provider.mint('connect', leaver)).rejects.toMatchObject({ code: 'provider.not-opted-in' });
+    await expect(provider.mint('withdraw')).rejects.toMatchObject({ code: 'provider.not-opted-in' });
   });
 
   it('refuses who has not opted in and who is of another server, even if the register knew them', async () => {

@@ -34,9 +34,9 @@ async function finish(context: BridgeContext, message: BotMessage): Promise<Seal
   const { room } = message;
   const content: JsonObject = { msgtype: 'm.notice', body: message.text, [noticeField]: { code: 'bot' } };
   const id = sendId(settings.instanceId, bot.id, room, `bot:${message.seq}`);
+  const user = await companion(context, room);
   let event: SealedEvent = { sendId: id, type: 'm.room.message', content };
   if (await homeserver.isEncrypted(bot, room)) {
-    const user = await companion(context, room);
     // Every session may read the bot: how else would it tell somebody to verify theirs? It never repeats what is said in chats.
     const result = await crypto.encrypt(bot, room, user, undefined, 'all', 'm.room.message', content);
     if (result.outcome !== 'encrypted') return undefined;
@@ -46,9 +46,10 @@ async function finish(context: BridgeContext, message: BotMessage): Promise<Seal
   return event;
 }
 
-/** The other person in a management room. */
+/** The other person in a management room. With anybody else in it the bot says nothing: its words are for one person. */
 async function companion(context: BridgeContext, room: RoomId): Promise<UserId> {
   const members = await context.homeserver.members(context.bot, room);
-  for (const user of members.keys()) if (user !== context.bot.user) return user;
-  throw new BridgeError('bridge.empty-room', 'there is nobody else in the management room');
+  const [user, ...more] = [...members.keys()].filter((member) => member !== context.bot.user);
+  if (user !== undefined && more.length === 0) return user;
+  throw new BridgeError('bridge.not-alone', 'the management room does not hold just the bot and one other person');
 }

@@ -59,8 +59,15 @@ const handlers: Readonly<Record<string, CommandHandler>> = {
 
 export async function runCommand(context: BridgeContext, command: Command, effects: CommandEffects): Promise<Handled> {
   const [name = '', ...args] = command.text.split(/\s+/);
-  const handler = handlers[name.toLowerCase().replace(/^!/, '')];
-  const answer = handler === undefined ? unknownCommand() : await handler(context, command, args, effects);
+  const known = name.toLowerCase().replace(/^!/, '');
+  const handler = handlers[known];
+  const trust = await context.store.trust.ofUser(command.user);
+  const answer =
+    handler === undefined
+      ? unknownCommand()
+      : trust?.state === 'changed' && !harmless.has(known)
+        ? identityFirst()
+        : await handler(context, command, args, effects);
   await answer.before?.();
   return {
     kind: 'done',
@@ -72,6 +79,15 @@ export async function runCommand(context: BridgeContext, command: Command, effec
       effects.wakeBot(command.room);
       answer.after?.();
     },
+  };
+}
+
+/** What may be asked while the user's own identity is in doubt. Ending everything is always allowed. */
+const harmless: ReadonlySet<string> = new Set(['help', 'status', 'confirm-identity', 'opt-out']);
+
+function identityFirst(): Answer {
+  return {
+    text: 'Your own encryption identity has changed, and I wait for you to say that it is yours: send "confirm-identity" if you have reset it yourself. Until then I take no other commands.',
   };
 }
 

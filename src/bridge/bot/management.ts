@@ -7,6 +7,7 @@ import { withoutReplyFallback } from '../../translate/to-whatsapp.ts';
 import type { BridgeContext } from '../context.ts';
 import { done, type Handled } from '../matrix-events.ts';
 import { decryptOrWait, type KeyWaits } from '../portal-events.ts';
+import { holdForIdentity } from '../user-trust.ts';
 import { type CommandEffects, runCommand } from './commands.ts';
 
 export async function handleManagementEvent(
@@ -41,7 +42,20 @@ export async function handleManagementEvent(
       effects,
     );
   }
+  if (await identityHasChanged(context, event.sender, decryption.masterKey)) effects.wakeBot(event.room_id);
   return said(context, event, decryption.content, true, effects);
+}
+
+/** Holds what belongs to a user whose command came under another identity than the pinned one. */
+async function identityHasChanged(
+  context: BridgeContext,
+  user: UserId,
+  masterKey: string | undefined,
+): Promise<boolean> {
+  const trust = await context.store.trust.ofUser(user);
+  if (masterKey === undefined || trust === undefined || trust.masterKey === masterKey) return false;
+  for (const account of await context.store.accounts.ofUser(user)) await holdForIdentity(context, account, masterKey);
+  return true;
 }
 
 async function invitation(context: BridgeContext, event: MatrixEvent, effects: CommandEffects): Promise<Handled> {
