@@ -3,7 +3,7 @@ import type { Account, Network } from '../model/account.ts';
 import type { Contact } from '../model/contact.ts';
 import type { PortalId, UserId } from '../model/ids.ts';
 import type { JsonObject, Notice } from '../model/journal.ts';
-import { nouns } from '../translate/capabilities.ts';
+import { type Direction, nouns } from '../translate/capabilities.ts';
 
 export const networkNames: Record<Network, string> = { whatsapp: 'WhatsApp', messenger: 'Messenger' };
 
@@ -26,16 +26,26 @@ export function portalTopic(network: Network): string {
   return `External chat: the other person is on ${networkNames[network]}. Messages are decrypted and re-encrypted by the bridge of this server.`;
 }
 
+/** What can be sent and received, from the capability table. */
+export function whatWorks(network: Network): string {
+  const carried = (direction: Direction): string => {
+    const works = [...nouns(direction, 'full', network), ...nouns(direction, 'partial', network)].join(', ');
+    const shown = nouns(direction, 'fallback', network).join(', ');
+    return shown === '' ? works : `${works}; shown as text: ${shown}`;
+  };
+  const name = networkNames[network];
+  return `Works to ${name}: ${carried('to-whatsapp')}. From ${name}: ${carried('to-matrix')}. For any other message you are told that it was not carried over.`;
+}
+
 export function labelNotice(contact: Contact, serverName: string): Notice {
   const network = networkNames[contact.network];
-  const carried = nouns('to-whatsapp', 'full').join(', ');
   return {
     code: 'label',
     text: [
       `This is an external chat: ${contactName(contact)} uses ${network}, not Matrix.`,
       `Messages are end-to-end encrypted between you and the bridge on ${serverName}, and again between that bridge and ${network}. The bridge decrypts and re-encrypts them in between, so whoever runs ${serverName} could read them there. Nothing readable is stored.`,
       `${network} learns that you two write to each other and when, not what. The other person sees your Matrix ID and display name.`,
-      `Works in this chat: ${carried}. For anything else the bridge tells you that it was not sent.`,
+      whatWorks(contact.network),
       `Replies to notices like this one go to the bridge, never to the other person.`,
     ].join('\n\n'),
   };

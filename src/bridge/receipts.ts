@@ -157,7 +157,7 @@ export async function expireUnconfirmed(context: BridgeContext): Promise<number>
 function unconfirmed(portal: Portal, row: OutboxRow, now: number): Change {
   return noticeOnce(portal, `unconfirmed:${row.event}`, now, {
     code: 'unconfirmed',
-    text: 'WhatsApp accepted this message, but the other person has not received it so far, and it is not kept here any longer.',
+    text: 'The network accepted this message, but the other person has not received it so far, and it is not kept here any longer.',
     about: row.event,
   });
 }

@@ -8,7 +8,7 @@ import { preferredAddress } from './contacts.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { type Chat, peerOf, putDevices, reach, refreshDevices, withDevices } from './device-sessions.ts';
 import { addressees, afterRefusal, primaryDevice } from './devices.ts';
-import { contactName } from './labels.ts';
+import { contactName, networkNames } from './labels.ts';
 import { notSent } from './notices.ts';
 import { afterSending, afterStaleList, withoutDevice } from './outbox-steps.ts';
 import type { Step } from './workers.ts';
@@ -171,7 +171,13 @@ async function sendRow(context: BridgeContext, chat: Chat, row: OutboxRow, stanz
     if (refusal.next === 'refresh') {
       await context.store.commit([putDevices(chat, refusal.list), afterStaleList(now)]);
     } else {
-      await fail(context, chat, now, `network.${result.code}`, `WhatsApp refused this message (code ${result.code}).`);
+      await fail(
+        context,
+        chat,
+        now,
+        `network.${result.code}`,
+        `${networkNames[chat.contact.network]} refused this message (code ${result.code}).`,
+      );
     }
     return 'again';
   });

@@ -2,9 +2,8 @@
 import type { Account, Departure, Network } from '../../model/account.ts';
 import { newAccountId } from '../../model/ids.ts';
 import type { Change } from '../../model/store.ts';
-import { nouns } from '../../translate/capabilities.ts';
 import { type BridgeContext, isActive } from '../context.ts';
-import { networkNames } from '../labels.ts';
+import { networkNames, whatWorks } from '../labels.ts';
 import { type Answer, type Command, type CommandEffects, networkOf } from './commands.ts';
 
 export async function optIn(context: BridgeContext, command: Command, args: readonly string[]): Promise<Answer> {
@@ -42,7 +41,7 @@ function explanation(context: BridgeContext, network: Network): string {
     `What is shared: ${name} learns your Matrix ID and display name, that you use this server, and with whom you write and when. The people you write with see your Matrix ID and display name.`,
     `What is read where: messages are end-to-end encrypted from you to the bridge on ${server} and from there to ${name}. The bridge decrypts and re-encrypts them in between, in memory. Whoever runs ${server} could therefore read them. Nothing readable is stored, and delivered messages are erased.`,
     'The server itself sees reactions and deletions in plain, as everywhere in Matrix.',
-    `What works: ${nouns('to-whatsapp', 'full').join(', ')} to ${name}; ${nouns('to-matrix', 'full').join(', ')} from it. For anything else you are told that it was not sent.`,
+    whatWorks(network),
     'You can end this at any time with "opt-out".',
     'Do you want this? Answer "yes".',
   ].join('\n\n');

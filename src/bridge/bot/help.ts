@@ -1,17 +1,20 @@
 // `help`: what the bot understands.
-import { nouns } from '../../translate/capabilities.ts';
+import type { BridgeContext } from '../context.ts';
+import { networkNames, whatWorks } from '../labels.ts';
 import type { Answer } from './commands.ts';
 
-export async function help(): Promise<Answer> {
+export async function help({ settings }: BridgeContext): Promise<Answer> {
+  const names = settings.networks.map((network) => networkNames[network]).join(' or ');
   return {
     text: [
-      'opt-in — connect your account to WhatsApp; explains first, then asks',
-      'opt-out — end it; says what is deleted',
-      'status — whether you are connected, and what is waiting',
-      'chat <phone number> [name] — start a chat; only in an encrypted room with me',
-      'confirm-identity — after you have reset your own encryption identity',
+      `opt-in: connect your account to ${names}; explains first, then asks`,
+      'opt-out: end it; says what is deleted',
+      'status: whether you are connected, and what is waiting',
+      'chat <phone number> [name]: start a chat; only in an encrypted room with me',
+      'confirm-identity: after you have reset your own encryption identity',
       '',
-      `Carried to WhatsApp: ${nouns('to-whatsapp', 'full').join(', ')}. From WhatsApp: ${nouns('to-matrix', 'full').join(', ')}.`,
+      'In a chat, reply to a notice of mine to answer it: "accept" or "keep" after a changed security key.',
+      ...settings.networks.map(whatWorks),
     ].join('\n'),
   };
 }

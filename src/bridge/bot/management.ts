@@ -78,7 +78,8 @@ async function invitation(context: BridgeContext, event: MatrixEvent, effects: C
     if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
     return done();
   }
-  const text = 'Hello! I connect this server to WhatsApp. Send me "help" to see what I can do, or "opt-in" to begin.';
+  const text =
+    'Hello! I connect this server to chats elsewhere. Send me "help" to see what I can do, or "opt-in" to begin.';
   return {
     kind: 'done',
     changes: [{ change: 'bot-message.add', room: event.room_id, key: `hello:${event.event_id}`, text }],
