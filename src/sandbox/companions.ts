@@ -91,10 +91,14 @@ export class Companions {
     return row && companion(row);
   }
 
-  /** True once for each device: when it is there for the first time. */
-  welcome({ account, device }: Device): boolean {
-    const sql = 'UPDATE companion SET welcomed = 1 WHERE account = ? AND device = ? AND welcomed = 0';
-    return this.#state.run(sql, account, device).changes === 1;
+  /** Those that have not been given the history that they wait for. */
+  unwelcomed(account: number): Companion[] {
+    const sql = 'SELECT * FROM companion WHERE account = ? AND welcomed = 0 ORDER BY device';
+    return this.#state.rows<CompanionRow>(sql, account).map(companion);
+  }
+
+  markWelcomed({ account, device }: Device): void {
+    this.#state.run('UPDATE companion SET welcomed = 1 WHERE account = ? AND device = ?', account, device);
   }
 
   list(account: number): Companion[] {

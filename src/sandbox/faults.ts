@@ -154,12 +154,16 @@ async function tryToRead(attack: Running, from: Jid, enc: Stanza): Promise<void>
   if (result.outcome === 'plaintext') attack.decrypted.push(result.plaintext);
 }
 
-/** The same message with one bit of the ciphertext's end flipped: the authentication fails. */
+/** From the end: inside the authenticated part, and before the numbers that some clients write last and others ignore. */
+const DAMAGE_AT = -12;
+
+/** The same message with one bit of the ciphertext flipped: the authentication fails. */
 function corrupted(message: Stanza): Stanza {
   const copy = decodeStanza(encodeStanza(message));
   for (const enc of children(copy, 'enc')) {
     const bytes = requireBytes(enc);
-    bytes[bytes.length - 1] = (bytes[bytes.length - 1] ?? 0) ^ 1;
+    const at = Math.max(0, bytes.length + DAMAGE_AT);
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
   }
   return copy;
 }

@@ -39,47 +39,52 @@ export function announceDevice(
   companion: Companion,
   change: 'add' | 'remove',
 ): Device[] {
-  const devices = network.preKeys.devices(account.id).map(({ device }) => device);
+  const own = network.preKeys.devices(account.id);
   const reached: Device[] = [];
-  const tell = (to: Device, notification: Stanza): void => {
-    network.queue.add(to, 'notification', account.id, notification);
+  const tell = (to: Device, type: string, from: UserJid, content: Stanza): void => {
+    const attrs = { type, from, id: newId(), t: seconds(network.clock) };
+    network.queue.add(to, 'notification', account.id, stanza('notification', attrs, [content]));
     reached.push(to);
   };
-  const t = seconds(network.clock);
-  const keyIndex = (device: number): number | undefined =>
-    device === companion.device
-      ? companion.keyIndex
-      : network.companions.get({ account: account.id, device })?.keyIndex;
   for (const peer of network.directory.peers(account.id)) {
     if (peer.id === account.id) continue;
-    const { jid: from, alternative } = network.directory.appearance(account, peer);
-    const { device } = companion;
-    const other = alternative && { lid: alternative.attribute === 'sender_lid' ? alternative.jid : undefined };
-    const changed = stanza('device', { jid: withDevice(from, device), 'key-index': companion.keyIndex });
-    const list = network.companions.keyIndexList(account.id);
-    const signed = list ? [stanza('key-index-list', { ts: list.signedAt }, list.list)] : [];
-    const content = stanza(change, { device_hash: deviceHash(from, devices) }, [changed, ...signed]);
+    // Ordinary clients keep a list for each of the two addresses, and learn of a change only under the one that it names.
+    const known = peer.kind === 'phone' ? [account.lid, account.pn] : [network.directory.appearance(account, peer).jid];
     for (const to of network.preKeys.devices(peer.id)) {
-      tell(to, stanza('notification', { type: 'devices', from, id: newId(), t, ...other }, [content]));
+      for (const user of known) tell(to, 'devices', user, changeOf(network, user, companion, change));
     }
   }
-  const own = devices.map((device) =>
-    stanza('device', { jid: withDevice(account.lid, device), 'key-index': keyIndex(device) }),
-  );
-  const content = stanza('devices', { dhash: deviceHash(account.lid, devices) }, own);
-  for (const to of network.preKeys.devices(account.id)) {
-    if (to.device === companion.device) continue;
-    tell(to, stanza('notification', { type: 'account_sync', from: account.lid, id: newId(), t }, [content]));
+  for (const to of own.filter(({ device }) => device !== companion.device)) {
+    for (const user of [account.lid, account.pn]) {
+      tell(to, 'devices', user, changeOf(network, user, companion, change));
+    }
+    const listed = own.map((one) =>
+      stanza('device', {
+        jid: withDevice(account.lid, one.device),
+        'key-index': network.companions.get(one)?.keyIndex,
+      }),
+    );
+    tell(to, 'account_sync', account.lid, stanza('devices', { dhash: deviceHash(account.lid, own) }, listed));
   }
   return reached;
 }
 
+/** `<add/>` or `<remove/>` with the device under one of its user's addresses. */
+function changeOf(network: Network, user: UserJid, companion: Companion, change: 'add' | 'remove'): Stanza {
+  const { account, device, keyIndex } = companion;
+  const list = network.companions.keyIndexList(account);
+  return stanza(change, { device_hash: deviceHash(user, network.preKeys.devices(account)) }, [
+    stanza('device', { jid: withDevice(user, device), 'key-index': keyIndex }),
+    ...(list ? [stanza('key-index-list', { ts: list.signedAt }, list.list)] : []),
+  ]);
+}
+
 /** `2:` and the start of a hash over the sorted devices, each written `user.agent:device@server`. */
-function deviceHash(user: UserJid, devices: readonly number[]): string {
+function deviceHash(user: UserJid, devices: readonly Device[]): string {
   const [name, server] = formatJid({ ...user, device: 0 })
     .replace(/:0@/, '@')
     .split('@');
-  const sorted = devices.map((device) => `${name}.0:${device}@${server}`).sort();
+  const sorted = devices.map(({ device }) => `${name}.0:${device}@${server}`).sort();
   const digest = createHash('sha256').update(sorted.join('')).digest();
   return `2:${digest.subarray(0, 6).toString('base64').replace(/=+$/, '')}`;
 }

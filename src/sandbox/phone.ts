@@ -27,7 +27,7 @@ import { OfflineError, PhoneLine } from './phone-line.ts';
 import { emptyHistory, readDeviceSent } from './phone-payloads.ts';
 import { PhoneSessions } from './phone-sessions.ts';
 import * as stanzas from './phone-stanzas.ts';
-import { type Bundle, LOW_WATER } from './pre-keys.ts';
+import { type Bundle, type Device, LOW_WATER } from './pre-keys.ts';
 import type { Router } from './router.ts';
 
 const FIRST_UPLOAD = 100;
@@ -108,16 +108,19 @@ export class Phone {
     return id;
   }
 
-  /** Gives a client that has just been linked what it waits for: the history, of which there is none. */
-  welcome(device: number): void {
+  /** Gives clients that have just been linked what they wait for once they are there: the history, of which there is none. */
+  welcome(isThere: (device: Device) => boolean): void {
     this.#task(async () => {
-      const to = withDevice(this.account.lid, device);
-      const sessions = this.#sessions();
-      await this.#fanout.startSessions(sessions, [to]);
-      if (!(await sessions.has(to))) return;
-      const ciphertext = await sessions.encrypt(to, emptyHistory());
-      this.#network.state.transaction(() => sessions.commit());
-      await this.#line.ask(stanzas.peerMessage(newMessageId(), { to, ciphertext }));
+      const { companions, state } = this.#network;
+      for (const companion of companions.unwelcomed(this.account.id).filter(isThere)) {
+        const to = withDevice(this.account.lid, companion.device);
+        const sessions = this.#sessions();
+        await this.#fanout.startSessions(sessions, [to]);
+        const ciphertext = await sessions.encrypt(to, emptyHistory());
+        state.transaction(() => sessions.commit());
+        await this.#line.ask(stanzas.peerMessage(newMessageId(), { to, ciphertext }));
+        companions.markWelcomed(companion);
+      }
     });
   }
 

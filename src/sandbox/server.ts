@@ -112,9 +112,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const phones = new Phones(network, router, logger);
   await phones.startAll();
   const linking = new Linking(network, router);
-  router.events.on('active', (device) => {
-    if (network.companions.welcome(device)) phones.of(device.account)?.welcome(device.device);
-  });
+  router.events.on('active', ({ account }) => phones.of(account)?.welcome((device) => router.isConnected(device)));
   router.events.on('leaving', (device) => {
     const [phone, companion] = [phones.of(device.account), network.companions.get(device)];
     if (phone && companion) linking.unlink(phone, companion);

@@ -48,6 +48,7 @@ export class WhatsAppClient {
   readonly #number: string;
   readonly #directory: string;
   readonly #sent = new Map<string, WAMessageContent>();
+  readonly #sending = new Set<Promise<string>>();
   readonly #changes = new EventTarget();
   #auth: Auth;
   #socket: WASocket | undefined;
@@ -110,7 +111,7 @@ export class WhatsAppClient {
     trust(mediaAuthority);
     const { state, saveCreds } = this.#auth;
     // The library leaves it to applications to remember what they sent, for those who could not read it.
-    const getMessage = async ({ id }: { id?: string | null }) => this.#sent.get(id ?? '');
+    const getMessage = ({ id }: { id?: string | null }) => this.#remember(id ?? '');
     const socket = makeWASocket({ waWebSocketUrl: chatUrl, auth: state, logger: quiet, getMessage });
     this.#socket = socket;
     this.endedWith = undefined;
@@ -134,10 +135,9 @@ export class WhatsAppClient {
 
   /** Returns the message's id once the network has accepted it. */
   async send(to: string, content: string | AnyMessageContent): Promise<string> {
-    const sent = await this.socket.sendMessage(to, typeof content === 'string' ? { text: content } : content);
-    if (!sent?.key.id) throw new Error('nothing was sent');
-    if (sent.message) this.#sent.set(sent.key.id, sent.message);
-    return sent.key.id;
+    const sending = this.#send(to, typeof content === 'string' ? { text: content } : content);
+    this.#sending.add(sending);
+    return sending.finally(() => this.#sending.delete(sending));
   }
 
   /** The first shown message with this text, waited for. */
@@ -210,6 +210,19 @@ export class WhatsAppClient {
         throw new Error(`${this.#number} waited for ${what} in vain; ended with ${this.endedWith}; saw: ${this.texts}`);
       });
     }
+  }
+
+  async #send(to: string, content: AnyMessageContent): Promise<string> {
+    const sent = await this.socket.sendMessage(to, content);
+    if (!sent?.key.id) throw new Error('nothing was sent');
+    if (sent.message) this.#sent.set(sent.key.id, sent.message);
+    return sent.key.id;
+  }
+
+  /** Somebody may say that they could not read a message before the library has said that it was sent. */
+  async #remember(id: string): Promise<WAMessageContent | undefined> {
+    await Promise.allSettled(this.#sending);
+    return this.#sent.get(id);
   }
 
   async #scan(qr: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
+import { type PhoneMessage, SandboxPhone } from '../../src/demo/sandbox-phone.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
 import { WhatsAppClient } from '../support/whatsapp-client.ts';
 
@@ -113,6 +113,37 @@ describe('an unmodified client', () => {
     await client.waitForText('four');
   });
 
+  it('answers those who could not read a message: a phone, its own phone, and its own other client', async () => {
+    const [anna, ben] = [await newPhone('Anna'), await newPhone('Ben')];
+    const first = await link(anna);
+    const corruptNext = (phone: SandboxPhone) => anna.call('POST', '/faults/corrupt', { to: phone.number });
+    await corruptNext(ben);
+    await first.send(sentTo(ben), 'damaged for Ben');
+    await ben.received('damaged for Ben');
+    await corruptNext(anna);
+    await first.send(sentTo(ben), 'damaged for Anna');
+    const isCopy = (text: string) => (message: PhoneMessage) => message.direction === 'out' && message.text === text;
+    await anna.waitForMessage(isCopy('damaged for Anna'));
+
+    const second = await link(anna);
+    await anna.send(ben.number, 'both are there');
+    await second.waitForText('both are there');
+    await anna.post('offline', { offline: true });
+    await corruptNext(anna);
+    const benLid = z.object({ lid: z.string() }).parse(await ben.call('GET', `/phones/${ben.number}`)).lid;
+    await first.send(benLid, 'damaged for the second');
+    const copy = await second.waitForText('damaged for the second');
+    expect(copy.key).toMatchObject({ fromMe: true, remoteJid: benLid });
+    await anna.post('offline', { offline: false });
+    await anna.waitForMessage(isCopy('damaged for the second'));
+    expect((await ben.messages()).map(({ text }) => text)).toEqual([
+      'damaged for Ben',
+      'damaged for Anna',
+      'both are there',
+      'damaged for the second',
+    ]);
+  });
+
   it('is out when its phone unlinks it, and when it logs out itself', async () => {
     const anna = await newPhone('Anna');
     const [unlinked, leaving] = [await link(anna), await link(anna)];
@@ -134,7 +165,7 @@ describe('an unmodified client', () => {
 });
 
 describe('a QR code', () => {
-  it('works once, and only as the client shows it', async () => {
+  it('is refused if it is none, or none that a client shows', async () => {
     const anna = await newPhone('Anna');
     const refused = (qr: string, code: string) => expect(anna.post('link', { qr })).rejects.toThrow(code);
     await refused('nonsense', 'link_code_malformed');
