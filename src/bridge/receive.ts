@@ -64,7 +64,11 @@ async function store(context: BridgeContext, account: ActiveAccount, message: In
   const chat = { portal, contact };
   const open = async (unit: SignalWork, list: DeviceList): Promise<Received> => {
     const { decryption, proven } = await decryptFirst(context, chat, unit, list, message);
-    if (decryption.outcome === 'duplicate') return { portal };
+    if (decryption.outcome === 'duplicate') {
+      // What comes again has its row and was left above: this is another message under a used key, which only its sender can encrypt anew.
+      const failure = { code: 'signal.used-key', noSession: false };
+      return storeFailure(context, portal, contact, message, failure, before);
+    }
     if (decryption.outcome === 'unproven') return refuse(context, chat, message, proven, before);
     if (decryption.outcome === 'failed') return storeFailure(context, portal, contact, message, decryption, before);
     const changes: Change[] = [...before, ...unit.changes(), ...proven];

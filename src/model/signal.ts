@@ -80,7 +80,7 @@ export interface SignalCiphertext {
 export type SignalDecryption =
   /** `identityChanged`: the sender's key is not the pinned one. The plaintext is delivered with a warning. */
   | { readonly outcome: 'plaintext'; readonly plaintext: Uint8Array; readonly identityChanged: boolean }
-  /** Seen before: acknowledge and drop. */
+  /** Its key was used before: the same message again, or another one of a sender that uses keys twice (docs/protocol.md). */
   | { readonly outcome: 'duplicate' }
   /** Ask the sender for it again. `noSession` means that it must come with fresh keys. */
   | { readonly outcome: 'failed'; readonly code: string; readonly noSession: boolean };

@@ -1,10 +1,12 @@
 // Everything together for one end-to-end test file: private Synapse, sandbox, and the bridge as a process of its own.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bridgeUrl, type DemoInstallation, prepareInstallation } from '../../src/cli/demo-installation.ts';
 import type { MatrixUser, Message } from '../../src/demo/matrix-user.ts';
 import { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
 import { freePort } from '../../src/demo/synapse.ts';
-import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
+import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/server.ts';
 import { BridgeProcess } from './bridge-process.ts';
 import { Homeserver } from './homeserver.ts';
 
@@ -22,13 +24,21 @@ export interface WorldOptions {
 
 export class World {
   readonly homeserver: Homeserver;
-  readonly sandbox: Sandbox;
+  sandbox: Sandbox;
   readonly installation: DemoInstallation;
   bridge: BridgeProcess;
+  readonly #sandboxOptions: SandboxOptions & { readonly dataDir: string };
 
-  private constructor(homeserver: Homeserver, sandbox: Sandbox, installation: DemoInstallation, bridge: BridgeProcess) {
+  private constructor(
+    homeserver: Homeserver,
+    sandbox: Sandbox,
+    sandboxOptions: SandboxOptions & { readonly dataDir: string },
+    installation: DemoInstallation,
+    bridge: BridgeProcess,
+  ) {
     this.homeserver = homeserver;
     this.sandbox = sandbox;
+    this.#sandboxOptions = sandboxOptions;
     this.installation = installation;
     this.bridge = bridge;
   }
@@ -37,7 +47,9 @@ export class World {
     const port = await freePort();
     const synapsePort = await freePort();
     const discoveryUrl = `${bridgeUrl(port)}/.well-known/openid-configuration`;
-    const sandbox = await startSandbox({ provider: { discoveryUrl, audience } });
+    const dataDir = await mkdtemp(join(tmpdir(), 'world-sandbox-'));
+    const sandboxOptions = { provider: { discoveryUrl, audience }, dataDir, port: await freePort() };
+    const sandbox = await startSandbox(sandboxOptions);
     const prepared: { installation?: DemoInstallation } = {};
     const homeserver = await Homeserver.start({ port: synapsePort }, async (directory) => {
       const { chatUrl, rootPublicKeyHex } = sandbox.info;
@@ -57,7 +69,7 @@ export class World {
     const { installation } = prepared;
     if (installation === undefined) throw new Error('no installation was prepared');
     const bridge = await BridgeProcess.start(installation.configPath, join(homeserver.directory, 'bridge.log'));
-    return new World(homeserver, sandbox, installation, bridge);
+    return new World(homeserver, sandbox, sandboxOptions, installation, bridge);
   }
 
   get logPath(): string {
@@ -66,6 +78,16 @@ export class World {
 
   async startBridge(): Promise<void> {
     this.bridge = await BridgeProcess.start(this.installation.configPath, this.logPath);
+  }
+
+  /** The sandbox goes away; what it has stored stays. */
+  async stopSandbox(): Promise<void> {
+    await this.sandbox.close();
+  }
+
+  /** After `stopSandbox`: the same network at the same address. */
+  async startSandbox(): Promise<void> {
+    this.sandbox = await startSandbox(this.#sandboxOptions);
   }
 
   phone(number: string, name: string): Promise<SandboxPhone> {
@@ -108,5 +130,6 @@ export class World {
     await this.bridge.stop();
     await this.sandbox.close();
     await this.homeserver.stop();
+    await rm(this.#sandboxOptions.dataDir, { recursive: true, force: true });
   }
 }

@@ -1,15 +1,17 @@
 // The durable journals: order, states, what is erased when, what is remembered against doubles and for how long.
 
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { expect, it, vi } from 'vitest';
 import type { EventId, MessageId, RoomId, SendId, UserId } from '../../src/model/ids.ts';
-import type { InboxRow, MatrixEvent, OutboxRow } from '../../src/model/journal.ts';
+import type { InboxRow, MatrixEvent, OutboxRow, OutboxState } from '../../src/model/journal.ts';
 import { SqliteConnection } from '../../src/store/sqlite.ts';
 import {
   aChat,
   aContact,
+  allBytes,
   anAccount,
+  departure,
   message,
   openTestStore,
   outgoing,
@@ -113,6 +115,52 @@ it('keeps an outbox payload for retries, and the stanza only until it is acknowl
   });
   await store.commit([{ change: 'outbox.state', id, state: { at: 'failed', code: 'network.463' } }]);
   expect((await read()).state).toEqual({ at: 'failed', code: 'network.463' });
+});
+
+it('a device that is gone holds no message back, and asks for none', async () => {
+  const store = await openTestStore();
+  const { portal } = await aChat(store);
+  const add = async (state: OutboxState, waitingFor: readonly number[], retryFor: readonly number[] = []) => {
+    const row = outgoing(portal, payload);
+    await store.commit([{ change: 'outbox.add', row }]);
+    const { id } = present(await store.outbox.byEvent(row.event));
+    await store.commit([{ change: 'outbox.state', id, state, waitingFor, retryFor }]);
+    return async () => {
+      const now = present(await store.outbox.byEvent(row.event));
+      return [now.state.at, now.waitingFor, now.retryFor, now.payload !== undefined];
+    };
+  };
+  const stanza = Buffer.from([9]);
+  const alone = await add({ at: 'acknowledged' }, [3]);
+  const among = await add({ at: 'acknowledged' }, [0, 3]);
+  const underWay = await add({ at: 'encrypted', stanza }, [3]);
+  const asked = await add({ at: 'ready' }, [0, 3], [3]);
+  const askedToo = await add({ at: 'ready' }, [0, 3], [3, 0]);
+  const notYet = await add({ at: 'ready' }, []);
+  await store.commit([{ change: 'outbox.device-gone', portal: portal.id, device: 3 }]);
+  expect(await alone()).toEqual(['done', [], [], false]);
+  expect(await among()).toEqual(['acknowledged', [0], [], true]);
+  expect(await underWay()).toEqual(['encrypted', [], [], true]);
+  expect(await asked()).toEqual(['acknowledged', [0], [], true]);
+  expect(await askedToo()).toEqual(['ready', [0], [0], true]);
+  expect(await notYet()).toEqual(['ready', [], [], true]);
+});
+
+it('keeps what is known of devices, sealed, and hands it on when two contacts are merged', async () => {
+  const path = join(temporaryDirectory(), 'bridge.db');
+  const store = await openTestStore(path);
+  const { account, contact } = await aChat(store);
+  const twin = await aChat(store, { account });
+  const by = 'the-key-that-vouched';
+  const list = { since: 1, checkedAt: 2, devices: [{ device: 4, since: 1, standing: { as: 'proven', by } }] } as const;
+  expect(await store.trust.devices(account.id, contact.id)).toBeUndefined();
+  await store.commit([{ change: 'devices.put', account: account.id, contact: twin.contact.id, list }]);
+  expect(await store.trust.devices(account.id, twin.contact.id)).toEqual(list);
+  await store.commit([{ change: 'contact.merge', into: contact.id, from: twin.contact.id }]);
+  expect(await store.trust.devices(account.id, contact.id)).toEqual(list);
+  expect(allBytes(dirname(path)).includes(by)).toBe(false);
+  await store.commit([departure(account)]);
+  expect(await store.trust.devices(account.id, contact.id)).toBeUndefined();
 });
 
 it('stores a pushed transaction once, and a pushed event once, also after a restart', async () => {

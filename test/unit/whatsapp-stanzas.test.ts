@@ -13,6 +13,7 @@ import {
   requireChild,
   type Stanza,
   StanzaError,
+  stanza,
 } from '../../src/whatsapp/binary/index.ts';
 import { disconnectOfFailure, disconnectOfStreamError } from '../../src/whatsapp/disconnect.ts';
 import { acknowledgement, readIncoming } from '../../src/whatsapp/stanzas.ts';
@@ -35,8 +36,8 @@ test('a message names each device with its own ciphertext, and is the same bytes
   } as const;
   const encoded = encodeMessage(message);
   expect(encodeMessage(message)).toEqual(encoded);
-  const stanza = decodeStanza(encoded);
-  expect(stanza.attrs).toEqual(
+  const decoded = decodeStanza(encoded);
+  expect(decoded.attrs).toEqual(
     new Map<string, AttributeValue>([
       ['id', id],
       ['to', to],
@@ -44,7 +45,7 @@ test('a message names each device with its own ciphertext, and is the same bytes
     ]),
   );
   expect(
-    children(requireChild(stanza, 'participants')).map((node) => {
+    children(requireChild(decoded, 'participants')).map((node) => {
       const enc = requireChild(node, 'enc');
       return [attribute(node, 'jid'), attribute(enc, 'type'), attribute(enc, 'v'), enc.content];
     }),
@@ -56,14 +57,57 @@ test('a message names each device with its own ciphertext, and is the same bytes
 
 test('the answer to a retry receipt goes to one device only, with the count', () => {
   const recipient = { device: 5, ciphertext: { type: 'pkmsg', bytes } } as const;
-  const stanza = decodeStanza(encodeMessage({ id, to, recipients: [recipient], retryCount: 2 }));
-  expect([attribute(stanza, 'to'), attribute(stanza, 'device_fanout')]).toEqual(['100000001:5@lid', 'false']);
-  expect(children(stanza).map((node) => [node.tag, attribute(node, 'count')])).toEqual([['enc', '2']]);
+  const answer = decodeStanza(encodeMessage({ id, to, recipients: [recipient], retryCount: 2 }));
+  expect([attribute(answer, 'to'), attribute(answer, 'device_fanout')]).toEqual(['100000001:5@lid', 'false']);
+  expect(children(answer).map((node) => [node.tag, attribute(node, 'count')])).toEqual([['enc', '2']]);
   const many = { id, to, recipients: [recipient, recipient], retryCount: 1 };
   expect(() => encodeMessage(many)).toThrow(expect.objectContaining({ code: 'interop.no-recipient' }));
   expect(() => encodeMessage({ id, to, recipients: [] })).toThrow(
     expect.objectContaining({ code: 'interop.no-recipient' }),
   );
+});
+
+test('the proof of a companion is read from messages, bundles and retry receipts', () => {
+  const proof = Uint8Array.of(9, 9);
+  const device = lidJid('100000001', 5);
+  const identity = stanza('device-identity', {}, proof);
+  const enc = stanza('enc', { v: '2', type: 'pkmsg' }, bytes);
+  const incoming = readIncoming(stanza('message', { from: device, id, t: 1 }, [enc, identity]), 0);
+  expect(incoming).toMatchObject({ kind: 'message', message: { from: to, device: 5, deviceIdentity: proof } });
+
+  const key = new Uint8Array(32).fill(1);
+  const number = (tag: string, length: number): Stanza => stanza(tag, {}, new Uint8Array(length).fill(1));
+  const signed = stanza('skey', {}, [number('id', 3), stanza('value', {}, key), number('signature', 64)]);
+  const keys = [stanza('type', {}, Uint8Array.of(5)), stanza('identity', {}, key), signed];
+  const registration = number('registration', 4);
+  const bundle = (...more: Stanza[]): Stanza =>
+    stanza('iq', {}, [stanza('list', {}, [stanza('user', { jid: device }, [registration, ...keys, ...more])])]);
+  expect(readBundle(bundle(identity), device)).toMatchObject({ identityKey: key, deviceIdentity: proof });
+  expect(readBundle(bundle(), device)).not.toHaveProperty('deviceIdentity');
+  // The other form has the keys one level down, the proof in either place.
+  const nested = (inner: readonly Stanza[], outer: readonly Stanza[]): Stanza =>
+    stanza('iq', {}, [
+      stanza('list', {}, [stanza('user', { jid: device }, [registration, stanza('keys', {}, inner), ...outer])]),
+    ]);
+  expect(readBundle(nested(keys, [identity]), device)?.deviceIdentity).toEqual(proof);
+  expect(readBundle(nested([...keys, identity], []), device)?.deviceIdentity).toEqual(proof);
+
+  const retry = stanza('retry', { count: 1, id, t: 1, v: 1 });
+  const offered = stanza('keys', {}, [...keys, identity]);
+  expect(
+    readIncoming(stanza('receipt', { from: device, id, type: 'retry' }, [retry, registration, offered]), 0),
+  ).toMatchObject({ kind: 'retry', retry: { device: 5, bundle: { deviceIdentity: proof } } });
+});
+
+test('a list of devices leaves out what no address can express', () => {
+  const device = (number: number): Stanza => stanza('device', { id: number, 'key-index': number || undefined });
+  const list = stanza('device-list', {}, [device(0), device(7), device(7), device(256)]);
+  const user = stanza('user', { jid: to }, [stanza('devices', {}, [list])]);
+  const reply = stanza('iq', {}, [stanza('usync', {}, [stanza('list', {}, [user])])]);
+  expect(readLookUp(reply)?.devices).toEqual([
+    { device: 0, keyIndex: undefined },
+    { device: 7, keyIndex: 7 },
+  ]);
 });
 
 test('a pause lies between half and all of the doubled base, and never above the cap', () => {
