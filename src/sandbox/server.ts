@@ -126,14 +126,28 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const http = createServer(app);
   listener.acceptWebSockets(http);
   const tcp = options.tcpPort === undefined ? undefined : listener.acceptTcp();
-  const [port, tcpPort, mediaPort] = await Promise.all([
+  const close = async (): Promise<void> => {
+    router.endAll('shutdown');
+    await Promise.race([listener.idle(), clock.sleep(FAREWELL_MS)]);
+    await listener.stop();
+    await phones.stopAll();
+    await Promise.all([stop(http), stop(blobs.server), tcp && stop(tcp)]);
+    await blobs.close();
+    faults.close();
+    state.close();
+  };
+  const ports = await Promise.allSettled([
     listen(http, options.port ?? 0, host),
     tcp && listen(tcp, options.tcpPort ?? 0, host),
     listenAsBefore(state, blobs.server, host),
-  ]).catch((error: unknown) => {
-    state.close();
-    throw error;
-  });
+  ]);
+  const failed = ports.find((result) => result.status === 'rejected');
+  if (failed !== undefined) {
+    await close();
+    throw failed.reason;
+  }
+  const [port, tcpPort, mediaPort] = ports.map((result) => (result.status === 'fulfilled' ? result.value : undefined));
+  if (mediaPort === undefined) throw new Error('the media store has no port');
 
   blobs.listening(mediaPort);
   const authority = host.includes(':') ? `[${host}]` : host;
@@ -164,16 +178,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     get info() {
       return info();
     },
-    close: async () => {
-      router.endAll('shutdown');
-      await Promise.race([listener.idle(), clock.sleep(FAREWELL_MS)]);
-      await listener.stop();
-      await phones.stopAll();
-      await Promise.all([stop(http), stop(blobs.server), tcp && stop(tcp)]);
-      await blobs.close();
-      faults.close();
-      state.close();
-    },
+    close,
   };
 }
 
@@ -194,6 +199,7 @@ async function listenAsBefore(state: State, server: HttpsServer, host: string): 
 }
 
 async function stop(server: HttpServer | HttpsServer | NetServer): Promise<void> {
+  if (!server.listening) return;
   const closed = once(server, 'close');
   server.close();
   if ('closeAllConnections' in server) server.closeAllConnections();

@@ -19,12 +19,17 @@ export const damaged = (place: string, cause?: unknown): BridgeError =>
 export const wrongKey = (path: string, cause?: unknown): BridgeError =>
   new BridgeError(
     'store.wrong-key',
-    `the master key does not fit ${path}; after an interrupted key rotation, run the rotation again with both keys`,
+    `the master key does not fit ${path}; after an interrupted rotation, run "key rotate" again`,
     { retry: 'after-action', cause },
   );
 
 export const newerSchema = (path: string): BridgeError =>
   new BridgeError('store.newer-schema', `${path} was written by a newer version of this program; run that version`, {
+    retry: 'after-action',
+  });
+
+export const noDirectory = (path: string): BridgeError =>
+  new BridgeError('store.no-directory', `${path}: its directory does not exist; make it, or change the path`, {
     retry: 'after-action',
   });
 

@@ -1,10 +1,13 @@
 // One process per database: a lock on a file beside it, held as an exclusive SQLite transaction, which the kernel ends with the process.
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
-import { fromSqlite, locked } from './errors.ts';
+import { fromSqlite, locked, noDirectory } from './errors.ts';
 
 /** Returns what releases the lock. Throws BridgeError `store.locked` where another process, or this one, holds it. */
 export function lockDatabase(path: string): () => void {
   if (path === ':memory:') return () => undefined;
+  if (!existsSync(dirname(path))) throw noDirectory(path);
   let lock: Database.Database | undefined;
   try {
     lock = new Database(`${path}.lock`, { timeout: 0 });
