@@ -5,7 +5,7 @@ import type { UserJid } from '../model/jid.ts';
 import type { Portal } from '../model/portal.ts';
 import { preferredAddress } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
-import { type Chat, peerOf, putDevices, reach, refreshDevices, withDevices } from './device-sessions.ts';
+import { type Chat, peerOf, putDevices, reach, renewDevices, withDevices } from './device-sessions.ts';
 import { addressees, primaryDevice, stale } from './devices.ts';
 import { chatWith } from './receipts.ts';
 
@@ -34,7 +34,8 @@ export async function followDevices(
 }
 
 async function meet(context: BridgeContext, chat: Chat): Promise<void> {
-  await refreshDevices(context, chat);
+  // Whatever answer is under way was given before the change.
+  await renewDevices(context, chat);
   await withDevices(context, chat, async (unit, list) => {
     const primary = await unit.trust(peerOf(chat, primaryDevice));
     // Whom the primary vouches for is asked when the user has decided which key is its own.

@@ -67,11 +67,15 @@ export async function withDevices<Result>(
   }
 }
 
-/** Asks the network for the contact's devices if that is due, and forgets those that are no more. */
+/** Asks the network for the contact's devices if that is due. */
 export async function refreshDevices(context: BridgeContext, chat: Chat): Promise<void> {
-  const now = context.clock.now();
   const known = await context.store.trust.devices(chat.portal.account, chat.portal.contact);
-  if (!isDue(known, now)) return;
+  if (isDue(known, context.clock.now())) await renewDevices(context, chat);
+}
+
+/** Asks the network for the contact's devices, and forgets those that are no more. */
+export async function renewDevices(context: BridgeContext, chat: Chat): Promise<void> {
+  const now = context.clock.now();
   const listed = await listedDevices(context, chat);
   await withDevices(context, chat, async (unit, list) => {
     const renewed = renew(list, listed ?? list.devices.map(asListed), now);
