@@ -5,6 +5,7 @@ import type { Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Server as NetServer } from 'node:net';
 import express from 'express';
 import { type Clock, systemClock } from '../model/clock.ts';
+import { BridgeError } from '../model/errors.ts';
 import { createLogger, type Logger } from '../observability/logger.ts';
 import { type BlobLimits, BlobStore } from './blob-store.ts';
 import { CHAT_PATH, ChatListener } from './chat-listener.ts';
@@ -184,7 +185,12 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
 
 async function listen(server: HttpServer | HttpsServer | NetServer, port: number, host: string): Promise<number> {
   server.listen(port, host);
-  await once(server, 'listening');
+  try {
+    await once(server, 'listening');
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+    throw new BridgeError('sandbox.listen', `cannot listen on ${host}:${port} (${code})`, { cause });
+  }
   return (server.address() as AddressInfo).port;
 }
 
