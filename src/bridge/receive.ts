@@ -35,6 +35,7 @@ export interface AskAgain {
 }
 
 const tries = 3;
+const usedKey = 'signal.used-key';
 
 /**
  * Stores an incoming message. When it resolves, everything is durable and the stanza may be acknowledged; nothing else has happened.
@@ -66,7 +67,7 @@ async function store(context: BridgeContext, account: ActiveAccount, message: In
     const { decryption, proven } = await decryptFirst(context, chat, unit, list, message);
     if (decryption.outcome === 'duplicate') {
       // What comes again has its row and was left above: this is another message under a used key, which only its sender can encrypt anew.
-      const failure = { code: 'signal.used-key', noSession: false };
+      const failure = { code: usedKey, noSession: false };
       return storeFailure(context, portal, contact, message, failure, before);
     }
     if (decryption.outcome === 'unproven') return refuse(context, chat, message, proven, before);
@@ -213,7 +214,9 @@ async function storeFailure(
   const counted: Change = { change: 'inbox.decrypt-failed', portal: portal.id, messageId: id, device, count };
   if (count <= context.settings.retries) {
     await context.store.commit([...before, counted]);
-    return { portal, askAgain: { count, withKeys: failure.noSession || count > 1 } };
+    // Where only a key was used twice the session is sound: new keys would replace it under the messages that are on their way.
+    const withKeys = failure.noSession || (count > 1 && failure.code !== usedKey);
+    return { portal, askAgain: { count, withKeys } };
   }
   const notice = noticeOnce(portal, `undecryptable:${id}`, message.timestamp, {
     code: 'undecryptable',
