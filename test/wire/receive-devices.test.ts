@@ -1,0 +1,173 @@
+// What arrives from several devices of one contact: real sessions, real proofs, a real store; only the network in between is missing.
+import { create, toBinary } from '@bufbuild/protobuf';
+import { Curve, proto } from '@whiskeysockets/baileys';
+import { beforeEach, expect, test } from 'vitest';
+import type { ActiveAccount, BridgeContext, BridgeSettings } from '../../src/bridge/context.ts';
+import { receiveMessage } from '../../src/bridge/receive.ts';
+import { systemClock } from '../../src/model/clock.ts';
+import type { AccountId, ContactId, MessageId } from '../../src/model/ids.ts';
+import type { IncomingMessage } from '../../src/model/interop.ts';
+import { interopJid, lidJid } from '../../src/model/jid.ts';
+import type { PublicKeys, SignalCiphertext } from '../../src/model/signal.ts';
+import { createLogger } from '../../src/observability/logger.ts';
+import { MessageSchema } from '../../src/proto/message_pb.ts';
+import type { OpenStore } from '../../src/store/open-store.ts';
+import { createInteropNetwork } from '../../src/whatsapp/network.ts';
+import { createSignal } from '../../src/whatsapp/signal/index.ts';
+import { keyPairOf } from '../../src/whatsapp/signal/keys.ts';
+import { CommittedState } from '../support/signal-state.ts';
+import { anAccount, openTestStore } from '../support/store.ts';
+
+const from = lidJid('100000001');
+let store: OpenStore;
+let context: BridgeContext;
+let account: ActiveAccount;
+let published: PublicKeys;
+let preKeys: PublicKeys['preKeys'][number][];
+
+/** One device of the contact, with a session of its own. */
+class Sender {
+  readonly state = new CommittedState();
+  readonly #signal = createSignal({ reads: this.state, clock: systemClock });
+  readonly #us = { account: 'them' as AccountId, contact: 'us' as ContactId, device: 0 };
+  readonly device: number;
+
+  constructor(device: number) {
+    this.device = device;
+    this.state.commit(this.#signal.createIdentity(this.#us.account, 0).changes);
+  }
+  get keys(): { readonly public: Uint8Array; readonly private: Uint8Array } {
+    if (!this.state.own) throw new Error('no identity');
+    const { publicKey, privateKey } = keyPairOf(this.state.own);
+    return { public: publicKey.getPublicKeyBytes(), private: privateKey.serialize() };
+  }
+  encrypt(text: string): Promise<SignalCiphertext> {
+    return this.#signal.exclusively([this.#us], async (unit) => {
+      const preKey = preKeys.shift();
+      if (!(await unit.hasSession(this.#us))) await unit.start(this.#us, { ...published, preKey });
+      const payload = toBinary(MessageSchema, create(MessageSchema, { conversation: text }));
+      const ciphertext = await unit.encrypt(this.#us, payload);
+      this.state.commit(unit.changes());
+      return ciphertext;
+    });
+  }
+  /** The proof that `primary` gives this device. */
+  provenBy(primary: Sender): Uint8Array {
+    const details = proto.ADVDeviceIdentity.encode({ rawId: 1, timestamp: 1, keyIndex: this.device }).finish();
+    const signed = Buffer.concat([Uint8Array.of(6, 0), details, this.keys.public]);
+    const accountSignature = Curve.sign(primary.keys.private, signed);
+    const accountSignatureKey = primary.keys.public;
+    return proto.ADVSignedDeviceIdentity.encode({ details, accountSignature, accountSignatureKey }).finish();
+  }
+}
+
+beforeEach(async () => {
+  store = await openTestStore();
+  const made = anAccount();
+  if (made.state.at !== 'active') throw new Error('not active');
+  account = { ...made, state: { at: 'active', enlistment: { interopAccountId: '1', jid: interopJid(7, '1') } } };
+  const signal = createSignal({ reads: store.signal, clock: systemClock });
+  const { keys, changes } = signal.createIdentity(account.id, 20);
+  await store.commit([{ change: 'account.put', account }, ...changes]);
+  published = keys;
+  preKeys = [...keys.preKeys];
+  const logger = createLogger({ level: 'silent' });
+  const received: Partial<BridgeContext> = {
+    store,
+    signal,
+    clock: systemClock,
+    logger,
+    network: createInteropNetwork({ endpoints: {}, clock: systemClock, logger }),
+    settings,
+    counters: { delivered: () => {}, retry: () => {} },
+  };
+  // Receiving speaks to no homeserver.
+  context = received as BridgeContext;
+});
+
+const settings: BridgeSettings = {
+  instanceId: 'i',
+  serverName: 'x',
+  ghostPrefix: 'wa_',
+  networks: ['whatsapp'],
+  federatePortals: false,
+  devicePolicy: 'cross-signed',
+  mayOptIn: () => true,
+  defaultCountry: undefined,
+  receiptWaitMs: 1_000,
+  retentionMs: 1_000,
+  retries: 5,
+  missingKeyWaitMs: 1_000,
+};
+
+let ids = 0;
+async function receive(by: Sender, text: string, over: Partial<IncomingMessage> = {}) {
+  ids += 1;
+  const message: IncomingMessage = {
+    id: `M${ids}` as MessageId,
+    from,
+    device: by.device,
+    alternative: undefined,
+    timestamp: 1_000,
+    pushName: 'Anna',
+    ciphertexts: [await by.encrypt(text)],
+    deviceIdentity: undefined,
+    offline: false,
+    ...over,
+  };
+  const received = await receiveMessage(context, account, message);
+  const portal = received.portal;
+  const row = portal && (await store.inbox.find(portal.id, message.id, message.device));
+  return { ...received, id: message.id, row };
+}
+
+test('a companion is heard on the word of its primary, which is pinned with it', async () => {
+  const [phone, client] = [new Sender(0), new Sender(3)];
+  const first = await receive(client, 'from the client', { deviceIdentity: client.provenBy(phone) });
+  expect(first.row?.state.at).toBe('received');
+  const second = await receive(phone, 'from the phone');
+  expect(second.row?.state.at).toBe('received');
+  const contact = second.portal?.contact ?? ('' as ContactId);
+  const trusts = await store.trust.ofContact(account.id, contact);
+  expect([...trusts].map(([device, { state }]) => [device, state])).toEqual([
+    [0, 'pinned'],
+    [3, 'pinned'],
+  ]);
+});
+
+test('without proof, or with that of a stranger, nothing is shown but a notice, and only in a chat that exists', async () => {
+  const [phone, client, stranger] = [new Sender(0), new Sender(3), new Sender(0)];
+  expect((await receive(client, 'who am I?')).portal).toBeUndefined();
+  const { portal } = await receive(phone, 'hello');
+  if (!portal) throw new Error('no chat');
+  for (const deviceIdentity of [undefined, client.provenBy(stranger), new Sender(4).provenBy(phone)]) {
+    expect((await receive(client, 'let me in', { deviceIdentity })).row).toBeUndefined();
+  }
+  const notice = await store.inbox.find(portal.id, 'notice:device-unproven:3' as MessageId);
+  expect(notice?.isNotice).toBe(true);
+  expect(await store.inbox.waiting(portal.id)).toBe(2);
+  expect((await receive(client, 'now I may', { deviceIdentity: client.provenBy(phone) })).row).toBeDefined();
+});
+
+test('the same id from a second device is the same message', async () => {
+  const [phone, client] = [new Sender(0), new Sender(3)];
+  const first = await receive(phone, 'one');
+  const deviceIdentity = client.provenBy(phone);
+  const again = await receive(client, 'another', { id: first.id, deviceIdentity });
+  expect(again.row).toBeUndefined();
+  expect((await receive(client, 'goes on', { deviceIdentity })).row).toBeDefined();
+});
+
+test('a message under a used key is asked for again and not taken for a repetition; a repetition is dropped', async () => {
+  const phone = new Sender(0);
+  await receive(phone, 'one');
+  const sessions = new Map(phone.state.sessions);
+  const second = await receive(phone, 'two');
+  // The sender forgets that it has sent it, as a client does whose write of the session was lost.
+  for (const [peer, session] of sessions) phone.state.sessions.set(peer, session);
+  const third = await receive(phone, 'three');
+  expect(third).toMatchObject({ askAgain: { count: 1, withKeys: false }, row: undefined });
+  const repeated = await receive(phone, 'two again', { id: second.id });
+  expect(repeated.askAgain).toBeUndefined();
+  expect((await receive(phone, 'three, once more', { id: third.id })).row).toBeDefined();
+});
