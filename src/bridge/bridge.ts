@@ -12,11 +12,12 @@ import { depart } from './departures.ts';
 import { enlist } from './enlistments.ts';
 import { handleNextEvent } from './matrix-events.ts';
 import { expireUnconfirmed } from './receipts.ts';
+import { giveUpUnanswered } from './receive.ts';
 import { sendNext } from './send.ts';
 import { Transactions } from './transactions.ts';
 import { type Step, Workers } from './workers.ts';
 
-const expiryCheckMs = 60 * 60 * 1000;
+const expiryCheckMs = 5 * 60 * 1000;
 const recoveryPeriodMs = 24 * 60 * 60 * 1000;
 
 export class Bridge {
@@ -219,6 +220,7 @@ export class Bridge {
 
   async #expire(): Promise<Step> {
     const { store, clock, settings } = this.#context;
+    for (const portal of await giveUpUnanswered(this.#context)) this.#inbox.wake(portal);
     if ((await expireUnconfirmed(this.#context)) > 0) {
       for (const portal of await store.inbox.portalsWithWork()) this.#inbox.wake(portal);
       return 'again';

@@ -1,7 +1,7 @@
 // WhatsApp to Matrix, first half: a stanza becomes an inbox row, in one commit with the ratchet that decrypted it.
 import type { Contact } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
-import { newPortalId } from '../model/ids.ts';
+import { type MessageId, newPortalId, type PortalId } from '../model/ids.ts';
 import type { IncomingMessage, InteropClient } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
 import type { Portal } from '../model/portal.ts';
@@ -35,6 +35,9 @@ export interface AskAgain {
 }
 
 const tries = 3;
+
+/** How long a message that was asked for again may take before the user is told, in milliseconds. */
+export const answerWaitMs = 10 * 60 * 1000;
 const usedKey = 'signal.used-key';
 
 /**
@@ -218,12 +221,29 @@ async function storeFailure(
     const withKeys = failure.noSession || (count > 1 && failure.code !== usedKey);
     return { portal, askAgain: { count, withKeys } };
   }
-  const notice = noticeOnce(portal, `undecryptable:${id}`, message.timestamp, {
+  await context.store.commit([...before, counted, undecryptable(portal, contact, id, message.timestamp)]);
+  return { portal };
+}
+
+function undecryptable(portal: Portal, contact: Contact, id: MessageId, timestamp: number): Change {
+  return noticeOnce(portal, `undecryptable:${id}`, timestamp, {
     code: 'undecryptable',
     text: `A message from ${contactName(contact)} could not be decrypted, and asking for it again did not help. Ask them to send it once more.`,
   });
-  await context.store.commit([...before, counted, notice]);
-  return { portal };
+}
+
+/** Tells users of messages that were asked for again and have not come. Returns the portals in which something was said. */
+export async function giveUpUnanswered(context: BridgeContext): Promise<readonly PortalId[]> {
+  const { store, clock } = context;
+  const now = clock.now();
+  const messages = await store.inbox.unanswered(now - answerWaitMs, 100);
+  for (const message of messages) {
+    const portal = await store.portals.get(message.portal);
+    const contact = portal && (await store.contacts.get(portal.contact));
+    const told = portal && contact ? [undecryptable(portal, contact, message.messageId, now)] : [];
+    await store.commit([{ change: 'inbox.given-up', message }, ...told]);
+  }
+  return [...new Set(messages.map(({ portal }) => portal))];
 }
 
 /** Asks the sender for a message again. Best effort: the network delivers it again anyway until it was decrypted. */

@@ -72,6 +72,8 @@ export type Change =
       readonly device: number;
       readonly count: number;
     }
+  /** The user has been told that a message could not be decrypted: it is waited for no longer. */
+  | { readonly change: 'inbox.given-up'; readonly message: UnansweredMessage }
   /** Fails with StoreConflict where the Matrix event has an outbox row. */
   | { readonly change: 'outbox.add'; readonly row: NewOutboxRow }
   | {
@@ -101,6 +103,13 @@ export type Change =
   | { readonly change: 'bot-message.release'; readonly key: string }
   /** A command that waits for the user's confirmation, or its end (`undefined`). */
   | { readonly change: 'pending-command'; readonly user: UserId; readonly command: string | undefined };
+
+/** A message that was asked for again in vain. */
+export interface UnansweredMessage {
+  readonly portal: PortalId;
+  readonly messageId: MessageId;
+  readonly device: number;
+}
 
 export interface Store {
   /**
@@ -148,6 +157,8 @@ export interface Store {
     /** Accepted rows whose delivery receipt is due, oldest first. */
     receiptsDue(account: AccountId, limit: number): Promise<readonly InboxRow[]>;
     decryptFailures(portal: PortalId, messageId: MessageId, device: number): Promise<number>;
+    /** Messages that could not be decrypted, were asked for again before `before` (ms) at the latest, and have not come since. */
+    unanswered(before: number, limit: number): Promise<readonly UnansweredMessage[]>;
     waiting(portal: PortalId): Promise<number>;
     /** Whether this Matrix event is a notice of the bridge. Rows of notices are never pruned while their portal lives. */
     isNotice(portal: PortalId, event: EventId): Promise<boolean>;

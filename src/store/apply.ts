@@ -5,7 +5,7 @@ import { addBotMessage, encryptBotMessage, finishBotMessage, releaseBotMessage }
 import { addAddress, createContact, eraseContact, nameContact, putGhost } from './contacts.ts';
 import { putDevices } from './devices.ts';
 import { finishEvent, finishTransaction, storeTransaction } from './events.ts';
-import { addInbox, countDecryptFailure, setInboxState } from './inbox.ts';
+import { addInbox, countDecryptFailure, giveUp, setInboxState } from './inbox.ts';
 import { mergeContacts } from './merge.ts';
 import { addOutbox, dropDevice, setOutboxState } from './outbox.ts';
 import { createPortal, setPortalState } from './portals.ts';
@@ -70,6 +70,8 @@ function apply(unit: Unit, change: Change): Steps {
       return setInboxState(unit, change.id, change.state);
     case 'inbox.decrypt-failed':
       return countDecryptFailure(unit, change, change.count);
+    case 'inbox.given-up':
+      return giveUp(unit, change.message);
     case 'outbox.add':
       return addOutbox(unit, change.row);
     case 'outbox.state':

@@ -2,7 +2,7 @@
 import { type Selectable, sql } from 'kysely';
 import type { InboxId, MessageId, PortalId } from '../model/ids.ts';
 import type { InboxBody, InboxRow, InboxState, NewInboxRow, Notice, SealedEvent } from '../model/journal.ts';
-import type { Store } from '../model/store.ts';
+import type { Store, UnansweredMessage } from '../model/store.ts';
 import { gone } from './errors.ts';
 import { accountKey } from './keyring.ts';
 import { type DataKey, type Place, seal, sealJson, unseal, unsealJson } from './sealing.ts';
@@ -38,6 +38,9 @@ export function* addInbox({ db, keys }: Unit, added: NewInboxRow, mode: 'new' | 
     state: 'received',
     body: sealBody(key, inboxPlace('body', row), body),
   });
+  yield* run(
+    db.deleteFrom('decrypt_failure').where('portal', '=', added.portal).where('message_id', '=', added.messageId),
+  );
   yield* run(
     mode === 'new' ? insert : insert.onConflict((at) => at.columns(['portal', 'message_id', 'device']).doNothing()),
   );
@@ -76,6 +79,16 @@ export function* countDecryptFailure(
   );
 }
 
+export function* giveUp({ db }: Unit, { portal, messageId, device }: UnansweredMessage): Steps {
+  yield* run(
+    db
+      .deleteFrom('decrypt_failure')
+      .where('portal', '=', portal)
+      .where('message_id', '=', messageId)
+      .where('device', '=', device),
+  );
+}
+
 export function inboxReads({ db, keys }: Reader): Store['inbox'] {
   const select = db.selectFrom('inbox').selectAll();
   const open = db.selectFrom('inbox').where(isOpen);
@@ -107,6 +120,13 @@ export function inboxReads({ db, keys }: Reader): Store['inbox'] {
         .executeTakeFirst();
       return row?.count ?? 0;
     },
+    unanswered: async (before, limit) =>
+      db
+        .selectFrom('decrypt_failure')
+        .select(['portal', 'message_id as messageId', 'device'])
+        .where('settled_at', '<', before)
+        .limit(limit)
+        .execute(),
     waiting: async (portal) => {
       const count = db.fn.countAll<number>().as('count');
       return (await open.select(count).where('portal', '=', portal).executeTakeFirstOrThrow()).count;

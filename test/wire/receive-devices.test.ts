@@ -3,9 +3,9 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { Curve, proto } from '@whiskeysockets/baileys';
 import { beforeEach, expect, test } from 'vitest';
 import type { ActiveAccount, BridgeContext, BridgeSettings } from '../../src/bridge/context.ts';
-import { receiveMessage } from '../../src/bridge/receive.ts';
+import { answerWaitMs, giveUpUnanswered, receiveMessage } from '../../src/bridge/receive.ts';
 import { systemClock } from '../../src/model/clock.ts';
-import type { AccountId, ContactId, MessageId } from '../../src/model/ids.ts';
+import type { AccountId, ContactId, MessageId, PortalId } from '../../src/model/ids.ts';
 import type { IncomingMessage } from '../../src/model/interop.ts';
 import { interopJid, lidJid } from '../../src/model/jid.ts';
 import type { PublicKeys, SignalCiphertext } from '../../src/model/signal.ts';
@@ -170,4 +170,26 @@ test('a message under a used key is asked for again and not taken for a repetiti
   const repeated = await receive(phone, 'two again', { id: second.id });
   expect(repeated.askAgain).toBeUndefined();
   expect((await receive(phone, 'three, once more', { id: third.id })).row).toBeDefined();
+});
+
+test('what was asked for again and never comes is told once; what does come is not', async () => {
+  const phone = new Sender(0);
+  await receive(phone, 'hello');
+  const damaged = async () => {
+    const { type, bytes } = await phone.encrypt('damaged');
+    return { type, bytes: bytes.map((byte, index) => (index === bytes.length - 12 ? byte ^ 1 : byte)) };
+  };
+  const lost = await receive(phone, '', { ciphertexts: [await damaged()] });
+  const late = await receive(phone, '', { ciphertexts: [await damaged()] });
+  expect([lost.askAgain?.count, late.askAgain?.count]).toEqual([1, 1]);
+  const comes = await receive(phone, 'here it is', { id: late.id });
+  expect(comes.portal).toBeDefined();
+
+  const at = (ms: number): BridgeContext => ({ ...context, clock: { ...systemClock, now: () => ms } });
+  expect(await giveUpUnanswered(at(1_000 + answerWaitMs))).toEqual([]);
+  expect(await giveUpUnanswered(at(1_001 + answerWaitMs))).toEqual([lost.portal?.id]);
+  expect(await giveUpUnanswered(at(1_001 + 2 * answerWaitMs))).toEqual([]);
+  const portal = lost.portal?.id ?? ('' as PortalId);
+  expect((await store.inbox.find(portal, `notice:undecryptable:${lost.id}` as MessageId))?.isNotice).toBe(true);
+  expect(await store.inbox.find(portal, `notice:undecryptable:${late.id}` as MessageId)).toBeUndefined();
 });
