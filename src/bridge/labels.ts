@@ -46,7 +46,7 @@ export function labelNotice(contact: Contact, serverName: string): Notice {
       `Messages are end-to-end encrypted between you and the bridge on ${serverName}, and again between that bridge and ${network}. The bridge decrypts and re-encrypts them in between, so whoever runs ${serverName} could read them there. Nothing readable is stored.`,
       `${network} learns that you two write to each other and when, not what. The other person sees your Matrix ID and display name.`,
       whatWorks(contact.network),
-      `Replies to notices like this one go to the bridge, never to the other person.`,
+      `Replies to notices like this one go to the bridge, never to the other person. Reply "safety number" for the digits by which you two can compare keys.`,
     ].join('\n\n'),
   };
 }

@@ -4,7 +4,9 @@ import type { Portal } from '../model/portal.ts';
 import type { Change } from '../model/store.ts';
 import type { PeerTrust } from '../model/trust.ts';
 import type { CommandEffects } from './bot/commands.ts';
+import { preferredAddress } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
+import { primaryDevice } from './devices.ts';
 import type { Handled } from './matrix-events.ts';
 import { notSent } from './notices.ts';
 
@@ -35,12 +37,37 @@ export async function noticeReply(
         ? answer('identity-kept', 'The new security key is rejected. Messages go to the earlier key only.', ...changes)
         : answer('command-answer', 'There is no changed security key to reject here.');
     }
+    case 'safety number': {
+      const digits = await safetyNumber(context, account, portal);
+      return digits === undefined
+        ? answer('command-answer', 'There is no safety number before the first message.')
+        : answer(
+            'safety-number',
+            `The safety number of this chat is ${digits}. If the other person sees the same digits, nobody has come between the bridge and them.`,
+          );
+    }
     default:
       return answer(
         'command-answer',
-        'This was not sent to the other person: replies to notices go to the bridge. It understands "accept" and "keep" (about a changed security key).',
+        'This was not sent to the other person: replies to notices go to the bridge. It understands "accept" and "keep" (about a changed security key) and "safety number".',
       );
   }
+}
+
+/** Returns the digits that both people can compare, in groups of five; undefined while one of the keys is not known. */
+async function safetyNumber(
+  context: BridgeContext,
+  account: ActiveAccount,
+  portal: Portal,
+): Promise<string | undefined> {
+  const { store, signal } = context;
+  const contact = await store.contacts.get(portal.contact);
+  const peer = (await store.trust.ofContact(account.id, portal.contact)).get(primaryDevice);
+  const address = contact && (contact.addresses.find(({ kind }) => kind === 'phone') ?? preferredAddress(contact));
+  if (peer === undefined || address === undefined) return undefined;
+  const { keys } = await signal.createPreKeys(account.id, 0);
+  const own = Uint8Array.of(5, ...keys.identityKey);
+  return signal.safetyNumber(account.user, own, address.user, peer.key).replace(/(.{5})(?=.)/g, '$1 ');
 }
 
 /** Pins the keys that were seen last on every device of the contact. */

@@ -119,6 +119,12 @@ test('a contact cannot imitate a notice of the bridge', async () => {
   await phone.received('accept');
   await user.reply(portal, real.eventId, 'a secret for the bridge');
   await notice(user, portal, 'command-answer');
+  // Both sides compute the same safety number.
+  await user.reply(portal, real.eventId, 'safety number');
+  const shown = await notice(user, portal, 'safety-number');
+  const path = `/phones/${phone.number}/safety-number?with=${encodeURIComponent(user.userId)}`;
+  const { safetyNumber } = (await phone.call('GET', path)) as { safetyNumber: string };
+  expect(String(shown.body).replaceAll(' ', '')).toContain(safetyNumber);
   // The same for a notice that stands where a message could not be carried.
   const picture = await phone.sendRaw(
     user.userId,

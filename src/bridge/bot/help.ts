@@ -13,7 +13,7 @@ export async function help({ settings }: BridgeContext): Promise<Answer> {
       'chat <phone number> [name]: start a chat; only in an encrypted room with me',
       'confirm-identity: after you have reset your own encryption identity',
       '',
-      'In a chat, reply to a notice of mine to answer it: "accept" or "keep" after a changed security key.',
+      'In a chat, reply to a notice of the bridge: "accept" or "keep" after a changed security key, "safety number" to compare keys.',
       ...settings.networks.map(whatWorks),
     ].join('\n'),
   };
