@@ -1,10 +1,12 @@
 // WhatsApp to Matrix, second half: the oldest inbox row of a portal goes into its room. One row at a time, in order.
 import type { Contact, Ghost } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
-import type { PortalId, RoomId } from '../model/ids.ts';
+import type { EventId, PortalId, RoomId } from '../model/ids.ts';
 import type { InboxBody, InboxRow, InboxState, JsonObject, Notice, SealedEvent } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
-import { parseMessage, toMatrix, unsupportedText } from '../translate/to-matrix.ts';
+import type { Change } from '../model/store.ts';
+import { answering } from '../translate/quotations.ts';
+import { parseMessage, type ToMatrix, toMatrix, unsupportedText } from '../translate/to-matrix.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { contactName, noticeContent } from './labels.ts';
 import { noticeId, noticeOnce } from './notices.ts';
@@ -60,7 +62,7 @@ async function pendingLabel(context: BridgeContext, chat: Chat): Promise<InboxRo
 async function deliverRow(context: BridgeContext, chat: Chat, row: InboxRow): Promise<'delivered' | 'held'> {
   switch (row.state.at) {
     case 'received': {
-      const shown = translate(context, row, row.state.body, chat.contact);
+      const shown = await translate(context, chat, row, row.state.body);
       if (shown.kind === 'nothing') {
         await setState(context, row, { at: 'done', event: undefined });
         return 'delivered';
@@ -88,13 +90,13 @@ type Shown =
   | { readonly kind: 'nothing' };
 
 /** The one place where a WhatsApp message becomes a Matrix message. */
-function translate(context: BridgeContext, row: InboxRow, body: InboxBody, contact: Contact): Shown {
+async function translate(context: BridgeContext, chat: Chat, row: InboxRow, body: InboxBody): Promise<Shown> {
   if (body.kind === 'notice') return { kind: 'content', content: noticeContent(body.notice) };
-  const name = contactName(contact);
+  const name = contactName(chat.contact);
   try {
     const translated = toMatrix(parseMessage(body.payload));
     if (translated.kind === 'silent') return { kind: 'nothing' };
-    if (translated.kind === 'message') return { kind: 'content', content: translated.content };
+    if (translated.kind === 'message') return { kind: 'content', content: await related(context, chat, translated) };
     return { kind: 'notice', notice: { code: 'unsupported', text: unsupportedText(name, translated.feature) } };
   } catch (error) {
     if (!(error instanceof BridgeError)) throw error;
@@ -102,6 +104,17 @@ function translate(context: BridgeContext, row: InboxRow, body: InboxBody, conta
     const text = `A message from ${name} arrived damaged and cannot be shown.`;
     return { kind: 'notice', notice: { code: 'unreadable', text } };
   }
+}
+
+/** A reply names the event that it answers; where there is none in this room, it quotes. */
+async function related(
+  context: BridgeContext,
+  { portal, room }: Chat,
+  { content, answers }: ToMatrix & { readonly kind: 'message' },
+): Promise<JsonObject> {
+  if (answers === undefined) return content;
+  const target = await context.store.references.byMessage(portal.id, answers.id);
+  return target?.room === room ? answering(content, target.event) : answers.quoting;
 }
 
 /** Puts a notice where the message would stand. The notice is a row of its own, so that replies to it are known as such. */
@@ -171,7 +184,7 @@ async function send(
     throw new BridgeError('store.gone', 'the account has been erased');
   try {
     const id = await context.homeserver.send(chat.ghost.actor, chat.room, event.type, event.sendId, event.content);
-    await setState(context, row, row.isNotice ? { at: 'done', event: id } : { at: 'accepted', event: id });
+    await context.store.commit(accepted(chat, row, id));
     context.counters.delivered('to-matrix', row.isNotice ? 'notice' : 'delivered');
   } catch (error) {
     if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
@@ -207,6 +220,15 @@ async function sendRefused(
   if (row.isNotice) return setState(context, row, { at: 'done', event: undefined });
   const text = `A message from ${contactName(chat.contact)} could not be shown: this server does not take it (${error.code}).`;
   await deliverAsNotice(context, chat, row, { code: 'not-shown', text });
+}
+
+function accepted({ portal, room }: Chat, row: InboxRow, event: EventId): Change[] {
+  if (row.isNotice) return [{ change: 'inbox.state', id: row.id, state: { at: 'done', event } }];
+  const { messageId, timestamp: sentAt } = row;
+  return [
+    { change: 'inbox.state', id: row.id, state: { at: 'accepted', event } },
+    { change: 'reference.put', reference: { portal: portal.id, messageId, fromUser: false, event, room, sentAt } },
+  ];
 }
 
 async function setState(context: BridgeContext, row: InboxRow, state: InboxState): Promise<void> {

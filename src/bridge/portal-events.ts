@@ -5,6 +5,8 @@ import { newMessageId } from '../model/ids.ts';
 import type { JsonObject, MatrixEvent } from '../model/journal.ts';
 import type { MatrixDecryption } from '../model/matrix.ts';
 import type { Portal } from '../model/portal.ts';
+import type { Change } from '../model/store.ts';
+import { capabilities } from '../translate/capabilities.ts';
 import { refusedText, repliedTo, toWhatsApp, withoutReplyFallback } from '../translate/to-whatsapp.ts';
 import type { CommandEffects } from './bot/commands.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
@@ -12,6 +14,7 @@ import { done, type Handled } from './matrix-events.ts';
 import { noticeReply } from './notice-replies.ts';
 import { notSent } from './notices.ts';
 import { leaveIfThere } from './portal-rooms.ts';
+import { quotedBy } from './quoted-events.ts';
 import { holdForIdentity } from './user-trust.ts';
 
 /** Event types that clients encrypt: in plaintext they are refused, for anybody could have put them there. */
@@ -118,25 +121,30 @@ async function encrypted(
     const text = typeof content.body === 'string' ? withoutReplyFallback(content, content.body) : '';
     return noticeReply(context, chat.account, portal, event.event_id, text, effects);
   }
-  const translated = toWhatsApp(type, content);
+  const quoted = await quotedBy(context, chat, event.room_id, content);
+  const translated = toWhatsApp(type, content, capabilities[account.network], quoted);
   if (translated.kind === 'refused') return refuse('not-carried', refusedText(translated.feature));
-  return {
-    kind: 'done',
-    changes: [
-      {
-        change: 'outbox.add',
-        row: {
-          account: account.id,
-          portal: portal.id,
-          event: event.event_id,
-          messageId: newMessageId(),
-          createdAt: context.clock.now(),
-          payload: translated.payload,
-        },
-      },
-    ],
-    after: () => effects.wakePortal(portal.id),
+  const row = {
+    account: account.id,
+    portal: portal.id,
+    event: event.event_id,
+    messageId: newMessageId(),
+    createdAt: context.clock.now(),
+    payload: translated.payload,
   };
+  const reference = {
+    portal: portal.id,
+    messageId: row.messageId,
+    fromUser: true,
+    event: event.event_id,
+    room: event.room_id,
+    sentAt: row.createdAt,
+  };
+  const changes: Change[] = [
+    { change: 'outbox.add', row },
+    { change: 'reference.put', reference },
+  ];
+  return { kind: 'done', changes, after: () => effects.wakePortal(portal.id) };
 }
 
 export type DecryptionOrWait = MatrixDecryption | { readonly outcome: 'wait'; readonly waitMs: number };

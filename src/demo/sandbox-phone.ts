@@ -9,6 +9,7 @@ const messageSchema = z.object({
   direction: z.enum(['in', 'out']),
   type: z.string(),
   text: z.string().optional(),
+  raw: z.string(),
   status: z.string(),
 });
 /** As the phone itself has it: decrypted by it, or sent from it. */
@@ -48,6 +49,11 @@ export class SandboxPhone {
   /** Sends any serialised WhatsApp `Message`. */
   async sendRaw(to: string, payload: Uint8Array): Promise<string> {
     return idSchema.parse(await this.post('messages', { to, raw: Buffer.from(payload).toString('base64') })).id;
+  }
+
+  /** Sends a message about another one: `about` is what the control API takes beside `to`. */
+  async refer(to: string, about: { readonly type: string; readonly id: string } & Readonly<Record<string, unknown>>) {
+    return idSchema.parse(await this.post('messages', { to, ...about })).id;
   }
 
   /** What this phone sent and decrypted after `after`; waits up to `waitMs` where there is nothing yet. */

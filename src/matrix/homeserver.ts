@@ -4,10 +4,11 @@ import { z } from 'zod';
 import type { Actor } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import { type EventId, localpartOf, type RoomId, type SendId, type UserId } from '../model/ids.ts';
-import type { JsonObject } from '../model/journal.ts';
+import type { JsonObject, MatrixEvent } from '../model/journal.ts';
 import type { Homeserver, PortalRoomSpec } from '../model/matrix.ts';
 import { type ClientApi, type ClientRequest, isError, path } from './client-api.ts';
 import { bridgeInfoTypes, createRoomRequest } from './portal-room.ts';
+import { roomEvent } from './room-event.ts';
 
 export interface ClientHomeserverOptions {
   readonly api: ClientApi;
@@ -107,6 +108,13 @@ export class ClientHomeserver implements Homeserver {
     const request = { method: 'PUT', path: path(...segments), body: content } as const;
     const answer = await this.#api.asDevice(actor, request);
     return parsed(z.object({ event_id: z.string() }), answer, request).event_id as EventId;
+  }
+
+  async event(actor: Actor, room: RoomId, event: EventId): Promise<MatrixEvent | undefined> {
+    const request = { method: 'GET', path: path('rooms', room, 'event', event) } as const;
+    const answer = await unless(['not-found', 'forbidden'], this.#api.asDevice(actor, request));
+    const parsed = roomEvent.safeParse({ room_id: room, ...answer });
+    return parsed.success ? (parsed.data as MatrixEvent) : undefined;
   }
 
   async ping(): Promise<void> {

@@ -7,6 +7,7 @@ import { parseUserId } from '../model/ids.ts';
 import type { MatrixEvent } from '../model/journal.ts';
 import type { TransactionSink } from '../model/matrix.ts';
 import type { Logger } from '../observability/logger.ts';
+import { roomEvent } from './room-event.ts';
 
 export interface TransactionRouterOptions {
   readonly hsToken: string;
@@ -16,16 +17,6 @@ export interface TransactionRouterOptions {
 }
 
 const defaultBodyLimit = 32 * 1024 * 1024;
-
-const pushedEvent = z.object({
-  event_id: z.string().min(1),
-  room_id: z.string().min(1),
-  sender: z.string().refine((text) => parseUserId(text) !== undefined),
-  type: z.string(),
-  state_key: z.string().optional(),
-  content: z.record(z.string(), z.unknown()),
-  origin_server_ts: z.number(),
-});
 
 const pushedBody = z.looseObject({ events: z.array(z.unknown()).catch([]) });
 
@@ -84,7 +75,7 @@ export function transactionRouter(sink: TransactionSink, options: TransactionRou
 function wellFormed(events: readonly unknown[], transaction: string, logger: Logger): MatrixEvent[] {
   const accepted: MatrixEvent[] = [];
   for (const event of events) {
-    const parsed = pushedEvent.safeParse(event);
+    const parsed = roomEvent.safeParse(event);
     if (parsed.success) {
       accepted.push(parsed.data as MatrixEvent);
     } else {

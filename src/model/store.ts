@@ -30,6 +30,7 @@ import type {
   StoredTransaction,
 } from './journal.ts';
 import type { Portal, PortalState } from './portal.ts';
+import type { MessageReference } from './reference.ts';
 import type { SignalChange, SignalReads } from './signal.ts';
 import type { DeviceList, PeerTrust, UserTrust } from './trust.ts';
 
@@ -89,6 +90,7 @@ export type Change =
     }
   /** A device of the contact is no more: no message waits for it, and those that waited for nothing else are done. */
   | { readonly change: 'outbox.device-gone'; readonly portal: PortalId; readonly device: number }
+  | { readonly change: 'reference.put'; readonly reference: MessageReference }
   /** Stores a pushed transaction, unless its id is known; events with known ids are left out. */
   | { readonly change: 'transaction.store'; readonly transaction: NewTransaction }
   | { readonly change: 'transaction.done'; readonly seq: TransactionSeq }
@@ -173,6 +175,12 @@ export interface Store {
     waiting(portal: PortalId): Promise<number>;
     /** Acknowledged rows created before `before` (ms) whose payload is still kept. */
     expired(before: number, limit: number): Promise<readonly OutboxRow[]>;
+  };
+  /** Which event is which message; remembered for the retention time. */
+  readonly references: {
+    byEvent(portal: PortalId, event: EventId): Promise<MessageReference | undefined>;
+    /** Without `fromUser`: whoever wrote it. */
+    byMessage(portal: PortalId, messageId: MessageId, fromUser?: boolean): Promise<MessageReference | undefined>;
   };
   readonly events: {
     /** Key parts of transactions not handled yet, in order. */

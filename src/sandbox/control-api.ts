@@ -22,9 +22,19 @@ export const numberSchema = z
   .refine((text) => /^[1-9]\d{4,14}$/.test(text), 'must be a phone number: 5 to 15 digits, country code first');
 
 const phoneSchema = z.object({ number: numberSchema, name: z.string().trim().min(1).max(100) });
-const messageSchema = z
-  .object({ to: z.string(), text: z.string().min(1).max(65_536).optional(), raw: z.base64().optional() })
+const textSchema = z.string().min(1).max(65_536);
+const plainSchema = z
+  .strictObject({ to: z.string(), text: textSchema.optional(), raw: z.base64().optional() })
   .refine(({ text, raw }) => (text === undefined) !== (raw === undefined), 'either text or raw');
+/** `id`: of the message that is meant; `fromMe` only where the phone does not know it. */
+const target = { to: z.string(), id: z.string().min(1).max(128), fromMe: z.boolean().optional() };
+const referenceSchema = z.discriminatedUnion('type', [
+  z.strictObject({ ...target, type: z.literal('reply'), text: textSchema }),
+  z.strictObject({ ...target, type: z.literal('reaction'), emoji: z.string().max(64) }),
+  z.strictObject({ ...target, type: z.literal('edit'), text: textSchema }),
+  z.strictObject({ ...target, type: z.literal('delete') }),
+]);
+const messageSchema = z.union([referenceSchema, plainSchema]);
 const wait = z.coerce.number().int().min(0).max(MAX_WAIT_MS).default(0);
 const historySchema = z.object({ after: z.coerce.number().int().min(0).default(0), waitMs: wait });
 const statusSchema = z.object({ status: z.enum(statuses).optional(), waitMs: wait });
@@ -57,13 +67,10 @@ export function phoneApi(phones: Phones, directory: Directory, linking: Linking)
 
   api.post('/sandbox/phones/:number/messages', (request, response) => {
     const phone = phoneOf(phones, request);
-    const { to, text, raw } = readBody(messageSchema, request);
-    const peer = recipientOf(directory, to);
+    const body = readBody(messageSchema, request);
+    const peer = recipientOf(directory, body.to);
     if (peer.id === phone.account.id) throw new HttpError(400, 'own_number', 'a phone does not write to itself');
-    const payload =
-      raw === undefined
-        ? toBinary(MessageSchema, create(MessageSchema, { conversation: text ?? '' }))
-        : Buffer.from(raw, 'base64');
+    const payload = 'type' in body ? phone.referring(body, peer.lid) : plainPayload(body);
     response.status(201).json({ id: phone.send(peer.lid, labelOf(peer), payload) });
   });
 
@@ -115,6 +122,11 @@ export function phoneApi(phones: Phones, directory: Directory, linking: Linking)
   });
 
   return api;
+}
+
+function plainPayload({ text, raw }: z.infer<typeof plainSchema>): Uint8Array {
+  if (raw !== undefined) return Buffer.from(raw, 'base64');
+  return toBinary(MessageSchema, create(MessageSchema, { conversation: text ?? '' }));
 }
 
 /** Throws HttpError 404. */

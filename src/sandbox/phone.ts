@@ -25,6 +25,7 @@ import { type Entry, type NewEntry, PhoneJournal } from './phone-journal.ts';
 import { PhoneKeys } from './phone-keys.ts';
 import { OfflineError, PhoneLine } from './phone-line.ts';
 import { emptyHistory, readDeviceSent } from './phone-payloads.ts';
+import { type Reference, referring } from './phone-references.ts';
 import { PhoneSessions } from './phone-sessions.ts';
 import * as stanzas from './phone-stanzas.ts';
 import { type Bundle, type Device, LOW_WATER } from './pre-keys.ts';
@@ -106,6 +107,17 @@ export class Phone {
     this.journal.changed();
     this.#task(() => this.#sendQueued());
     return id;
+  }
+
+  /** The payload of a message about another one; one that is not in this chat is named by its id alone, as its own or the peer's. */
+  referring(
+    about: Reference & { readonly id: string; readonly fromMe?: boolean | undefined },
+    peer: LidJid,
+  ): Uint8Array {
+    const { id, fromMe } = about;
+    const known = (['in', 'out'] as const).map((direction) => this.journal.find(direction, peer, id));
+    const target = known.find((one) => one !== undefined) ?? { id, direction: fromMe ? 'out' : 'in' };
+    return referring(about, target, peer, this.account.lid, this.#network.clock.now());
   }
 
   /** Gives clients that have just been linked what they wait for once they are there: the history, of which there is none. */

@@ -9,6 +9,7 @@ import { addInbox, countDecryptFailure, giveUp, setInboxState } from './inbox.ts
 import { mergeContacts } from './merge.ts';
 import { addOutbox, dropDevice, setOutboxState } from './outbox.ts';
 import { createPortal, setPortalState } from './portals.ts';
+import { putReference } from './references.ts';
 import { addPreKeys, expireSignedPreKey, putIdentity, putSession, putSignedPreKey, usePreKey } from './signal.ts';
 import type { Steps } from './steps.ts';
 import { putPeerTrust, putUserTrust } from './trust.ts';
@@ -78,6 +79,8 @@ function apply(unit: Unit, change: Change): Steps {
       return setOutboxState(unit, change);
     case 'outbox.device-gone':
       return dropDevice(unit, change.portal, change.device);
+    case 'reference.put':
+      return putReference(unit, change.reference);
     case 'transaction.store':
       return storeTransaction(unit, change.transaction);
     case 'transaction.done':

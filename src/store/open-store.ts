@@ -17,6 +17,7 @@ import { lockDatabase } from './lock.ts';
 import { inspectSchema, migrate } from './migrate.ts';
 import { outboxReads } from './outbox.ts';
 import { portalReads } from './portals.ts';
+import { referenceReads } from './references.ts';
 import { pruneBatch } from './retention.ts';
 import type { DataKey } from './sealing.ts';
 import { signalReads } from './signal.ts';
@@ -101,6 +102,7 @@ async function build(
     portals: portalReads(reader),
     inbox: inboxReads(reader),
     outbox: outboxReads(reader),
+    references: referenceReads(reader),
     events: eventReads(reader),
     botMessages: botMessageReads(reader),
     signal: signalReads(reader),

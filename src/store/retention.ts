@@ -6,6 +6,7 @@ const JOURNALS = [
   'inbox',
   'decrypt_failure',
   'outbox',
+  'message_reference',
   'homeserver_transaction',
   'matrix_event',
   'bot_message',

@@ -117,6 +117,16 @@ export interface Tables {
     retries: number;
     settled_at: SettledAt;
   };
+  message_reference: {
+    id: Generated<number>;
+    portal: PortalId;
+    message_id: MessageId;
+    from_user: Flag;
+    event: EventId;
+    room: RoomId;
+    sent_at: number;
+    settled_at: SettledAt;
+  };
   homeserver_transaction: {
     id: RowId<TransactionSeq>;
     transaction_id: string;

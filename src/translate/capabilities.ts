@@ -77,8 +77,12 @@ const whatsapp = {
   reply: {
     noun: 'replies and threads',
     kind: 'property',
-    'to-matrix': { support: 'partial', told: 'Arrive as ordinary messages, without what they answer.' },
-    'to-whatsapp': { support: 'partial', told: 'Arrive as ordinary messages, without what they answer.' },
+    'to-matrix': { support: 'full', limit: 'what is not known here (any more) is quoted in the text' },
+    'to-whatsapp': {
+      support: 'full',
+      limit: 'replies; what is not known there (any more) is quoted in the text',
+      told: 'Messages in threads arrive as ordinary messages.',
+    },
   },
   image: { noun: 'pictures', kind: 'message', 'to-matrix': refused, 'to-whatsapp': refused },
   audio: { noun: 'voice notes and audio', kind: 'message', 'to-matrix': refused, 'to-whatsapp': refused },

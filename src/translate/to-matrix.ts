@@ -1,6 +1,7 @@
 // WhatsApp Message -> Matrix event content. Pure.
 import { fromBinary } from '@bufbuild/protobuf';
 import { BridgeError } from '../model/errors.ts';
+import type { MessageId } from '../model/ids.ts';
 import type { JsonObject } from '../model/journal.ts';
 import { type Message, MessageSchema, ProtocolMessage_Type } from '../proto/message_pb.ts';
 import {
@@ -13,16 +14,23 @@ import {
 } from './capabilities.ts';
 import { cardsText, groupInviteText, liveLocationContent, locationContent, pollText } from './fallbacks.ts';
 import { readMarkup } from './formatting/markup-reader.ts';
+import { contextOf, underQuotation } from './quotations.ts';
 import { textContent } from './text.ts';
 
 export { unsupportedText };
 
 export type ToMatrix =
-  | { readonly kind: 'message'; readonly content: JsonObject }
+  | { readonly kind: 'message'; readonly content: JsonObject; readonly answers?: Answered }
   /** The contact sent something that is not carried, or could not be read: the user is told what. */
   | { readonly kind: 'unsupported'; readonly feature: Feature }
   /** Nothing for people: keys, protocol housekeeping. */
   | { readonly kind: 'silent' };
+
+/** The message that is answered, and what stands for the reply where that message is not known: with a quotation. */
+export interface Answered {
+  readonly id: MessageId;
+  readonly quoting: JsonObject;
+}
 
 /** How deep wrappers (view-once, ephemeral, captioned) may nest before the message counts as unknown. */
 const deepestWrapper = 8;
@@ -43,7 +51,25 @@ export function toMatrix(message: Message, table: Capabilities = capabilities.wh
   const feature = featureOf(inner);
   if (feature === undefined) return { kind: 'silent' };
   const content = carries(table, feature, 'to-matrix') ? contentOf(feature, inner, table) : undefined;
-  return content === undefined ? { kind: 'unsupported', feature } : { kind: 'message', content };
+  if (content === undefined) return { kind: 'unsupported', feature };
+  const answers = carries(table, 'reply', 'to-matrix') ? answered(inner, content, table) : undefined;
+  return { kind: 'message', content, ...(answers === undefined ? {} : { answers }) };
+}
+
+function answered(message: Message, content: JsonObject, table: Capabilities): Answered | undefined {
+  const context = contextOf(message);
+  if (context?.stanzaId === undefined) return undefined;
+  const quoted = context.quotedMessage && unwrapped(context.quotedMessage);
+  const quotation = quoted === undefined ? '' : quotationOf(quoted);
+  const text = textOf(message);
+  const quoting = text === '' ? content : shownText(underQuotation(quotation, text), table);
+  return { id: context.stanzaId as MessageId, quoting };
+}
+
+/** The words of a quoted message; of what has none, what it is. */
+function quotationOf(message: Message): string {
+  const feature = featureOf(message);
+  return textOf(message) || (feature === undefined ? '' : `[${capabilities.whatsapp[feature].noun}]`);
 }
 
 /** The message inside its wrappers. Undefined: too many of them. */
@@ -107,12 +133,8 @@ function isHousekeeping(message: Message): boolean {
 function contentOf(feature: Feature, message: Message, table: Capabilities): JsonObject | undefined {
   const label = table[feature]['to-matrix']?.told ?? '';
   switch (feature) {
-    case 'text': {
-      const text = textOf(message);
-      // What is too long for one event goes without formatting in any case.
-      const formatted = carries(table, 'formatting', 'to-matrix') && text.length < largestContent;
-      return textContent(text, formatted ? readMarkup(text) : undefined);
-    }
+    case 'text':
+      return shownText(textOf(message), table);
     case 'location':
       return message.locationMessage && locationContent(message.locationMessage);
     case 'live-location': {
@@ -132,6 +154,12 @@ function contentOf(feature: Feature, message: Message, table: Capabilities): Jso
     default:
       return undefined;
   }
+}
+
+function shownText(text: string, table: Capabilities): JsonObject {
+  // What is too long for one event goes without formatting in any case.
+  const formatted = carries(table, 'formatting', 'to-matrix') && text.length < largestContent;
+  return textContent(text, formatted ? readMarkup(text) : undefined);
 }
 
 function textOf(message: Message): string {

@@ -6,6 +6,7 @@ import { type Capabilities, capabilities, carries, type Feature, longestText, re
 import { readHtml } from './formatting/html-reader.ts';
 import { writeEmote, writeMarkup } from './formatting/markup-writer.ts';
 import { placeOf } from './location.ts';
+import { contextInfo, type Quoted, underQuotation } from './quotations.ts';
 
 export { longestText, refusedText };
 
@@ -27,10 +28,15 @@ const featureOfMsgtype: Readonly<Record<string, Feature>> = {
   'm.location': 'location',
 };
 
-/** Returns the WhatsApp message for the decrypted content of a room event, as far as the table lets it through. */
-export function toWhatsApp(type: string, content: JsonObject, table: Capabilities = capabilities.whatsapp): ToWhatsApp {
+/** Returns the WhatsApp message for the decrypted content of a room event, as far as the table lets it through; `quoted`: what it answers. */
+export function toWhatsApp(
+  type: string,
+  content: JsonObject,
+  table: Capabilities = capabilities.whatsapp,
+  quoted?: Quoted,
+): ToWhatsApp {
   const feature = featureOf(type, content);
-  const message = carries(table, feature, 'to-whatsapp') ? messageOf(feature, content, table) : undefined;
+  const message = carries(table, feature, 'to-whatsapp') ? messageOf(feature, content, table, quoted) : undefined;
   if (message === undefined) return { kind: 'refused', feature };
   return { kind: 'message', payload: toBinary(MessageSchema, create(MessageSchema, message)) };
 }
@@ -54,13 +60,18 @@ function messageOf(
   feature: Feature,
   content: JsonObject,
   table: Capabilities,
+  quoted: Quoted | undefined,
 ): MessageInitShape<typeof MessageSchema> | undefined {
+  const context = contextInfo(quoted);
   switch (feature) {
     case 'text':
     case 'emote': {
       const plain = textOf(content, table);
       const text = feature === 'emote' ? writeEmote(plain) : plain;
-      return text.trim() === '' || text.length > longestText ? undefined : { conversation: text };
+      if (text.trim() === '' || text.length > longestText) return undefined;
+      if (context !== undefined) return { extendedTextMessage: { text, contextInfo: context } };
+      const quoting = quoted === undefined ? text : underQuotation(quoted.text, text);
+      return { conversation: quoting.length > longestText ? text : quoting };
     }
     case 'location': {
       const where = placeOf(content);
@@ -72,6 +83,7 @@ function messageOf(
           degreesLongitude: longitude,
           ...(name === '' ? {} : { name }),
           ...(accuracy === undefined ? {} : { accuracyInMeters: accuracy }),
+          ...(context === undefined ? {} : { contextInfo: context }),
         },
       };
     }
@@ -99,6 +111,11 @@ export function repliedTo(content: JsonObject): string | undefined {
   const reply = relatesTo(content)?.['m.in_reply_to'];
   const id = typeof reply === 'object' && reply !== null ? (reply as JsonObject).event_id : undefined;
   return typeof id === 'string' ? id : undefined;
+}
+
+/** Like `repliedTo`, but not what clients put into threads for those who do not know threads (Matrix spec, "Fallback for unthreaded clients"). */
+export function answeredEvent(content: JsonObject): string | undefined {
+  return relatesTo(content)?.is_falling_back === true ? undefined : repliedTo(content);
 }
 
 /** Older clients put the quoted text in front of a reply, in lines that start with `> ` and end with a blank line. */

@@ -2,8 +2,10 @@
 import type { Migration } from 'kysely/migration';
 import * as initial from './0001-initial.ts';
 import * as devices from './0002-devices.ts';
+import * as references from './0003-references.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
   '0002-devices': devices,
+  '0003-references': references,
 };

@@ -1,0 +1,52 @@
+// Which Matrix event is which WhatsApp message. Nothing but ids; forgotten after the retention time, and with the portal.
+import type { Selectable } from 'kysely';
+import type { PortalId } from '../model/ids.ts';
+import type { MessageReference } from '../model/reference.ts';
+import type { Store } from '../model/store.ts';
+import { run, type Steps } from './steps.ts';
+import type { Tables } from './tables.ts';
+import type { Reader, Unit } from './unit.ts';
+
+/** A message that is shown again, in another room, is from then on the event there. */
+export function* putReference({ db, now }: Unit, reference: MessageReference): Steps {
+  const { portal, messageId, fromUser, event, room, sentAt } = reference;
+  const columns = { event, room, sent_at: sentAt, settled_at: now };
+  yield* run(
+    db
+      .insertInto('message_reference')
+      .values({ portal, message_id: messageId, from_user: fromUser ? 1 : 0, ...columns })
+      .onConflict((at) => at.columns(['portal', 'message_id', 'from_user']).doUpdateSet(columns)),
+  );
+}
+
+/** What both portals know stays where it is first. */
+export function* moveReferences({ db }: Unit, into: PortalId, from: PortalId): Steps {
+  const known = db.selectFrom('message_reference').select('message_id').where('portal', '=', into);
+  yield* run(
+    db
+      .updateTable('message_reference')
+      .set({ portal: into })
+      .where('portal', '=', from)
+      .where('message_id', 'not in', known),
+  );
+}
+
+export function referenceReads({ db }: Reader): Store['references'] {
+  const select = db.selectFrom('message_reference').selectAll();
+  const one = async (query: typeof select): Promise<MessageReference | undefined> => {
+    const row = await query.orderBy('id', 'desc').executeTakeFirst();
+    return row && toReference(row);
+  };
+  return {
+    byEvent: (portal, event) => one(select.where('portal', '=', portal).where('event', '=', event)),
+    byMessage: (portal, messageId, fromUser) => {
+      const named = select.where('portal', '=', portal).where('message_id', '=', messageId);
+      return one(fromUser === undefined ? named : named.where('from_user', '=', fromUser ? 1 : 0));
+    },
+  };
+}
+
+function toReference(row: Selectable<Tables['message_reference']>): MessageReference {
+  const { portal, event, room } = row;
+  return { portal, messageId: row.message_id, fromUser: row.from_user === 1, event, room, sentAt: row.sent_at };
+}
