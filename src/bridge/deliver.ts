@@ -4,10 +4,13 @@ import { BridgeError } from '../model/errors.ts';
 import type { EventId, PortalId, RoomId } from '../model/ids.ts';
 import type { InboxBody, InboxRow, InboxState, JsonObject, Notice, SealedEvent } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
+import type { MessageReference } from '../model/reference.ts';
 import type { Change } from '../model/store.ts';
 import { answering } from '../translate/quotations.ts';
+import { replacing } from '../translate/references.ts';
 import { parseMessage, type ToMatrix, toMatrix, unsupportedText } from '../translate/to-matrix.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
+import { carryOut, type PlainReference, shownMessage } from './deliver-references.ts';
 import { contactName, noticeContent } from './labels.ts';
 import { noticeId, noticeOnce } from './notices.ts';
 import { labelMessageId, leaveIfThere, openRoom, readyGhost, writeLabel } from './portal-rooms.ts';
@@ -67,6 +70,15 @@ async function deliverRow(context: BridgeContext, chat: Chat, row: InboxRow): Pr
         await setState(context, row, { at: 'done', event: undefined });
         return 'delivered';
       }
+      if (shown.kind === 'reference') {
+        if (await identityHolds(context, chat)) return 'held';
+        const { reference, target } = shown;
+        await attempt(context, chat, row, row.state.body, async () => {
+          await context.store.commit(await carryOut(context, chat, row, reference, target));
+          context.counters.delivered('to-matrix', 'delivered');
+        });
+        return 'delivered';
+      }
       if (shown.kind === 'notice') return deliverAsNotice(context, chat, row, shown.notice);
       const event = await encrypt(context, chat, row, shown.content);
       if (event === undefined) return 'held';
@@ -85,6 +97,8 @@ async function deliverRow(context: BridgeContext, chat: Chat, row: InboxRow): Pr
 
 type Shown =
   | { readonly kind: 'content'; readonly content: JsonObject }
+  /** Done to an earlier message. */
+  | { readonly kind: 'reference'; readonly reference: PlainReference; readonly target: MessageReference }
   /** A message that is not carried: the bridge says so in its place. */
   | { readonly kind: 'notice'; readonly notice: Notice }
   | { readonly kind: 'nothing' };
@@ -97,13 +111,35 @@ async function translate(context: BridgeContext, chat: Chat, row: InboxRow, body
     const translated = toMatrix(parseMessage(body.payload));
     if (translated.kind === 'silent') return { kind: 'nothing' };
     if (translated.kind === 'message') return { kind: 'content', content: await related(context, chat, translated) };
-    return { kind: 'notice', notice: { code: 'unsupported', text: unsupportedText(name, translated.feature) } };
+    if (translated.kind === 'unsupported') {
+      return { kind: 'notice', notice: { code: 'unsupported', text: unsupportedText(name, translated.feature) } };
+    }
+    return await shownReference(context, chat, translated, name);
   } catch (error) {
     if (!(error instanceof BridgeError)) throw error;
     context.logger.warn({ portal: row.portal, code: error.code }, 'a decrypted payload could not be read');
     const text = `A message from ${name} arrived damaged and cannot be shown.`;
     return { kind: 'notice', notice: { code: 'unreadable', text } };
   }
+}
+
+/** Only what the contact wrote may be changed by them; where it is not known, the user is told. */
+async function shownReference(
+  context: BridgeContext,
+  chat: Chat,
+  reference: ToMatrix & { readonly kind: 'reaction' | 'edit' | 'deletion' },
+  name: string,
+): Promise<Shown> {
+  const mayBeMeant = reference.kind === 'reaction' || !reference.target.fromUser;
+  const target = mayBeMeant ? await shownMessage(context, chat, reference.target) : undefined;
+  if (reference.kind === 'edit') {
+    const { content, apart } = reference;
+    return { kind: 'content', content: target === undefined ? apart : replacing(content, target.event) };
+  }
+  if (target !== undefined) return { kind: 'reference', reference, target };
+  const done = reference.kind === 'deletion' ? 'deleted a message on WhatsApp' : 'reacted to a message on WhatsApp';
+  const text = `${name} ${done} that is not known here (any more).`;
+  return { kind: 'notice', notice: { code: 'unknown-target', text } };
 }
 
 /** A reply names the event that it answers; where there is none in this room, it quotes. */
@@ -135,6 +171,14 @@ async function deliverAsNotice(
   return 'delivered';
 }
 
+/** While the user's own identity has changed, nothing is delivered. */
+async function identityHolds(context: BridgeContext, { account }: Chat): Promise<boolean> {
+  const trust = await context.store.trust.ofUser(account.user);
+  if (trust?.state !== 'changed') return false;
+  await holdForIdentity(context, account, trust.seen);
+  return true;
+}
+
 async function encrypt(
   context: BridgeContext,
   chat: Chat,
@@ -143,12 +187,8 @@ async function encrypt(
 ): Promise<SealedEvent | undefined> {
   const { crypto, settings, store } = context;
   const { user } = chat.account;
-  const trust = await store.trust.ofUser(user);
-  if (trust?.state === 'changed') {
-    await holdForIdentity(context, chat.account, trust.seen);
-    return undefined;
-  }
-  const pinned = trust?.masterKey;
+  if (await identityHolds(context, chat)) return undefined;
+  const pinned = (await store.trust.ofUser(user))?.masterKey;
   const result = await crypto.encrypt(
     chat.ghost.actor,
     chat.room,
@@ -179,13 +219,25 @@ async function send(
   event: SealedEvent,
   body: InboxBody,
 ): Promise<void> {
+  await attempt(context, chat, row, body, async () => {
+    const id = await context.homeserver.send(chat.ghost.actor, chat.room, event.type, event.sendId, event.content);
+    await context.store.commit(accepted(chat, row, id));
+    context.counters.delivered('to-matrix', row.isNotice ? 'notice' : 'delivered');
+  });
+}
+
+async function attempt(
+  context: BridgeContext,
+  chat: Chat,
+  row: InboxRow,
+  body: InboxBody,
+  work: () => Promise<void>,
+): Promise<void> {
   // Opt-out takes effect before the next packet: ask again right before sending.
   if (!isActive(await context.store.accounts.get(chat.account.id)))
     throw new BridgeError('store.gone', 'the account has been erased');
   try {
-    const id = await context.homeserver.send(chat.ghost.actor, chat.room, event.type, event.sendId, event.content);
-    await context.store.commit(accepted(chat, row, id));
-    context.counters.delivered('to-matrix', row.isNotice ? 'notice' : 'delivered');
+    await work();
   } catch (error) {
     if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
     await sendRefused(context, chat, row, body, error);

@@ -7,12 +7,14 @@ import type { MatrixDecryption } from '../model/matrix.ts';
 import type { Portal } from '../model/portal.ts';
 import type { Change } from '../model/store.ts';
 import { capabilities } from '../translate/capabilities.ts';
+import { relatedEvent } from '../translate/references.ts';
 import { refusedText, repliedTo, toWhatsApp, withoutReplyFallback } from '../translate/to-whatsapp.ts';
 import type { CommandEffects } from './bot/commands.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { done, type Handled } from './matrix-events.ts';
 import { noticeReply } from './notice-replies.ts';
 import { notSent } from './notices.ts';
+import { editChanges, reactionChanges, redactionChanges } from './portal-references.ts';
 import { leaveIfThere } from './portal-rooms.ts';
 import { quotedBy } from './quoted-events.ts';
 import { holdForIdentity } from './user-trust.ts';
@@ -53,9 +55,10 @@ export async function handlePortalEvent(
       'This was not sent: it arrived unencrypted, and this bridge does not carry unencrypted messages.',
     );
   }
-  if (event.type === 'm.reaction') return refuse('not-carried', refusedText('reaction'));
-  if (event.type === 'm.room.redaction') return refuse('not-carried', refusedText('deletion'));
-  return done();
+  if (event.type !== 'm.reaction' && event.type !== 'm.room.redaction') return done();
+  if ((await context.store.trust.ofUser(account.user))?.state === 'changed') return { kind: 'held' };
+  const carry = event.type === 'm.reaction' ? reactionChanges : redactionChanges;
+  return withWake(done(...(await carry(context, chat, event))), portal, effects);
 }
 
 function withWake(handled: Handled, portal: Portal, effects: CommandEffects): Handled {
@@ -120,6 +123,14 @@ async function encrypted(
   if (await isReplyToNotice(context, portal, content)) {
     const text = typeof content.body === 'string' ? withoutReplyFallback(content, content.body) : '';
     return noticeReply(context, chat.account, portal, event.event_id, text, effects);
+  }
+  const replaced = relatedEvent(content, 'm.replace');
+  if (type === 'm.room.message' && replaced !== undefined) {
+    const changes = await editChanges(context, chat, event, content, replaced as EventId);
+    return withWake(done(...changes), portal, effects);
+  }
+  if (type === 'm.reaction') {
+    return withWake(done(...(await reactionChanges(context, chat, { ...event, content }))), portal, effects);
   }
   const quoted = await quotedBy(context, chat, event.room_id, content);
   const translated = toWhatsApp(type, content, capabilities[account.network], quoted);

@@ -4,6 +4,8 @@ import type { PortalId } from '../model/ids.ts';
 import type { InteropClient } from '../model/interop.ts';
 import type { OutboxRow } from '../model/journal.ts';
 import type { SignalCiphertext, SignalWork } from '../model/signal.ts';
+import { stanzaKind } from '../translate/references.ts';
+import { parseMessage } from '../translate/to-matrix.ts';
 import { preferredAddress } from './contacts.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { type Chat, peerOf, putDevices, reach, refreshDevices, withDevices } from './device-sessions.ts';
@@ -96,6 +98,7 @@ async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow):
       id: row.messageId,
       to: chat.address,
       recipients,
+      kind: stanzaKind(parseMessage(payload)),
       ...(asking === undefined ? {} : { retryCount: row.retries }),
     });
     const waitingFor = asking === undefined ? recipients.map(({ device }) => device) : row.waitingFor;

@@ -77,10 +77,11 @@ export async function waitForMessage(
     timeoutMs,
     watch: (check) => {
       client.on(RoomEvent.Timeline, check).on(MatrixEventEvent.Decrypted, check);
-      client.on(RoomEvent.LocalEchoUpdated, check).on(RoomEvent.Redaction, check);
+      client.on(RoomEvent.LocalEchoUpdated, check).on(RoomEvent.Redaction, check).on(MatrixEventEvent.Replaced, check);
       return () => {
         client.off(RoomEvent.Timeline, check).off(MatrixEventEvent.Decrypted, check);
         client.off(RoomEvent.LocalEchoUpdated, check).off(RoomEvent.Redaction, check);
+        client.off(MatrixEventEvent.Replaced, check);
       };
     },
     probe: () => settledEvents(client, roomId).find((candidate) => accept(seen(candidate))),

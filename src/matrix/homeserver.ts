@@ -110,6 +110,12 @@ export class ClientHomeserver implements Homeserver {
     return parsed(z.object({ event_id: z.string() }), answer, request).event_id as EventId;
   }
 
+  async redact(actor: Actor, room: RoomId, event: EventId, sendId: SendId): Promise<EventId | undefined> {
+    const request = { method: 'PUT', path: path('rooms', room, 'redact', event, sendId), body: {} } as const;
+    const answer = await unless(['not-found', 'forbidden'], this.#api.asDevice(actor, request));
+    return answer && (parsed(z.object({ event_id: z.string() }), answer, request).event_id as EventId);
+  }
+
   async event(actor: Actor, room: RoomId, event: EventId): Promise<MatrixEvent | undefined> {
     const request = { method: 'GET', path: path('rooms', room, 'event', event) } as const;
     const answer = await unless(['not-found', 'forbidden'], this.#api.asDevice(actor, request));

@@ -7,6 +7,7 @@ export const roomEvent = z.object({
   room_id: z.string().min(1),
   sender: z.string().refine((text) => parseUserId(text) !== undefined),
   type: z.string(),
+  redacts: z.string().optional().catch(undefined),
   state_key: z.string().optional(),
   content: z.record(z.string(), z.unknown()),
   origin_server_ts: z.number(),

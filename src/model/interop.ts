@@ -127,11 +127,22 @@ export interface InteropClient {
   uploadSignedPreKey(key: PublicKeys['signedPreKey']): Promise<void>;
 }
 
+/** What the envelope of a message says of its content. */
+export interface StanzaKind {
+  readonly type: 'text' | 'reaction';
+  /** 1: an edit; 7: a deletion, or a reaction that is taken back. */
+  readonly edit?: '1' | '7';
+  /** Whether a client that cannot decrypt it shows nothing. */
+  readonly hidden: boolean;
+}
+
 /** Message stanzas are built before they are sent, so that the bytes can be stored. */
 export interface MessageStanza {
   readonly id: MessageId;
   readonly to: UserJid;
   readonly recipients: readonly { readonly device: number; readonly ciphertext: SignalCiphertext }[];
+  /** Absent: an ordinary text. */
+  readonly kind?: StanzaKind;
   /** Present when it answers a retry receipt: goes to one device, with the retry's count. */
   readonly retryCount?: number;
 }

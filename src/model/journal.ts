@@ -110,6 +110,8 @@ export interface MatrixEvent {
   readonly type: string;
   readonly state_key?: string | undefined;
   readonly content: JsonObject;
+  /** Of a redaction; since room version 11 it is in the content. */
+  readonly redacts?: string | undefined;
   /** Milliseconds since the Unix epoch, as the sender's server claims. */
   readonly origin_server_ts: number;
 }

@@ -35,6 +35,8 @@ export interface Homeserver {
   isEncrypted(actor: Actor, room: RoomId): Promise<boolean>;
   /** Sends a finished event. The same `sendId` with the same content is the same event, however often it is sent. */
   send(actor: Actor, room: RoomId, type: string, sendId: SendId, content: JsonObject): Promise<EventId>;
+  /** Redacts an event of the same user. Resolves to the redaction; undefined where there is no such event, or it may not. */
+  redact(actor: Actor, room: RoomId, event: EventId, sendId: SendId): Promise<EventId | undefined>;
   /** An event as the homeserver keeps it; undefined where there is none, or none for `actor`. */
   event(actor: Actor, room: RoomId, event: EventId): Promise<MatrixEvent | undefined>;
   /** Asks the homeserver to reach us; also makes it retry at once what it could not push. */

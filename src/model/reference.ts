@@ -16,3 +16,12 @@ export interface MessageReference extends MessageTarget {
   /** Milliseconds since the Unix epoch. */
   readonly sentAt: number;
 }
+
+export interface MessageReaction {
+  readonly portal: PortalId;
+  readonly target: MessageTarget;
+  /** Whether the account's own user reacted; otherwise the contact did. */
+  readonly byUser: boolean;
+  /** The reaction itself. */
+  readonly event: EventId;
+}

@@ -30,7 +30,7 @@ import type {
   StoredTransaction,
 } from './journal.ts';
 import type { Portal, PortalState } from './portal.ts';
-import type { MessageReference } from './reference.ts';
+import type { MessageReaction, MessageReference, MessageTarget } from './reference.ts';
 import type { SignalChange, SignalReads } from './signal.ts';
 import type { DeviceList, PeerTrust, UserTrust } from './trust.ts';
 
@@ -91,6 +91,8 @@ export type Change =
   /** A device of the contact is no more: no message waits for it, and those that waited for nothing else are done. */
   | { readonly change: 'outbox.device-gone'; readonly portal: PortalId; readonly device: number }
   | { readonly change: 'reference.put'; readonly reference: MessageReference }
+  | { readonly change: 'reaction.put'; readonly reaction: MessageReaction }
+  | { readonly change: 'reaction.remove'; readonly portal: PortalId; readonly event: EventId }
   /** Stores a pushed transaction, unless its id is known; events with known ids are left out. */
   | { readonly change: 'transaction.store'; readonly transaction: NewTransaction }
   | { readonly change: 'transaction.done'; readonly seq: TransactionSeq }
@@ -181,6 +183,11 @@ export interface Store {
     byEvent(portal: PortalId, event: EventId): Promise<MessageReference | undefined>;
     /** Without `fromUser`: whoever wrote it. */
     byMessage(portal: PortalId, messageId: MessageId, fromUser?: boolean): Promise<MessageReference | undefined>;
+  };
+  readonly reactions: {
+    /** The last one of that side that is not taken back. */
+    latest(portal: PortalId, target: MessageTarget, byUser: boolean): Promise<EventId | undefined>;
+    byEvent(portal: PortalId, event: EventId): Promise<MessageReaction | undefined>;
   };
   readonly events: {
     /** Key parts of transactions not handled yet, in order. */

@@ -9,6 +9,7 @@ import { addInbox, countDecryptFailure, giveUp, setInboxState } from './inbox.ts
 import { mergeContacts } from './merge.ts';
 import { addOutbox, dropDevice, setOutboxState } from './outbox.ts';
 import { createPortal, setPortalState } from './portals.ts';
+import { putReaction, removeReaction } from './reactions.ts';
 import { putReference } from './references.ts';
 import { addPreKeys, expireSignedPreKey, putIdentity, putSession, putSignedPreKey, usePreKey } from './signal.ts';
 import type { Steps } from './steps.ts';
@@ -81,6 +82,10 @@ function apply(unit: Unit, change: Change): Steps {
       return dropDevice(unit, change.portal, change.device);
     case 'reference.put':
       return putReference(unit, change.reference);
+    case 'reaction.put':
+      return putReaction(unit, change.reaction);
+    case 'reaction.remove':
+      return removeReaction(unit, change.portal, change.event);
     case 'transaction.store':
       return storeTransaction(unit, change.transaction);
     case 'transaction.done':

@@ -7,6 +7,7 @@ import { deviceListPlace } from './devices.ts';
 import { gone } from './errors.ts';
 import { inboxPlace } from './inbox.ts';
 import { accountKey, contactKey } from './keyring.ts';
+import { moveReactions } from './reactions.ts';
 import { moveReferences } from './references.ts';
 import { reseal, sealJson, unsealJson } from './sealing.ts';
 import { sessionPlace } from './signal.ts';
@@ -129,6 +130,7 @@ function* movePortals(unit: Unit, into: ContactId, from: ContactId): Steps {
         .where('message_id', 'not in', known),
     );
     yield* moveReferences(unit, kept.id, portal.id);
+    yield* moveReactions(unit, kept.id, portal.id);
     yield* run(db.deleteFrom('portal').where('id', '=', portal.id));
   }
 }

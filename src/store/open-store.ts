@@ -17,6 +17,7 @@ import { lockDatabase } from './lock.ts';
 import { inspectSchema, migrate } from './migrate.ts';
 import { outboxReads } from './outbox.ts';
 import { portalReads } from './portals.ts';
+import { reactionReads } from './reactions.ts';
 import { referenceReads } from './references.ts';
 import { pruneBatch } from './retention.ts';
 import type { DataKey } from './sealing.ts';
@@ -103,6 +104,7 @@ async function build(
     inbox: inboxReads(reader),
     outbox: outboxReads(reader),
     references: referenceReads(reader),
+    reactions: reactionReads(reader),
     events: eventReads(reader),
     botMessages: botMessageReads(reader),
     signal: signalReads(reader),

@@ -127,6 +127,15 @@ export interface Tables {
     sent_at: number;
     settled_at: SettledAt;
   };
+  message_reaction: {
+    id: Generated<number>;
+    portal: PortalId;
+    message_id: MessageId;
+    from_user: Flag;
+    by_user: Flag;
+    event: EventId;
+    settled_at: SettledAt;
+  };
   homeserver_transaction: {
     id: RowId<TransactionSeq>;
     transaction_id: string;

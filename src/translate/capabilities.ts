@@ -36,6 +36,9 @@ export const longestText = 65_536;
 /** The most that one Matrix message may take as JSON, in bytes: encryption adds a third, and an event has 65,536 (Matrix spec, "Size limits"). */
 export const largestContent = 45_000;
 
+/** How long after sending a message WhatsApp takes an edit of it, in milliseconds (docs/protocol.md). */
+export const editWindowMs = 20 * 60_000;
+
 const thousands = (count: number): string => count.toLocaleString('en');
 const full: Capability = { support: 'full' };
 const refused: Capability = { support: 'refused' };
@@ -145,32 +148,37 @@ const whatsapp = {
   reaction: {
     noun: 'reactions',
     kind: 'message',
-    'to-matrix': refused,
-    'to-whatsapp': refused,
+    'to-matrix': {
+      support: 'full',
+      limit: 'one emoji; your homeserver can read it; to a message that is not known here (any more), a notice',
+    },
+    'to-whatsapp': {
+      support: 'partial',
+      limit: 'one emoji, to a message that is known there; your homeserver can read it',
+      told: 'WhatsApp shows one reaction of each person: the last one. Taking that back leaves none.',
+    },
   },
   edit: {
     noun: 'edits',
     kind: 'message',
     'to-matrix': {
-      support: 'refused',
-      told: '{name} edited a message. Edits are not carried over; the earlier text above may be out of date.',
+      support: 'full',
+      limit: 'of texts',
+      told: 'Edited on WhatsApp. The earlier message is not known here any more.',
     },
     'to-whatsapp': {
-      support: 'refused',
-      told: 'Your edit was not sent: edits are not carried over. The contact still sees the earlier text.',
+      support: 'full',
+      limit: 'of your own texts, within 20 minutes; later edits are refused with a notice',
     },
   },
   deletion: {
     noun: 'deletions',
     kind: 'message',
     'to-matrix': {
-      support: 'refused',
-      told: '{name} deleted a message on WhatsApp. Deletions are not carried over.',
+      support: 'full',
+      limit: 'your homeserver can see them; of a message that is not known here (any more), a notice',
     },
-    'to-whatsapp': {
-      support: 'refused',
-      told: 'Your deletion was not sent: the contact still sees the message.',
-    },
+    'to-whatsapp': { support: 'full', limit: 'of your own messages; your homeserver can see them' },
   },
   pin: {
     noun: 'pinned messages',

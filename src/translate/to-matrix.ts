@@ -3,7 +3,8 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { BridgeError } from '../model/errors.ts';
 import type { MessageId } from '../model/ids.ts';
 import type { JsonObject } from '../model/journal.ts';
-import { type Message, MessageSchema, ProtocolMessage_Type } from '../proto/message_pb.ts';
+import type { MessageTarget } from '../model/reference.ts';
+import { type Message, type MessageKey, MessageSchema, ProtocolMessage_Type } from '../proto/message_pb.ts';
 import {
   type Capabilities,
   capabilities,
@@ -12,6 +13,7 @@ import {
   largestContent,
   unsupportedText,
 } from './capabilities.ts';
+import { emojiOf } from './emoji.ts';
 import { cardsText, groupInviteText, liveLocationContent, locationContent, pollText } from './fallbacks.ts';
 import { readMarkup } from './formatting/markup-reader.ts';
 import { contextOf, underQuotation } from './quotations.ts';
@@ -21,6 +23,11 @@ export { unsupportedText };
 
 export type ToMatrix =
   | { readonly kind: 'message'; readonly content: JsonObject; readonly answers?: Answered }
+  /** `key` is one emoji; undefined: the reaction is taken back. */
+  | { readonly kind: 'reaction'; readonly target: MessageTarget; readonly key: string | undefined }
+  /** `apart` stands for it where the target is not known. */
+  | { readonly kind: 'edit'; readonly target: MessageTarget; readonly content: JsonObject; readonly apart: JsonObject }
+  | { readonly kind: 'deletion'; readonly target: MessageTarget }
   /** The contact sent something that is not carried, or could not be read: the user is told what. */
   | { readonly kind: 'unsupported'; readonly feature: Feature }
   /** Nothing for people: keys, protocol housekeeping. */
@@ -50,6 +57,8 @@ export function toMatrix(message: Message, table: Capabilities = capabilities.wh
   if (inner === undefined) return { kind: 'unsupported', feature: 'unknown' };
   const feature = featureOf(inner);
   if (feature === undefined) return { kind: 'silent' };
+  const reference = carries(table, feature, 'to-matrix') ? referenceOf(feature, inner, table) : undefined;
+  if (reference !== undefined) return reference;
   const content = carries(table, feature, 'to-matrix') ? contentOf(feature, inner, table) : undefined;
   if (content === undefined) return { kind: 'unsupported', feature };
   const answers = carries(table, 'reply', 'to-matrix') ? answered(inner, content, table) : undefined;
@@ -70,6 +79,36 @@ function answered(message: Message, content: JsonObject, table: Capabilities): A
 function quotationOf(message: Message): string {
   const feature = featureOf(message);
   return textOf(message) || (feature === undefined ? '' : `[${capabilities.whatsapp[feature].noun}]`);
+}
+
+/** A message about another one. Undefined: it is none, or cannot be read. */
+function referenceOf(feature: Feature, message: Message, table: Capabilities): ToMatrix | undefined {
+  const { reactionMessage, protocolMessage } = message;
+  const target = targetOf(reactionMessage?.key ?? protocolMessage?.key);
+  if (target === undefined) return undefined;
+  switch (feature) {
+    case 'reaction': {
+      const text = reactionMessage?.text ?? '';
+      const key = text === '' ? undefined : emojiOf(text);
+      return text !== '' && key === undefined ? undefined : { kind: 'reaction', target, key };
+    }
+    case 'edit': {
+      const text = textOf((protocolMessage?.editedMessage && unwrapped(protocolMessage.editedMessage)) ?? message);
+      if (text === '') return undefined;
+      const label = table.edit['to-matrix']?.told ?? '';
+      const apart = shownText(`${text}\n\n(${label})`, table);
+      return { kind: 'edit', target, content: shownText(text, table), apart };
+    }
+    case 'deletion':
+      return { kind: 'deletion', target };
+    default:
+      return undefined;
+  }
+}
+
+/** A key is written from the viewpoint of who sends it: what is theirs is not ours. The addresses in it are not looked at. */
+function targetOf(key: MessageKey | undefined): MessageTarget | undefined {
+  return key?.id ? { messageId: key.id as MessageId, fromUser: !key.fromMe } : undefined;
 }
 
 /** The message inside its wrappers. Undefined: too many of them. */

@@ -1,7 +1,7 @@
 // Message stanzas: ours as they are stored and sent, theirs as the domain sees them.
 import { BridgeError } from '../model/errors.ts';
 import type { MessageId } from '../model/ids.ts';
-import type { IncomingMessage, MessageStanza } from '../model/interop.ts';
+import type { IncomingMessage, MessageStanza, StanzaKind } from '../model/interop.ts';
 import { isUserJid, type UserJid, withDevice, withoutDevice } from '../model/jid.ts';
 import type { SignalCiphertext } from '../model/signal.ts';
 import {
@@ -20,28 +20,31 @@ import { readDeviceIdentity } from './stanzas-keys.ts';
 /** Version of the encryption that pairwise Signal messages carry. */
 const ENC_VERSION = '2';
 
+const plain: StanzaKind = { type: 'text', hidden: false };
+
 /**
  * The encoded stanza; the same input gives the same bytes. One ciphertext for each device of the contact stands under `participants`;
  * the answer to a retry receipt goes to one device, with the retry's count. Throws BridgeError `interop.no-recipient`.
  */
-export function encodeMessage({ id, to, recipients, retryCount }: MessageStanza): Uint8Array {
+export function encodeMessage({ id, to, recipients, kind = plain, retryCount }: MessageStanza): Uint8Array {
+  const { type, edit } = kind;
   const [first] = recipients;
   if (first === undefined || (retryCount !== undefined && recipients.length !== 1)) {
     throw new BridgeError('interop.no-recipient', 'a message needs a device, the answer to a retry exactly one');
   }
   if (retryCount !== undefined) {
-    const attrs = { id, to: withDevice(to, first.device), type: 'text', device_fanout: false };
-    return encodeStanza(stanza('message', attrs, [encNode(first.ciphertext, retryCount)]));
+    const attrs = { id, to: withDevice(to, first.device), type, edit, device_fanout: false };
+    return encodeStanza(stanza('message', attrs, [encNode(first.ciphertext, kind, retryCount)]));
   }
   const participants = recipients.map(({ device, ciphertext }) =>
-    stanza('to', { jid: withDevice(to, device) }, [encNode(ciphertext)]),
+    stanza('to', { jid: withDevice(to, device) }, [encNode(ciphertext, kind)]),
   );
-  const attrs = { id, to: withoutDevice(to), type: 'text' };
+  const attrs = { id, to: withoutDevice(to), type, edit };
   return encodeStanza(stanza('message', attrs, [stanza('participants', {}, participants)]));
 }
 
-function encNode({ type, bytes }: SignalCiphertext, count?: number): Stanza {
-  return stanza('enc', { v: ENC_VERSION, type, count }, bytes);
+function encNode({ type, bytes }: SignalCiphertext, { hidden }: StanzaKind, count?: number): Stanza {
+  return stanza('enc', { v: ENC_VERSION, type, 'decrypt-fail': hidden ? 'hide' : undefined, count }, bytes);
 }
 
 /** Undefined where the stanza holds nothing for us to decrypt: another kind of encryption, or a placeholder. Throws StanzaError. */

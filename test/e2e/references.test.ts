@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { MatrixUser } from '../../src/demo/matrix-user.ts';
 import type { PhoneMessage, SandboxPhone } from '../../src/demo/sandbox-phone.ts';
-import type { Message } from '../../src/proto/message_pb.ts';
+import { type Message, ProtocolMessage_Type } from '../../src/proto/message_pb.ts';
 import { parseMessage } from '../../src/translate/to-matrix.ts';
 import { WhatsAppClient } from '../support/whatsapp-client.ts';
 import { World } from '../support/world.ts';
@@ -89,6 +89,136 @@ describe('replies', () => {
   });
 });
 
+describe('reactions', () => {
+  const annotating =
+    (event: string) =>
+    ({ content }: { content: Record<string, unknown> }) =>
+      (content['m.relates_to'] as { event_id?: string } | undefined)?.event_id === event;
+
+  test('of the contact: one, replaced, taken back', async () => {
+    const own = await alice.sendText(portal, 'like it?');
+    const { id } = await anna.received('like it?');
+    await anna.refer(alice.userId, { type: 'reaction', id, emoji: '👍' });
+    const first = await alice.waitForMessage(portal, annotating(own));
+    expect(first).toMatchObject({ type: 'm.reaction', content: { 'm.relates_to': { key: '👍' } } });
+    await anna.refer(alice.userId, { type: 'reaction', id, emoji: '❤️' });
+    const isSecond = annotating(own);
+    const second = await alice.waitForMessage(
+      portal,
+      (one) => isSecond(one) && JSON.stringify(one.content).includes('❤️'),
+    );
+    await alice.waitForMessage(portal, ({ eventId, redacted }) => eventId === first.eventId && redacted);
+    const last = await anna.refer(alice.userId, { type: 'reaction', id, emoji: '' });
+    await alice.waitForMessage(portal, ({ eventId, redacted }) => eventId === second.eventId && redacted);
+    await anna.hasStatus(last, 'delivered');
+  });
+
+  test('of the user: one, replaced, taken back; after a restart too', async () => {
+    const about = (text: string) => (message: Message) => message.reactionMessage?.text === text;
+    const first = await alice.react(portal, hello.event, '👍');
+    const liked = await reaches(anna, about('👍'));
+    expect(liked.reactionMessage?.key).toMatchObject({ id: hello.id, fromMe: false });
+    const second = await alice.react(portal, hello.event, '🎉');
+    await reaches(anna, about('🎉'));
+    await world.bridge.kill();
+    await world.startBridge();
+    await alice.redact(portal, first);
+    await alice.redact(portal, second);
+    await reaches(anna, about(''));
+    expect((await anna.messages()).filter((one) => one.direction === 'in' && about('')(contentOf(one)))).toHaveLength(
+      1,
+    );
+  });
+
+  test('that are no emoji, or about nothing known, are told', async () => {
+    const event = await alice.react(portal, hello.event, 'I think so');
+    const refused = await alice.waitForMessage(portal, annotatingReply(event));
+    expect(refused).toMatchObject({ msgtype: 'm.notice', body: expect.stringContaining('one emoji') });
+    await anna.refer(alice.userId, { type: 'reaction', id: 'NEVERSEEN', emoji: '👍' });
+    await alice.waitForMessage(portal, ({ body }) => /Anna reacted to a message .* not known/.test(body ?? ''));
+  });
+});
+
+const annotatingReply =
+  (event: string) =>
+  ({ content }: { content: Record<string, unknown> }) =>
+    JSON.stringify(content['m.relates_to'] ?? null).includes(event);
+
+describe('edits', () => {
+  test('of the contact replace the text', async () => {
+    const id = await anna.send(alice.userId, 'tomorow');
+    const { eventId } = await shown('tomorow');
+    await anna.refer(alice.userId, { type: 'edit', id, text: 'tomorrow' });
+    const edited = await alice.waitForMessage(
+      portal,
+      ({ body, eventId: one }) => body === 'tomorrow' && one === eventId,
+    );
+    expect(edited).toMatchObject({ msgtype: 'm.text', encrypted: true });
+  });
+
+  test('of the contact about the user’s words, or nothing known, are shown apart', async () => {
+    await alice.sendText(portal, 'my words');
+    const { id } = await anna.received('my words');
+    await anna.refer(alice.userId, { type: 'edit', id, text: 'words in my mouth' });
+    const apart = await alice.waitForMessage(portal, ({ body }) => body?.startsWith('words in my mouth') ?? false);
+    expect(apart).toMatchObject({ msgtype: 'm.text', body: expect.stringContaining('Edited on WhatsApp') });
+    expect((await alice.messages(portal)).map(({ body }) => body)).toContain('my words');
+  });
+
+  test('of the user replace the text, their own only', async () => {
+    const event = await alice.sendText(portal, 'yesterdy');
+    const { id } = await anna.received('yesterdy');
+    const edit = (target: string, body: string) =>
+      alice.client.sendEvent(
+        portal,
+        'm.room.message' as never,
+        {
+          msgtype: 'm.text',
+          body: `* ${body}`,
+          'm.new_content': { msgtype: 'm.text', body },
+          'm.relates_to': { rel_type: 'm.replace', event_id: target },
+        } as never,
+      );
+    await edit(event, 'yesterday');
+    const edited = await reaches(anna, ({ protocolMessage }) => protocolMessage?.editedMessage !== undefined);
+    expect(edited.protocolMessage).toMatchObject({
+      type: ProtocolMessage_Type.MESSAGE_EDIT,
+      key: { id, fromMe: true },
+      editedMessage: { conversation: 'yesterday' },
+    });
+    const other = await edit(hello.event, 'not mine');
+    const refused = await alice.waitForMessage(portal, annotatingReply(other.event_id));
+    expect(refused.body).toContain('Your edit was not sent');
+  });
+});
+
+describe('deletions', () => {
+  test('of the contact redact, their own only', async () => {
+    const id = await anna.send(alice.userId, 'a slip');
+    const { eventId } = await shown('a slip');
+    await anna.refer(alice.userId, { type: 'delete', id });
+    await alice.waitForMessage(portal, (one) => one.eventId === eventId && one.redacted);
+    const own = await alice.sendText(portal, 'to stay');
+    const mine = await anna.received('to stay');
+    await anna.refer(alice.userId, { type: 'delete', id: mine.id });
+    await alice.waitForMessage(portal, ({ body }) => /Anna deleted a message .* not known/.test(body ?? ''));
+    const kept = await alice.waitForMessage(portal, (one) => one.eventId === own);
+    expect(kept).toMatchObject({ redacted: false, body: 'to stay' });
+  });
+
+  test('of the user revoke; of what never went out, nothing is claimed', async () => {
+    const event = await alice.sendText(portal, 'too hasty');
+    const { id } = await anna.received('too hasty');
+    await alice.redact(portal, event);
+    const revoked = await reaches(anna, ({ protocolMessage }) => protocolMessage?.key?.id === id);
+    expect(revoked.protocolMessage).toMatchObject({ type: ProtocolMessage_Type.REVOKE, key: { fromMe: true } });
+    const plain = await alice.sendUnencrypted(portal, { msgtype: 'm.text', body: 'in the plain' });
+    const redaction = await alice.redact(portal, plain);
+    const told = await alice.waitForMessage(portal, annotatingReply(redaction));
+    expect(told.body).toContain('Nothing was deleted on WhatsApp');
+  });
+});
+
 describe('an unmodified client', () => {
   let client: WhatsAppClient;
   let user: string;
@@ -113,5 +243,27 @@ describe('an unmodified client', () => {
       participant: client.lid,
       quotedMessage: { conversation: 'loud and clear' },
     });
+  });
+
+  test('reacts, edits and deletes, and sees what the user does of the kind', async () => {
+    const own = await alice.sendText(portal, 'for the client');
+    const { key } = await client.waitForText('for the client');
+    await client.send(user, { react: { key, text: '🎈' } });
+    await alice.waitForMessage(portal, (one) => one.type === 'm.reaction' && annotatingReply(own)(one));
+
+    const id = await client.send(user, 'first versoin');
+    const { eventId } = await shown('first versoin');
+    const sentKey = { remoteJid: user, fromMe: true, id };
+    await client.send(user, { text: 'first version', edit: sentKey });
+    await alice.waitForMessage(portal, (one) => one.eventId === eventId && one.body === 'first version');
+    await alice.react(portal, eventId, '👏');
+    const clap = await client.waitForMessage(({ message }) => message?.reactionMessage?.text === '👏');
+    expect(clap.message?.reactionMessage?.key).toMatchObject({ id, fromMe: true });
+
+    await client.send(user, { delete: sentKey });
+    await alice.waitForMessage(portal, (one) => one.eventId === eventId && one.redacted);
+    await alice.redact(portal, own);
+    const revoked = await client.waitForMessage(({ message }) => message?.protocolMessage?.key?.id === key.id);
+    expect(revoked.message?.protocolMessage?.type).toBe(0);
   });
 });

@@ -275,6 +275,8 @@ it('reads every journal through an index', async () => {
     store.events.nextTransaction(),
     store.events.roomsWithWork(),
     store.events.next(room),
+    store.reactions.byEvent(portal.id, event),
+    store.reactions.latest(portal.id, { messageId: id, fromUser: true }, true),
     store.references.byEvent(portal.id, event),
     store.references.byMessage(portal.id, id),
     store.references.byMessage(portal.id, id, true),

@@ -73,3 +73,20 @@ it('is the survivor’s when two contacts turn out to be one', async () => {
     expect(await store.references.byEvent(kept.portal.id, event)).toMatchObject({ event });
   }
 });
+
+it('knows the last reaction of each side, and what each reaction was about, until it is taken back', async () => {
+  const store = await openTestStore();
+  const { portal } = await aChat(store);
+  const target = { messageId: 'A' as MessageId, fromUser: false };
+  const reacted = (event: string, byUser: boolean) => ({ portal: portal.id, target, byUser, event: event as EventId });
+  const [first, second, theirs] = [reacted('$1', true), reacted('$2', true), reacted('$3', false)];
+  await store.commit([first, second, theirs, first].map((reaction) => ({ change: 'reaction.put', reaction })));
+  const { reactions } = store;
+  expect(await reactions.latest(portal.id, target, true)).toBe('$2');
+  expect(await reactions.latest(portal.id, target, false)).toBe('$3');
+  expect(await reactions.latest(portal.id, { ...target, fromUser: true }, true)).toBeUndefined();
+  expect(await reactions.byEvent(portal.id, first.event)).toEqual(first);
+  await store.commit([{ change: 'reaction.remove', portal: portal.id, event: second.event }]);
+  expect(await reactions.latest(portal.id, target, true)).toBe('$1');
+  expect(await reactions.byEvent(portal.id, second.event)).toBeUndefined();
+});

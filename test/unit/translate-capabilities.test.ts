@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import { featuresPage } from '../../scripts/features-page.ts';
+import type { MessageId } from '../../src/model/ids.ts';
+import { lidJid } from '../../src/model/jid.ts';
 import { MessageSchema, ProtocolMessage_Type } from '../../src/proto/message_pb.ts';
 import {
   type Capabilities,
@@ -14,11 +16,13 @@ import {
   refusedText,
   unsupportedText,
 } from '../../src/translate/capabilities.ts';
+import { deletion, edit, reaction } from '../../src/translate/references.ts';
 import { parseMessage, toMatrix } from '../../src/translate/to-matrix.ts';
 import { toWhatsApp } from '../../src/translate/to-whatsapp.ts';
 
 const table = capabilities.whatsapp;
 const features = Object.keys(table) as Feature[];
+const key = { id: 'A', fromMe: true };
 const place = { degreesLatitude: 1, degreesLongitude: 2 };
 
 /** One of each from a contact. */
@@ -36,9 +40,9 @@ const received: Partial<Record<Feature, MessageInitShape<typeof MessageSchema>>>
   'poll-vote': { pollUpdateMessage: {} },
   'group-invite': { groupInviteMessage: { groupName: 'Family' } },
   disappearing: { protocolMessage: { type: ProtocolMessage_Type.EPHEMERAL_SETTING } },
-  reaction: { reactionMessage: { text: 'x' } },
-  edit: { protocolMessage: { type: ProtocolMessage_Type.MESSAGE_EDIT, editedMessage: { conversation: 'new' } } },
-  deletion: { protocolMessage: { type: ProtocolMessage_Type.REVOKE, key: { id: 'A' } } },
+  reaction: { reactionMessage: { key, text: '👍' } },
+  edit: { protocolMessage: { key, type: ProtocolMessage_Type.MESSAGE_EDIT, editedMessage: { conversation: 'new' } } },
+  deletion: { protocolMessage: { key, type: ProtocolMessage_Type.REVOKE } },
   pin: { pinInChatMessage: {} },
   call: { call: {} },
   unknown: { templateMessage: {} },
@@ -46,7 +50,7 @@ const received: Partial<Record<Feature, MessageInitShape<typeof MessageSchema>>>
 
 const room = (content: Record<string, unknown>) => ({ type: 'm.room.message', content: { body: 'b', ...content } });
 
-/** One of each from a Matrix user; deletions never get as far as the translator. */
+/** One of each from a Matrix user. */
 const sent: Partial<Record<Feature, { type: string; content: Record<string, unknown> }>> = {
   text: room({ msgtype: 'm.text' }),
   emote: room({ msgtype: 'm.emote' }),
@@ -59,11 +63,12 @@ const sent: Partial<Record<Feature, { type: string; content: Record<string, unkn
   'live-location': { type: 'org.matrix.msc3672.beacon', content: {} },
   poll: { type: 'org.matrix.msc3381.poll.start', content: {} },
   'poll-vote': { type: 'org.matrix.msc3381.poll.response', content: {} },
-  reaction: { type: 'm.reaction', content: {} },
-  edit: room({ msgtype: 'm.text', 'm.relates_to': { rel_type: 'm.replace', event_id: '$e' } }),
   call: { type: 'm.call.invite', content: {} },
   unknown: room({ msgtype: 'm.key.verification.request' }),
 };
+
+/** Messages about other messages. */
+const kinds: Partial<Record<Feature, string>> = { reaction: 'reaction', edit: 'edit', deletion: 'deletion' };
 
 function withRefusal(feature: Feature, direction: Direction): Capabilities {
   return { ...table, [feature]: { ...table[feature], [direction]: { support: 'refused' } } };
@@ -78,12 +83,12 @@ describe('the translators do what the table says', () => {
     if (init === undefined) throw new Error('no example');
     const message = create(MessageSchema, init);
     const refusal = { kind: 'unsupported', feature };
-    if (carries(table, feature, 'to-matrix')) expect(toMatrix(message).kind).toBe('message');
+    if (carries(table, feature, 'to-matrix')) expect(toMatrix(message).kind).toBe(kinds[feature] ?? 'message');
     else expect(toMatrix(message)).toEqual(refusal);
     expect(toMatrix(message, withRefusal(feature, 'to-matrix'))).toEqual(refusal);
   });
 
-  it.each(messagesThat('to-whatsapp').filter((feature) => feature !== 'deletion'))(
+  it.each(messagesThat('to-whatsapp').filter((feature) => kinds[feature] === undefined))(
     '%s from Matrix users',
     (feature) => {
       const event = sent[feature];
@@ -94,6 +99,20 @@ describe('the translators do what the table says', () => {
       expect(toWhatsApp(event.type, event.content, withRefusal(feature, 'to-whatsapp'))).toEqual(refusal);
     },
   );
+
+  it('messages about other messages, from Matrix users', () => {
+    const meant = { target: { messageId: 'A' as MessageId, fromUser: true }, chat: lidJid('1'), now: 5 };
+    const content = { 'm.new_content': { msgtype: 'm.text', body: 'b' } };
+    const write = {
+      reaction: (obeyed: Capabilities) => reaction('👍', meant, obeyed),
+      edit: (obeyed: Capabilities) => edit(content, meant, obeyed),
+      deletion: (obeyed: Capabilities) => deletion(meant, obeyed),
+    };
+    for (const feature of ['reaction', 'edit', 'deletion'] as const) {
+      expect(write[feature](table).kind).toBe('message');
+      expect(write[feature](withRefusal(feature, 'to-whatsapp'))).toEqual({ kind: 'refused', feature });
+    }
+  });
 
   it('formatting that is refused leaves the text', () => {
     const message = create(MessageSchema, { conversation: '*hi*' });
@@ -123,7 +142,7 @@ describe('the translators do what the table says', () => {
 
 describe('words for people', () => {
   it('name everything that is carried in full, and nothing else', () => {
-    expect(nouns('to-whatsapp', 'full')).toEqual(['text messages', 'locations']);
+    expect(nouns('to-whatsapp', 'full')).toEqual(['text messages', 'locations', 'edits', 'deletions']);
     expect(nouns('to-matrix', 'refused')).toContain('pictures');
     expect(nouns('to-matrix', 'refused')).not.toContain('messages of other kinds');
     expect(nouns('to-matrix', 'fallback', 'messenger')).toContain('polls');

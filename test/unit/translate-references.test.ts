@@ -2,10 +2,12 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import type { MessageId } from '../../src/model/ids.ts';
+import { lidJid } from '../../src/model/jid.ts';
 import type { JsonObject } from '../../src/model/journal.ts';
-import { MessageSchema } from '../../src/proto/message_pb.ts';
+import { MessageSchema, ProtocolMessage_Type } from '../../src/proto/message_pb.ts';
 import { capabilities, longestText } from '../../src/translate/capabilities.ts';
 import type { Quoted } from '../../src/translate/quotations.ts';
+import { deletion, edit, type Meant, reaction, replacing, stanzaKind } from '../../src/translate/references.ts';
 import { parseMessage, toMatrix } from '../../src/translate/to-matrix.ts';
 import { answeredEvent, toWhatsApp } from '../../src/translate/to-whatsapp.ts';
 
@@ -73,5 +75,95 @@ describe('replies of a Matrix user', () => {
     const relation = { rel_type: 'm.thread', event_id: '$a', 'm.in_reply_to': { event_id: '$b' } };
     expect(answeredEvent({ 'm.relates_to': { ...relation, is_falling_back: true } })).toBeUndefined();
     expect(answeredEvent({ 'm.relates_to': relation })).toBe('$b');
+  });
+});
+
+describe('what a contact does to earlier messages', () => {
+  const key = { remoteJid: 'whoever@lid', id: 'A1' };
+
+  it('is seen from the other side: what is theirs is not the user’s, whatever addresses it names', () => {
+    const reactionTo = (fromMe: boolean | undefined) =>
+      received({ reactionMessage: { key: { ...key, ...(fromMe === undefined ? {} : { fromMe }) }, text: '👍' } });
+    expect(reactionTo(true)).toEqual({ kind: 'reaction', target: { messageId: 'A1', fromUser: false }, key: '👍' });
+    expect(reactionTo(false)).toMatchObject({ target: { fromUser: true } });
+    expect(reactionTo(undefined)).toMatchObject({ target: { fromUser: true } });
+  });
+
+  it.each(['👍', '❤️', '❤', '👩🏽‍🚒', '🏳️‍🌈', '🇪🇺', '1️⃣'])('a reaction is one emoji: %s', (text) => {
+    expect(received({ reactionMessage: { key, text } })).toMatchObject({ kind: 'reaction' });
+  });
+
+  it.each(['x', '👍👍', 'my PIN is 1234', '👍 secret', ' ', '1', `👍${'\u0301'.repeat(50)}`, `👍\u{e0061}\u{e0062}`])(
+    'nothing else goes into the plain: %j',
+    (text) => {
+      expect(received({ reactionMessage: { key, text } })).toEqual({ kind: 'unsupported', feature: 'reaction' });
+      expect(reaction(text, meant)).toEqual({ kind: 'refused', feature: 'reaction' });
+    },
+  );
+
+  it('an empty reaction is one that is taken back', () => {
+    expect(received({ reactionMessage: { key } })).toMatchObject({ kind: 'reaction', key: undefined });
+    expect(received({ reactionMessage: { key, text: '' } })).toMatchObject({ kind: 'reaction', key: undefined });
+  });
+
+  it('an edit is read in both forms that clients write', () => {
+    const protocolMessage = {
+      key: { ...key, fromMe: true },
+      type: ProtocolMessage_Type.MESSAGE_EDIT,
+      editedMessage: { extendedTextMessage: { text: '*new*' } },
+    };
+    const expected = {
+      kind: 'edit',
+      target: { messageId: 'A1', fromUser: false },
+      content: { msgtype: 'm.text', body: '*new*', formatted_body: '<strong>new</strong>' },
+      apart: { msgtype: 'm.text', body: expect.stringMatching(/^\*new\*\n\n\(Edited on WhatsApp/) },
+    };
+    expect(received({ protocolMessage })).toMatchObject(expected);
+    expect(received({ editedMessage: { message: { protocolMessage } } })).toMatchObject(expected);
+    const picture = { ...protocolMessage, editedMessage: { imageMessage: {} } };
+    expect(received({ protocolMessage: picture })).toEqual({ kind: 'unsupported', feature: 'edit' });
+  });
+
+  it('an edit in Matrix keeps within what an event may take', () => {
+    const content = replacing({ msgtype: 'm.text', body: 'x'.repeat(45_000) }, '$e');
+    expect(JSON.stringify(content).length).toBeLessThan(47_000);
+    expect(content).toMatchObject({ 'm.relates_to': { rel_type: 'm.replace', event_id: '$e' } });
+  });
+});
+
+const meant: Meant = { target: { messageId: 'A1' as MessageId, fromUser: false }, chat: lidJid('1'), now: 5 };
+
+describe('what a Matrix user does to earlier messages', () => {
+  const own: Meant = { ...meant, target: { ...meant.target, fromUser: true } };
+  const payloadOf = (result: ReturnType<typeof deletion>) => {
+    if (result.kind !== 'message') throw new Error('refused');
+    return parseMessage(result.payload);
+  };
+
+  it('names the message from the user’s side, and says on the envelope what it is', () => {
+    const liked = payloadOf(reaction('👍', meant));
+    expect(liked.reactionMessage).toMatchObject({ text: '👍', key: { id: 'A1', fromMe: false, remoteJid: '1@lid' } });
+    expect(stanzaKind(liked)).toEqual({ type: 'reaction', hidden: true });
+    const unliked = payloadOf(reaction(undefined, meant));
+    expect(unliked.reactionMessage?.text).toBe('');
+    expect(stanzaKind(unliked)).toEqual({ type: 'reaction', edit: '7', hidden: true });
+    const gone = payloadOf(deletion(own));
+    expect(gone.protocolMessage).toMatchObject({ type: ProtocolMessage_Type.REVOKE, key: { id: 'A1', fromMe: true } });
+    expect(stanzaKind(gone)).toEqual({ type: 'text', edit: '7', hidden: false });
+    expect(stanzaKind(sent(text('hello')))).toEqual({ type: 'text', hidden: false });
+  });
+
+  it('edits texts with their formatting, and nothing else', () => {
+    const html = { format: 'org.matrix.custom.html', formatted_body: '<b>new</b>' };
+    const edited = payloadOf(edit({ body: '* new', 'm.new_content': { ...text('new'), ...html } }, own));
+    expect(edited.protocolMessage).toMatchObject({
+      type: ProtocolMessage_Type.MESSAGE_EDIT,
+      key: { id: 'A1', fromMe: true },
+      editedMessage: { conversation: '*new*' },
+    });
+    expect(stanzaKind(edited)).toEqual({ type: 'text', edit: '1', hidden: true });
+    for (const replacement of [undefined, 'new', { msgtype: 'm.image', body: 'x' }, text(' ')]) {
+      expect(edit({ 'm.new_content': replacement }, own)).toEqual({ kind: 'refused', feature: 'edit' });
+    }
   });
 });

@@ -80,7 +80,7 @@ describe('what is not carried', () => {
       feature: 'video',
     });
     expect(toMatrix(message({ reactionMessage: { text: 'x' } }))).toEqual({ kind: 'unsupported', feature: 'reaction' });
-    expect(toMatrix(message({ protocolMessage: { key: { id: 'A' }, type: 0 } }))).toEqual({
+    expect(toMatrix(message({ protocolMessage: { key: { id: '' }, type: 0 } }))).toEqual({
       kind: 'unsupported',
       feature: 'deletion',
     });

@@ -1,0 +1,65 @@
+// What a contact does to earlier messages, in Matrix: reactions and redactions, which are plain events. Each may be repeated after a crash.
+import type { Ghost } from '../model/contact.ts';
+import type { EventId, RoomId } from '../model/ids.ts';
+import type { InboxRow } from '../model/journal.ts';
+import type { Portal } from '../model/portal.ts';
+import type { MessageReference, MessageTarget } from '../model/reference.ts';
+import type { Change } from '../model/store.ts';
+import type { ToMatrix } from '../translate/to-matrix.ts';
+import type { BridgeContext } from './context.ts';
+import { sendId } from './send-ids.ts';
+
+interface Chat {
+  readonly portal: Portal;
+  readonly ghost: Ghost;
+  readonly room: RoomId;
+}
+
+export type PlainReference = ToMatrix & { readonly kind: 'reaction' | 'deletion' };
+
+/** Undefined where the message is not known, or shown in an earlier room of this portal. */
+export async function shownMessage(
+  context: BridgeContext,
+  { portal, room }: Chat,
+  { messageId, fromUser }: MessageTarget,
+): Promise<MessageReference | undefined> {
+  const reference = await context.store.references.byMessage(portal.id, messageId, fromUser);
+  return reference?.room === room ? reference : undefined;
+}
+
+/** Returns the changes to commit when it is done. */
+export async function carryOut(
+  context: BridgeContext,
+  chat: Chat,
+  row: InboxRow,
+  reference: PlainReference,
+  target: MessageReference,
+): Promise<Change[]> {
+  if (reference.kind === 'deletion') {
+    return [settled(row, await redact(context, chat, row, target.event))];
+  }
+  const { portal, ghost, room } = chat;
+  const before = await context.store.reactions.latest(portal.id, reference.target, false);
+  const redaction = before && (await redact(context, chat, row, before));
+  const removed: Change[] =
+    before === undefined ? [] : [{ change: 'reaction.remove', portal: portal.id, event: before }];
+  if (reference.key === undefined) return [settled(row, redaction), ...removed];
+  const relation = { rel_type: 'm.annotation', event_id: target.event, key: reference.key };
+  const content = { 'm.relates_to': relation };
+  const id = idOf(context, chat, row, 'reaction');
+  const event = await context.homeserver.send(ghost.actor, room, 'm.reaction', id, content);
+  const put = { portal: portal.id, target: reference.target, byUser: false, event };
+  return [settled(row, event), ...removed, { change: 'reaction.put', reaction: put }];
+}
+
+function redact(context: BridgeContext, chat: Chat, row: InboxRow, event: EventId): Promise<EventId | undefined> {
+  return context.homeserver.redact(chat.ghost.actor, chat.room, event, idOf(context, chat, row, 'redaction'));
+}
+
+function idOf({ settings }: BridgeContext, { ghost, room }: Chat, row: InboxRow, part: string) {
+  return sendId(settings.instanceId, ghost.actor.id, room, `${row.messageId}:${row.device}:${part}`);
+}
+
+function settled({ id }: InboxRow, event: EventId | undefined): Change {
+  return { change: 'inbox.state', id, state: event === undefined ? { at: 'done', event } : { at: 'accepted', event } };
+}

@@ -1,0 +1,133 @@
+// What a Matrix user does to earlier messages: reactions, edits, redactions become outbox rows, or are refused aloud.
+import type { EventId } from '../model/ids.ts';
+import { newMessageId } from '../model/ids.ts';
+import type { JsonObject, MatrixEvent } from '../model/journal.ts';
+import type { Portal } from '../model/portal.ts';
+import type { MessageReference, MessageTarget } from '../model/reference.ts';
+import type { Change } from '../model/store.ts';
+import { capabilities, editWindowMs } from '../translate/capabilities.ts';
+import { deletion, edit, type Meant, reaction, relatedEvent } from '../translate/references.ts';
+import { refusedText, type ToWhatsApp } from '../translate/to-whatsapp.ts';
+import { preferredAddress } from './contacts.ts';
+import type { ActiveAccount, BridgeContext } from './context.ts';
+import { notSent } from './notices.ts';
+
+interface Chat {
+  readonly account: ActiveAccount;
+  readonly portal: Portal;
+}
+
+const unknownTarget = 'the message that it is about is not known on WhatsApp (any more).';
+
+/** Returns the changes that carry a reaction over. */
+export async function reactionChanges(context: BridgeContext, chat: Chat, event: MatrixEvent): Promise<Change[]> {
+  const { portal } = chat;
+  const about = relatedEvent(event.content, 'm.annotation');
+  const target = about && (await sentMessage(context, portal, about as EventId));
+  if (!target) return refusal(context, portal, event, `This reaction was not sent: ${unknownTarget}`);
+  const related = event.content['m.relates_to'] as JsonObject;
+  const key = typeof related.key === 'string' ? related.key : 'none';
+  const row = await outgoing(context, chat, event, target, (meant) => reaction(key, meant, tableOf(chat)));
+  if (!row.sent) return row.changes;
+  const put = { portal: portal.id, target: targetOf(target), byUser: true, event: event.event_id };
+  return [...row.changes, { change: 'reaction.put', reaction: put }];
+}
+
+/** Of a reaction, it takes that back; of a message of the user, it deletes that. */
+export async function redactionChanges(context: BridgeContext, chat: Chat, event: MatrixEvent): Promise<Change[]> {
+  const { portal } = chat;
+  const redacted = redactedEvent(event);
+  if (redacted === undefined) return [];
+  const reacted = await context.store.reactions.byEvent(portal.id, redacted);
+  if (reacted?.byUser) {
+    const remove: Change = { change: 'reaction.remove', portal: portal.id, event: redacted };
+    // WhatsApp has replaced an earlier one already.
+    if ((await context.store.reactions.latest(portal.id, reacted.target, true)) !== redacted) return [remove];
+    const row = await outgoing(context, chat, event, reacted.target, (meant) =>
+      reaction(undefined, meant, tableOf(chat)),
+    );
+    return [...row.changes, remove];
+  }
+  const target = await sentMessage(context, portal, redacted);
+  if (!target?.fromUser) {
+    const text =
+      'Nothing was deleted on WhatsApp: no message of yours there (any more) is the one that you removed here.';
+    return refusal(context, portal, event, text);
+  }
+  return (await outgoing(context, chat, event, target, (meant) => deletion(meant, tableOf(chat)))).changes;
+}
+
+/** `content`: the decrypted content of an event that replaces `replaced`. */
+export async function editChanges(
+  context: BridgeContext,
+  chat: Chat,
+  event: MatrixEvent,
+  content: JsonObject,
+  replaced: EventId,
+): Promise<Change[]> {
+  const { portal } = chat;
+  const target = await sentMessage(context, portal, replaced);
+  if (!target?.fromUser) return refusal(context, portal, event, `Your edit was not sent: ${unknownTarget}`);
+  if (context.clock.now() - target.sentAt > editWindowMs) {
+    const text = `Your edit was not sent: WhatsApp takes edits for ${editWindowMs / 60_000} minutes only. The contact still sees the earlier text. Send a new message instead.`;
+    return refusal(context, portal, event, text);
+  }
+  return (await outgoing(context, chat, event, target, (meant) => edit(content, meant, tableOf(chat)))).changes;
+}
+
+const tableOf = ({ account }: Chat) => capabilities[account.network];
+
+const targetOf = ({ messageId, fromUser }: MessageTarget): MessageTarget => ({ messageId, fromUser });
+
+/** In rooms from version 11 on the content names it (Matrix spec, "m.room.redaction"). */
+function redactedEvent({ content, redacts }: MatrixEvent): EventId | undefined {
+  const named = content.redacts ?? redacts;
+  return typeof named === 'string' ? (named as EventId) : undefined;
+}
+
+/** The message that was made of an event, or of which the event was made, unless it never got out. */
+async function sentMessage(
+  context: BridgeContext,
+  portal: Portal,
+  event: EventId,
+): Promise<MessageReference | undefined> {
+  const target = await context.store.references.byEvent(portal.id, event);
+  if (!target?.fromUser) return target;
+  const row = await context.store.outbox.byEvent(event);
+  return row?.state.at === 'failed' ? undefined : target;
+}
+
+interface Outgoing {
+  readonly sent: boolean;
+  readonly changes: Change[];
+}
+
+async function outgoing(
+  context: BridgeContext,
+  { account, portal }: Chat,
+  event: MatrixEvent,
+  target: MessageTarget,
+  write: (meant: Meant) => ToWhatsApp,
+): Promise<Outgoing> {
+  const now = context.clock.now();
+  const contact = await context.store.contacts.get(portal.contact);
+  const chat = contact && preferredAddress(contact);
+  if (chat === undefined) return { sent: false, changes: [] };
+  const message = write({ target: targetOf(target), chat, now });
+  if (message.kind === 'refused') {
+    return { sent: false, changes: refusal(context, portal, event, refusedText(message.feature)) };
+  }
+  const row = {
+    account: account.id,
+    portal: portal.id,
+    event: event.event_id,
+    messageId: newMessageId(),
+    createdAt: now,
+    payload: message.payload,
+  };
+  return { sent: true, changes: [{ change: 'outbox.add', row }] };
+}
+
+function refusal(context: BridgeContext, portal: Portal, event: MatrixEvent, text: string): Change[] {
+  return [notSent(portal, event.event_id, context.clock.now(), 'not-carried', text)];
+}
