@@ -107,19 +107,31 @@ type Shown =
 async function translate(context: BridgeContext, chat: Chat, row: InboxRow, body: InboxBody): Promise<Shown> {
   if (body.kind === 'notice') return { kind: 'content', content: noticeContent(body.notice) };
   const name = contactName(chat.contact);
-  try {
-    const translated = toMatrix(parseMessage(body.payload));
-    if (translated.kind === 'silent') return { kind: 'nothing' };
-    if (translated.kind === 'message') return { kind: 'content', content: await related(context, chat, translated) };
-    if (translated.kind === 'unsupported') {
-      return { kind: 'notice', notice: { code: 'unsupported', text: unsupportedText(name, translated.feature) } };
+  const translated = readable(context, row, body.payload);
+  switch (translated?.kind) {
+    case undefined: {
+      const text = `A message from ${name} arrived damaged and cannot be shown.`;
+      return { kind: 'notice', notice: { code: 'unreadable', text } };
     }
-    return await shownReference(context, chat, translated, name);
+    case 'silent':
+      return { kind: 'nothing' };
+    case 'message':
+      return { kind: 'content', content: await related(context, chat, translated) };
+    case 'unsupported':
+      return { kind: 'notice', notice: { code: 'unsupported', text: unsupportedText(name, translated.feature) } };
+    default:
+      return shownReference(context, chat, translated, name);
+  }
+}
+
+/** Undefined: what was decrypted is no message. */
+function readable(context: BridgeContext, row: InboxRow, payload: Uint8Array): ToMatrix | undefined {
+  try {
+    return toMatrix(parseMessage(payload));
   } catch (error) {
     if (!(error instanceof BridgeError)) throw error;
     context.logger.warn({ portal: row.portal, code: error.code }, 'a decrypted payload could not be read');
-    const text = `A message from ${name} arrived damaged and cannot be shown.`;
-    return { kind: 'notice', notice: { code: 'unreadable', text } };
+    return undefined;
   }
 }
 

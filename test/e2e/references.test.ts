@@ -1,8 +1,11 @@
 // Messages about other messages: replies, reactions, edits and deletions between a Matrix user and a phone.
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { MatrixUser } from '../../src/demo/matrix-user.ts';
 import type { PhoneMessage, SandboxPhone } from '../../src/demo/sandbox-phone.ts';
 import { type Message, ProtocolMessage_Type } from '../../src/proto/message_pb.ts';
+import { editWindowMs } from '../../src/translate/capabilities.ts';
 import { parseMessage } from '../../src/translate/to-matrix.ts';
 import { WhatsAppClient } from '../support/whatsapp-client.ts';
 import { World } from '../support/world.ts';
@@ -20,6 +23,19 @@ async function reaches(phone: SandboxPhone, accept: (message: Message) => boolea
   const found = await phone.waitForMessage((one) => one.direction === 'in' && accept(contentOf(one)));
   return contentOf(found);
 }
+
+/** Sends an edit of this event. */
+const edit = (target: string, body: string) =>
+  alice.client.sendEvent(
+    portal,
+    'm.room.message' as never,
+    {
+      msgtype: 'm.text',
+      body: `* ${body}`,
+      'm.new_content': { msgtype: 'm.text', body },
+      'm.relates_to': { rel_type: 'm.replace', event_id: target },
+    } as never,
+  );
 
 const shown = (text: string) => alice.waitForMessage(portal, ({ body }) => body === text);
 
@@ -168,17 +184,6 @@ describe('edits', () => {
   test('of the user replace the text, their own only', async () => {
     const event = await alice.sendText(portal, 'yesterdy');
     const { id } = await anna.received('yesterdy');
-    const edit = (target: string, body: string) =>
-      alice.client.sendEvent(
-        portal,
-        'm.room.message' as never,
-        {
-          msgtype: 'm.text',
-          body: `* ${body}`,
-          'm.new_content': { msgtype: 'm.text', body },
-          'm.relates_to': { rel_type: 'm.replace', event_id: target },
-        } as never,
-      );
     await edit(event, 'yesterday');
     const edited = await reaches(anna, ({ protocolMessage }) => protocolMessage?.editedMessage !== undefined);
     expect(edited.protocolMessage).toMatchObject({
@@ -189,6 +194,24 @@ describe('edits', () => {
     const other = await edit(hello.event, 'not mine');
     const refused = await alice.waitForMessage(portal, annotatingReply(other.event_id));
     expect(refused.body).toContain('Your edit was not sent');
+  });
+
+  test('of the user are refused aloud when WhatsApp takes them no more', async () => {
+    const event = await alice.sendText(portal, 'long ago');
+    await anna.received('long ago');
+    await world.bridge.kill();
+    const db = new Database(join(world.installation.configPath, '..', 'bridge.db'));
+    const aged = db.prepare('update message_reference set sent_at = sent_at - ? where event = ?');
+    expect(aged.run(editWindowMs + 1, event).changes).toBe(1);
+    db.close();
+    await world.startBridge();
+    const late = await edit(event, 'rewritten');
+    const refused = await alice.waitForMessage(portal, annotatingReply(late.event_id));
+    expect(refused).toMatchObject({ msgtype: 'm.notice', body: expect.stringContaining('20 minutes') });
+    await alice.sendText(portal, 'since then');
+    await anna.received('since then');
+    const edits = (await anna.messages()).map((one) => contentOf(one).protocolMessage?.editedMessage?.conversation);
+    expect(edits).not.toContain('rewritten');
   });
 });
 

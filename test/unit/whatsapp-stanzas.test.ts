@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { MessageId } from '../../src/model/ids.ts';
+import type { StanzaKind } from '../../src/model/interop.ts';
 import { groupJid, interopJid, type Jid, lidJid, phoneJid, SERVER } from '../../src/model/jid.ts';
 import { backOff } from '../../src/whatsapp/backoff.ts';
 import {
@@ -53,6 +54,22 @@ test('a message names each device with its own ciphertext, and is the same bytes
     ['100000001@lid', 'pkmsg', '2', bytes],
     ['100000001:5@lid', 'msg', '2', bytes],
   ]);
+});
+
+test('the envelope says what is an edit, a deletion or a reaction, and what a client hides that cannot read it', () => {
+  const recipients = [{ device: 0, ciphertext: { type: 'msg', bytes } }] as const;
+  const envelope = (kind: StanzaKind, retryCount?: number) => {
+    const message = decodeStanza(encodeMessage({ id, to, recipients, kind, ...(retryCount ? { retryCount } : {}) }));
+    const enc = retryCount ? message : requireChild(requireChild(message, 'participants'), 'to');
+    return [
+      attribute(message, 'type'),
+      attribute(message, 'edit'),
+      attribute(requireChild(enc, 'enc'), 'decrypt-fail'),
+    ];
+  };
+  expect(envelope({ type: 'text', edit: '1', hidden: true })).toEqual(['text', '1', 'hide']);
+  expect(envelope({ type: 'text', edit: '7', hidden: false }, 1)).toEqual(['text', '7', undefined]);
+  expect(envelope({ type: 'reaction', hidden: true }, 1)).toEqual(['reaction', undefined, 'hide']);
 });
 
 test('the answer to a retry receipt goes to one device only, with the count', () => {
