@@ -108,11 +108,11 @@ async function translate(context: BridgeContext, chat: Chat, row: InboxRow, body
   if (body.kind === 'notice') return { kind: 'content', content: noticeContent(body.notice) };
   const name = contactName(chat.contact);
   const translated = readable(context, row, body.payload);
-  switch (translated?.kind) {
-    case undefined: {
-      const text = `A message from ${name} arrived damaged and cannot be shown.`;
-      return { kind: 'notice', notice: { code: 'unreadable', text } };
-    }
+  if (translated === undefined) {
+    const text = `A message from ${name} arrived damaged and cannot be shown.`;
+    return { kind: 'notice', notice: { code: 'unreadable', text } };
+  }
+  switch (translated.kind) {
     case 'silent':
       return { kind: 'nothing' };
     case 'message':
