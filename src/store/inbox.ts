@@ -13,7 +13,7 @@ import type { Reader, Unit } from './unit.ts';
 type Row = Selectable<Tables['inbox']>;
 
 // Written out, not bound, so that the partial indexes serve.
-const isOpen = sql<boolean>`state in ('received', 'encrypted')`;
+export const isOpenInbox = sql<boolean>`state in ('received', 'encrypted')`;
 const isNotice = sql<boolean>`notice = 1`;
 const isReceiptDue = sql<boolean>`state = 'accepted' and notice = 0`;
 
@@ -91,7 +91,7 @@ export function* giveUp({ db }: Unit, { portal, messageId, device }: UnansweredM
 
 export function inboxReads({ db, keys }: Reader): Store['inbox'] {
   const select = db.selectFrom('inbox').selectAll();
-  const open = db.selectFrom('inbox').where(isOpen);
+  const open = db.selectFrom('inbox').where(isOpenInbox);
 
   async function opened(row: Row | undefined): Promise<InboxRow | undefined> {
     const key = row && (await keys.find(accountKey(row.account)));

@@ -13,7 +13,7 @@ import type { Reader, Unit } from './unit.ts';
 type Row = Selectable<Tables['outbox']>;
 
 // Written out, not bound, so that the partial indexes serve.
-const isOpen = sql<boolean>`state in ('ready', 'encrypted')`;
+export const isOpenOutbox = sql<boolean>`state in ('ready', 'encrypted')`;
 const isKept = sql<boolean>`state = 'acknowledged' and payload is not null`;
 
 const place = (column: 'payload' | 'stanza', { event }: Pick<Row, 'event'>): Place => ['outbox', column, event];
@@ -92,7 +92,7 @@ const toDevices = (json: string): readonly number[] => JSON.parse(json);
 
 export function outboxReads({ db, keys }: Reader): Store['outbox'] {
   const select = db.selectFrom('outbox').selectAll();
-  const open = db.selectFrom('outbox').where(isOpen);
+  const open = db.selectFrom('outbox').where(isOpenOutbox);
 
   async function opened(row: Row | undefined): Promise<OutboxRow | undefined> {
     const key = row && (await keys.find(accountKey(row.account)));

@@ -1,14 +1,13 @@
 // `chat <phone number> [name]`: opens a portal with somebody on the network.
 import parsePhoneNumber, { type CountryCode } from 'libphonenumber-js';
-import { newPortalId } from '../../model/ids.ts';
 import { phoneJid } from '../../model/jid.ts';
-import type { Portal } from '../../model/portal.ts';
 import type { Change } from '../../model/store.ts';
 import { cleanName } from '../../translate/names.ts';
 import { resolveContact } from '../contacts.ts';
 import { type BridgeContext, isActive } from '../context.ts';
 import { networkNames } from '../labels.ts';
 import { noticeOnce } from '../notices.ts';
+import { portalFor } from '../receive.ts';
 import type { Answer, Command, CommandEffects } from './commands.ts';
 
 export async function chat(
@@ -47,14 +46,8 @@ export async function chat(
       name: { text: request.name, source: 'given' },
     });
   }
-  const known = await store.portals.find(account.id, resolved.contact.id);
-  const portal: Portal = known ?? {
-    id: newPortalId(),
-    account: account.id,
-    contact: resolved.contact.id,
-    state: { at: 'wanted' },
-  };
-  if (known === undefined) changes.push({ change: 'portal.create', portal });
+  const portal = await portalFor(context, account, resolved.contact, changes);
+  const isNew = changes.some(({ change }) => change === 'portal.create');
   changes.push(
     noticeOnce(portal, `chat:${command.event}`, context.clock.now(), {
       code: 'chat-started',
@@ -62,10 +55,7 @@ export async function chat(
     }),
   );
   return {
-    text:
-      known === undefined
-        ? 'I have invited you to the chat.'
-        : 'You have a chat with them already; I have written into it.',
+    text: isNew ? 'I have invited you to the chat.' : 'You have a chat with them already; I have written into it.',
     changes,
     after: () => effects.wakePortal(portal.id),
   };
