@@ -127,9 +127,14 @@ export interface InteropClient {
   uploadSignedPreKey(key: PublicKeys['signedPreKey']): Promise<void>;
 }
 
+/** `gif` is a video that plays like a picture, `ptt` ("push to talk") a voice note. */
+export type MediaType = 'image' | 'video' | 'gif' | 'audio' | 'ptt' | 'document' | 'sticker';
+
 /** What the envelope of a message says of its content. */
 export interface StanzaKind {
-  readonly type: 'text' | 'reaction';
+  readonly type: 'text' | 'reaction' | 'media';
+  /** What kind of file a message of type `media` describes. */
+  readonly mediaType?: MediaType;
   /** 1: an edit; 7: a deletion, or a reaction that is taken back. */
   readonly edit?: '1' | '7';
   /** Whether a client that cannot decrypt it shows nothing. */

@@ -43,8 +43,9 @@ export function encodeMessage({ id, to, recipients, kind = plain, retryCount }: 
   return encodeStanza(stanza('message', attrs, [stanza('participants', {}, participants)]));
 }
 
-function encNode({ type, bytes }: SignalCiphertext, { hidden }: StanzaKind, count?: number): Stanza {
-  return stanza('enc', { v: ENC_VERSION, type, 'decrypt-fail': hidden ? 'hide' : undefined, count }, bytes);
+function encNode({ type, bytes }: SignalCiphertext, { hidden, mediaType }: StanzaKind, count?: number): Stanza {
+  const attrs = { v: ENC_VERSION, type, mediatype: mediaType, 'decrypt-fail': hidden ? 'hide' : undefined, count };
+  return stanza('enc', attrs, bytes);
 }
 
 /** Undefined where the stanza holds nothing for us to decrypt: another kind of encryption, or a placeholder. Throws StanzaError. */

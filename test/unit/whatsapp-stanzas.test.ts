@@ -56,20 +56,28 @@ test('a message names each device with its own ciphertext, and is the same bytes
   ]);
 });
 
-test('the envelope says what is an edit, a deletion or a reaction, and what a client hides that cannot read it', () => {
+test('the envelope says what is a file, an edit, a deletion or a reaction, and what a client hides that cannot read it', () => {
   const recipients = [{ device: 0, ciphertext: { type: 'msg', bytes } }] as const;
   const envelope = (kind: StanzaKind, retryCount?: number) => {
     const message = decodeStanza(encodeMessage({ id, to, recipients, kind, ...(retryCount ? { retryCount } : {}) }));
     const enc = retryCount ? message : requireChild(requireChild(message, 'participants'), 'to');
     return [
       attribute(message, 'type'),
+      attribute(requireChild(enc, 'enc'), 'mediatype'),
       attribute(message, 'edit'),
       attribute(requireChild(enc, 'enc'), 'decrypt-fail'),
     ];
   };
-  expect(envelope({ type: 'text', edit: '1', hidden: true })).toEqual(['text', '1', 'hide']);
-  expect(envelope({ type: 'text', edit: '7', hidden: false }, 1)).toEqual(['text', '7', undefined]);
-  expect(envelope({ type: 'reaction', hidden: true }, 1)).toEqual(['reaction', undefined, 'hide']);
+  expect(envelope({ type: 'text', edit: '1', hidden: true })).toEqual(['text', undefined, '1', 'hide']);
+  expect(envelope({ type: 'text', edit: '7', hidden: false }, 1)).toEqual(['text', undefined, '7', undefined]);
+  expect(envelope({ type: 'reaction', hidden: true }, 1)).toEqual(['reaction', undefined, undefined, 'hide']);
+  expect(envelope({ type: 'media', mediaType: 'ptt', hidden: false })).toEqual(['media', 'ptt', undefined, undefined]);
+  expect(envelope({ type: 'media', mediaType: 'gif', hidden: false }, 1)).toEqual([
+    'media',
+    'gif',
+    undefined,
+    undefined,
+  ]);
 });
 
 test('the answer to a retry receipt goes to one device only, with the count', () => {
