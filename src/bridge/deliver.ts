@@ -117,6 +117,7 @@ async function translate(context: BridgeContext, chat: Chat, row: InboxRow, body
       return { kind: 'nothing' };
     case 'message':
       return { kind: 'content', content: await related(context, chat, translated) };
+    case 'media':
     case 'unsupported':
       return { kind: 'notice', notice: { code: 'unsupported', text: unsupportedText(name, translated.feature) } };
     default:

@@ -134,7 +134,8 @@ async function encrypted(
   }
   const quoted = await quotedBy(context, chat, event.room_id, content);
   const translated = toWhatsApp(type, content, capabilities[account.network], quoted);
-  if (translated.kind === 'refused') return refuse('not-carried', refusedText(translated.feature));
+  if (translated.kind === 'refused') return refuse('not-carried', translated.told ?? refusedText(translated.feature));
+  if (translated.kind === 'media') return refuse('not-carried', refusedText(translated.feature));
   const row = {
     account: account.id,
     portal: portal.id,

@@ -114,8 +114,9 @@ async function outgoing(
   const chat = contact && preferredAddress(contact);
   if (chat === undefined) return { sent: false, changes: [] };
   const message = write({ target: targetOf(target), chat, now });
-  if (message.kind === 'refused') {
-    return { sent: false, changes: refusal(context, portal, event, refusedText(message.feature)) };
+  if (message.kind !== 'message') {
+    const told = message.kind === 'refused' ? message.told : undefined;
+    return { sent: false, changes: refusal(context, portal, event, told ?? refusedText(message.feature)) };
   }
   const row = {
     account: account.id,

@@ -16,17 +16,32 @@ import {
 import { emojiOf } from './emoji.ts';
 import { cardsText, groupInviteText, liveLocationContent, locationContent, pollText } from './fallbacks.ts';
 import { readMarkup } from './formatting/markup-reader.ts';
+import type { FileToMatrix } from './media/types.ts';
 import { contextOf, underQuotation } from './quotations.ts';
 import { textContent } from './text.ts';
 
 export { unsupportedText };
 
 export type ToMatrix =
-  | { readonly kind: 'message'; readonly content: JsonObject; readonly answers?: Answered }
+  | {
+      readonly kind: 'message';
+      readonly content: JsonObject;
+      /** The rest of what does not fit into one event, in order. */
+      readonly more?: readonly JsonObject[];
+      readonly answers?: Answered;
+    }
+  | FileToMatrix
   /** `key` is one emoji; undefined: the reaction is taken back. */
   | { readonly kind: 'reaction'; readonly target: MessageTarget; readonly key: string | undefined }
-  /** `apart` stands for it where the target is not known. */
-  | { readonly kind: 'edit'; readonly target: MessageTarget; readonly content: JsonObject; readonly apart: JsonObject }
+  | {
+      readonly kind: 'edit';
+      readonly target: MessageTarget;
+      readonly content: JsonObject;
+      /** Stands for it where the target is not known. */
+      readonly apart: JsonObject;
+      /** Only the words under a file change: the new content is `recaptioned` of the target's. May be empty. */
+      readonly caption?: string;
+    }
   | { readonly kind: 'deletion'; readonly target: MessageTarget }
   /** The contact sent something that is not carried, or could not be read: the user is told what. */
   | { readonly kind: 'unsupported'; readonly feature: Feature }

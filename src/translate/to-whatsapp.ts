@@ -6,13 +6,17 @@ import { type Capabilities, capabilities, carries, type Feature, longestText, re
 import { readHtml } from './formatting/html-reader.ts';
 import { writeEmote, writeMarkup } from './formatting/markup-writer.ts';
 import { placeOf } from './location.ts';
+import type { FileToWhatsApp } from './media/types.ts';
 import { contextInfo, type Quoted, underQuotation } from './quotations.ts';
 
 export { longestText, refusedText };
 
 export type ToWhatsApp =
   /** `payload`: the serialised, unpadded `Message`. */
-  { readonly kind: 'message'; readonly payload: Uint8Array } | { readonly kind: 'refused'; readonly feature: Feature };
+  | { readonly kind: 'message'; readonly payload: Uint8Array }
+  | FileToWhatsApp
+  /** `told`: the sentence for the user, where it is not the table's (`refusedText`). */
+  | { readonly kind: 'refused'; readonly feature: Feature; readonly told?: string };
 
 /** No event is larger (Matrix spec, "Size limits"), so what is longer is not read; in UTF-16 units. */
 const longestHtml = 65_536;
