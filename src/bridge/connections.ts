@@ -79,6 +79,8 @@ export class Connections {
         effects.wakeOutbox(portal.id);
         effects.wakeInbox(portal.id);
       },
+      call: async () => undefined,
+      typing: () => undefined,
       identityChanged: (from) => this.#identityChanged(account, from),
       devicesChanged: (from) => this.#devicesChanged(account, from),
       preKeysLow: () => this.#replenish(account),

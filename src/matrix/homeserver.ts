@@ -116,6 +116,15 @@ export class ClientHomeserver implements Homeserver {
     return answer && (parsed(z.object({ event_id: z.string() }), answer, request).event_id as EventId);
   }
 
+  async sendReadReceipt(actor: Actor, room: RoomId, event: EventId): Promise<void> {
+    await this.#post(actor, ['rooms', room, 'receipt', 'm.read', event], {});
+  }
+
+  async setTyping(actor: Actor, room: RoomId, forMs: number | undefined): Promise<void> {
+    const body = forMs === undefined ? { typing: false } : { typing: true, timeout: forMs };
+    await this.#put(actor, ['rooms', room, 'typing', actor.user], body);
+  }
+
   async event(actor: Actor, room: RoomId, event: EventId): Promise<MatrixEvent | undefined> {
     const request = { method: 'GET', path: path('rooms', room, 'event', event) } as const;
     const answer = await unless(['not-found', 'forbidden'], this.#api.asDevice(actor, request));

@@ -42,6 +42,23 @@ export interface RetryReceipt {
   readonly bundle: PreKeyBundle | undefined;
 }
 
+/** What a contact does in the chat with us at this moment. */
+export interface IncomingTyping {
+  readonly from: UserJid;
+  readonly state: 'composing' | 'recording' | 'paused';
+}
+
+/** Somebody calls. Calls themselves are not carried. */
+export interface IncomingCall {
+  /** The same for everything that concerns one call. */
+  readonly id: string;
+  readonly from: UserJid;
+  /** The caller's other address, where the stanza names it. */
+  readonly alternative: UserJid | undefined;
+  readonly video: boolean;
+  readonly timestamp: number;
+}
+
 /** Why a connection ended, and what that means for the next one. */
 export type Disconnect =
   | { readonly reason: 'network'; readonly retry: 'later' }
@@ -71,6 +88,9 @@ export interface InteropEvents {
   identityChanged(from: UserJid): Promise<void>;
   /** The network says that this person has linked or unlinked devices. */
   devicesChanged(from: UserJid): Promise<void>;
+  call(call: IncomingCall): Promise<void>;
+  /** Nothing waits for this, and the network keeps it for nobody. */
+  typing(typing: IncomingTyping): void;
   /** The network's store of our one-time pre-keys holds `count`. */
   preKeysLow(count: number): Promise<void>;
   online(): Promise<void>;
@@ -109,6 +129,12 @@ export interface InteropClient {
   send(stanza: Uint8Array, id: MessageId): Promise<SendResult>;
   /** Tells the contact that a message has arrived. */
   sendDeliveryReceipt(id: MessageId, to: UserJid, device: number): Promise<void>;
+  /** Tells the contact that messages of theirs have been read. */
+  sendReadReceipt(ids: readonly [MessageId, ...MessageId[]], to: UserJid): Promise<void>;
+  /** Shows the contact that the user types, or does not any more. The network does not answer this. */
+  sendTyping(to: UserJid, state: 'composing' | 'paused'): Promise<void>;
+  /** Whether the user is shown as present. Holds for this connection only, which begins without a word. The network does not answer this. */
+  sendPresence(state: 'available' | 'unavailable'): Promise<void>;
   /** Asks the sender for a message again; `keys` lets it start a new session. */
   sendRetryReceipt(request: {
     readonly id: MessageId;

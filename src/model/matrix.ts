@@ -37,6 +37,10 @@ export interface Homeserver {
   send(actor: Actor, room: RoomId, type: string, sendId: SendId, content: JsonObject): Promise<EventId>;
   /** Redacts an event of the same user. Resolves to the redaction; undefined where there is no such event, or it may not. */
   redact(actor: Actor, room: RoomId, event: EventId, sendId: SendId): Promise<EventId | undefined>;
+  /** Marks everything up to this event as read by `actor`, for everybody to see. Never goes back. */
+  sendReadReceipt(actor: Actor, room: RoomId, event: EventId): Promise<void>;
+  /** Shows `actor` as typing for at most `forMs` milliseconds; undefined: not any more. */
+  setTyping(actor: Actor, room: RoomId, forMs: number | undefined): Promise<void>;
   /** An event as the homeserver keeps it; undefined where there is none, or none for `actor`. */
   event(actor: Actor, room: RoomId, event: EventId): Promise<MatrixEvent | undefined>;
   /** Asks the homeserver to reach us; also makes it retry at once what it could not push. */

@@ -24,7 +24,8 @@ import {
   uploadKeysRequest,
 } from './stanzas-keys.ts';
 import { lookUpRequest, readLookUp } from './stanzas-lookup.ts';
-import { deliveryReceipt, retryReceipt } from './stanzas-receipt.ts';
+import { presence, typing } from './stanzas-presence.ts';
+import { deliveryReceipt, readReceiptFor, retryReceipt } from './stanzas-receipt.ts';
 import type { ClientTuning } from './tuning.ts';
 
 const NOT_FOUND = 404;
@@ -86,6 +87,19 @@ export class Client implements InteropClient {
 
   async sendDeliveryReceipt(id: MessageId, to: UserJid, device: number): Promise<void> {
     await this.#connection().deliver('receipt', id, encodeStanza(deliveryReceipt(id, to, device)));
+  }
+
+  async sendReadReceipt(...[ids, to]: Parameters<InteropClient['sendReadReceipt']>): Promise<void> {
+    const receipt = readReceiptFor(ids, to, this.#options.clock.now());
+    await this.#connection().deliver('receipt', ids[0], encodeStanza(receipt));
+  }
+
+  async sendTyping(to: UserJid, state: 'composing' | 'paused'): Promise<void> {
+    this.#connection().post(typing(to, state));
+  }
+
+  async sendPresence(state: 'available' | 'unavailable'): Promise<void> {
+    this.#connection().post(presence(state));
   }
 
   async sendRetryReceipt(request: Parameters<InteropClient['sendRetryReceipt']>[0]): Promise<void> {

@@ -29,6 +29,7 @@ import { IncomingStanzas } from './incoming.ts';
 import type { NoiseConnection } from './noise/index.ts';
 import { offlineError, Requests } from './requests.ts';
 import { acknowledgement, isAcknowledged, NACK } from './stanzas.ts';
+import { readTyping } from './stanzas-presence.ts';
 import type { ClientTuning } from './tuning.ts';
 
 /** How a connection ended. `restart`: connect again without delay. */
@@ -119,6 +120,11 @@ export class Connection {
     return this.#waiting(this.#requests.acknowledgement(tag, id, () => this.#send(encoded)));
   }
 
+  /** Sends what the network does not answer. */
+  post(out: Stanza): void {
+    this.#send(encodeStanza(out));
+  }
+
   /** Pings until the connection is over; ends it when the network does not answer. */
   async keepAlive(): Promise<void> {
     const { clock, tuning, logger } = this.#ports;
@@ -172,8 +178,12 @@ export class Connection {
       case 'ib':
         this.#onInfo(received);
         break;
+      case 'chatstate': {
+        const typing = readTyping(received);
+        if (typing) this.#ports.events.typing(typing);
+        break;
+      }
       case 'presence':
-      case 'chatstate':
         break;
       default:
         this.#trySend(acknowledgement(received, NACK.unknownStanza));

@@ -19,6 +19,19 @@ export function deliveryReceipt(id: MessageId, to: UserJid, device: number): Sta
   return stanza('receipt', { id, to: withDevice(to, device) });
 }
 
+/** The first id stands in the receipt itself, the others in a list. `now` in milliseconds. */
+export function readReceiptFor([first, ...others]: ReadIds, to: UserJid, now: number): Stanza {
+  const list = stanza(
+    'list',
+    {},
+    others.map((id) => stanza('item', { id })),
+  );
+  const attrs = { id: first, to: withoutDevice(to), type: 'read', t: Math.floor(now / 1000) };
+  return stanza('receipt', attrs, others.length > 0 ? [list] : undefined);
+}
+
+type ReadIds = Parameters<InteropClient['sendReadReceipt']>[0];
+
 export function retryReceipt(request: Parameters<InteropClient['sendRetryReceipt']>[0]): Stanza {
   const { id, to, device, timestamp, count, registrationId, keys } = request;
   return stanza('receipt', { id, to: withDevice(to, device), type: 'retry' }, [

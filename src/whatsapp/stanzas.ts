@@ -1,5 +1,5 @@
 // What an incoming stanza means: one typed value for each kind of it, and the acknowledgement it gets.
-import type { IncomingMessage, IncomingReceipt, RetryReceipt } from '../model/interop.ts';
+import type { IncomingCall, IncomingMessage, IncomingReceipt, RetryReceipt } from '../model/interop.ts';
 import { formatJid, isUserJid, type UserJid, withoutDevice } from '../model/jid.ts';
 import {
   attribute,
@@ -12,6 +12,7 @@ import {
   StanzaError,
   stanza,
 } from './binary/index.ts';
+import { readCall } from './stanzas-call.ts';
 import { readMessage } from './stanzas-message.ts';
 import { readReceipt, readRetryReceipt } from './stanzas-receipt.ts';
 
@@ -23,6 +24,7 @@ export type Incoming =
   | { readonly kind: 'message'; readonly message: IncomingMessage }
   | { readonly kind: 'receipt'; readonly receipt: IncomingReceipt }
   | { readonly kind: 'retry'; readonly retry: RetryReceipt }
+  | { readonly kind: 'call'; readonly call: IncomingCall }
   | { readonly kind: 'identity-changed'; readonly from: UserJid }
   | { readonly kind: 'devices-changed'; readonly from: UserJid }
   | { readonly kind: 'pre-keys-low'; readonly count: number }
@@ -52,6 +54,10 @@ export function readIncoming(received: Stanza, now: number): Incoming {
         : { kind: 'receipt', receipt: readReceipt(received, from, now) };
     case 'notification':
       return readNotification(received);
+    case 'call': {
+      const call = isUserJid(from) ? readCall(received, from, now) : undefined;
+      return call ? { kind: 'call', call } : { kind: 'ignored' };
+    }
     default:
       return { kind: 'ignored' };
   }

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Account, Network } from '../../src/model/account.ts';
 import type { AccountId, MessageId, RoomId, UserId } from '../../src/model/ids.ts';
 import type { Disconnect, IncomingMessage, InteropClient, InteropEvents } from '../../src/model/interop.ts';
-import { groupJid, interopJid, lidJid, phoneJid, SERVER } from '../../src/model/jid.ts';
+import { groupJid, interopJid, type Jid, lidJid, phoneJid, SERVER } from '../../src/model/jid.ts';
 import { createLogger } from '../../src/observability/logger.ts';
 import { ClientPayload_Product } from '../../src/proto/wire_pb.ts';
 import {
@@ -51,6 +51,9 @@ const events = (own: Partial<InteropEvents> = {}): InteropEvents => ({
   message: async (message) => tell(`message ${message.id}`),
   receipt: async (receipt) => tell(`receipt ${receipt.type} ${receipt.ids.join(',')}`),
   retry: async (retry) => tell(`retry ${retry.id} ${retry.count}`),
+  call: async ({ id, from, alternative, video, timestamp }) =>
+    tell(`call ${id} ${from.user} ${alternative?.user} ${video ? 'video' : 'voice'} ${timestamp}`),
+  typing: ({ from, state }) => tell(`typing ${from.user} ${state}`),
   identityChanged: async (from) => tell(`identity ${from.user}`),
   devicesChanged: async (from) => tell(`devices ${from.user}`),
   preKeysLow: async (count) => tell(`low ${count}`),
@@ -359,7 +362,24 @@ describe('incoming stanzas', () => {
       [stanza('notification', { from: anna, id: 'N2', type: 'encrypt' }, [stanza('identity')]), 'identity 100000001'],
       [stanza('notification', { from: anna, id: 'N4', type: 'devices' }, [stanza('add')]), 'devices 100000001'],
       [stanza('notification', { from: anna, id: 'N3', type: 'picture' }), 'online'],
-      [stanza('call', { from: anna, id: 'C1' }, [stanza('offer')]), 'online'],
+      [
+        stanza('call', { from: lidJid('100000001', 2), id: 'C1', t: 7 }, [
+          stanza('offer', { 'call-id': 'K1', 'call-creator': anna, caller_pn: phoneJid('31600000001') }, [
+            stanza('audio'),
+            stanza('video'),
+          ]),
+        ]),
+        'call K1 100000001 31600000001 video 7000',
+      ],
+      [
+        stanza('call', { from: anna, id: 'C2', t: 8 }, [stanza('offer_notice', { 'call-id': 'K2', media: 'audio' })]),
+        'call K2 100000001 undefined voice 8000',
+      ],
+      [stanza('call', { from: anna, id: 'C3' }, [stanza('terminate', { 'call-id': 'K2' })]), 'online'],
+      [
+        stanza('call', { from: anna, id: 'C4' }, [stanza('offer', { 'call-id': 'K3', 'group-jid': groupJid('5') })]),
+        'online',
+      ],
     ];
     for (const [sent, line] of cases) {
       connection.send(sent);
@@ -371,6 +391,26 @@ describe('incoming stanzas', () => {
       ]).toEqual([sent.tag, attribute(sent, 'id'), attribute(sent, 'type')]);
       expect(told).toContain(line);
     }
+  });
+
+  test('typing is told and not acknowledged; that of groups, and nonsense, is dropped', async () => {
+    makeClient();
+    const connection = await connected();
+    const chatstate = (from: Jid, content: Stanza): Stanza => stanza('chatstate', { from }, [content]);
+    connection.send(chatstate(lidJid('100000001', 4), stanza('composing')));
+    connection.send(chatstate(anna, stanza('composing', { media: 'audio' })));
+    connection.send(chatstate(groupJid('5'), stanza('composing')));
+    connection.send(chatstate(anna, stanza('surprise')));
+    connection.send(stanza('chatstate', {}, [stanza('composing')]));
+    connection.send(stanza('presence', { from: anna, type: 'unavailable' }));
+    connection.send(chatstate(anna, stanza('paused')));
+    connection.send(message('M1'));
+    expect(attribute(await connection.next(), 'id')).toBe('M1');
+    expect(told.filter((line) => line.startsWith('typing'))).toEqual([
+      'typing 100000001 composing',
+      'typing 100000001 recording',
+      'typing 100000001 paused',
+    ]);
   });
 
   test('the acknowledgement waits for the handler; one sender in order, another meanwhile', async () => {
@@ -430,6 +470,12 @@ describe('incoming stanzas', () => {
     [
       'a ciphertext that is none',
       stanza('message', { from: anna, id: 'X', t: 1 }, [stanza('enc', { v: '2', type: 'msg' })]),
+      487,
+    ],
+    ['a call without a name', stanza('call', { from: anna, id: 'X', t: 1 }, [stanza('offer')]), 487],
+    [
+      'a call with an endless name',
+      stanza('call', { from: anna, id: 'X', t: 1 }, [stanza('offer', { 'call-id': 'K'.repeat(129) })]),
       487,
     ],
     [
@@ -585,6 +631,51 @@ describe('what the domain asks', () => {
     expect(children(requireChild(retry, 'keys')).map(({ tag }) => tag)).toEqual(['type', 'identity', 'key', 'skey']);
     connection.send(stanza('ack', { class: 'receipt', id, from: anna, type: 'retry' }));
     await asking;
+  });
+
+  test('one read receipt names all messages, and waits for the acknowledgement', async () => {
+    makeClient();
+    const connection = await connected();
+    for (const [ids, listed] of [
+      [[id], undefined],
+      [[id, 'M2', 'M3'] as MessageId[], ['M2', 'M3']],
+    ] as const) {
+      const [first, ...others] = ids;
+      const reading = client.sendReadReceipt([first ?? id, ...others], lidJid('100000001', 3));
+      const receipt = await connection.next();
+      expect(Object.fromEntries(receipt.attrs)).toMatchObject({ id, to: anna, type: 'read' });
+      const list = child(receipt, 'list');
+      expect(list && children(list, 'item').map((item) => attribute(item, 'id'))).toEqual(listed);
+      connection.send(stanza('ack', { class: 'receipt', id, from: anna, type: 'read' }));
+      await reading;
+    }
+  });
+
+  test('typing and presence are said, and nothing is waited for', async () => {
+    makeClient();
+    const connection = await connected();
+    await client.sendPresence('available');
+    await client.sendTyping(lidJid('100000001', 3), 'composing');
+    await client.sendTyping(anna, 'paused');
+    const [present, composing, paused] = [
+      await connection.next(),
+      await connection.next(),
+      await connection.next(),
+    ] as const;
+    expect([present.tag, attribute(present, 'type')]).toEqual(['presence', 'available']);
+    for (const [said, state] of [
+      [composing, 'composing'],
+      [paused, 'paused'],
+    ] as const) {
+      expect([said.tag, attribute(said, 'to'), children(said).map(({ tag }) => tag)]).toEqual([
+        'chatstate',
+        '100000001@lid',
+        [state],
+      ]);
+    }
+    connection.close();
+    await heard('offline network later');
+    await expect(client.sendTyping(anna, 'composing')).rejects.toMatchObject({ code: 'interop.offline' });
   });
 
   test('a number is looked up with its hidden id and devices; nobody is undefined', async () => {

@@ -21,6 +21,7 @@ import { acknowledgement, readIncoming } from '../../src/whatsapp/stanzas.ts';
 import { readBundle, readPreKeyCount } from '../../src/whatsapp/stanzas-keys.ts';
 import { readLookUp } from '../../src/whatsapp/stanzas-lookup.ts';
 import { encodeMessage } from '../../src/whatsapp/stanzas-message.ts';
+import { readTyping } from '../../src/whatsapp/stanzas-presence.ts';
 
 const id = '3EB0AA' as MessageId;
 const to = lidJid('100000001');
@@ -172,6 +173,9 @@ test('readers answer nonsense with a typed error or a value that can be acknowle
           'reason',
           'expire',
           'code',
+          'call-id',
+          'caller_pn',
+          'media',
         ),
         value,
       ),
@@ -183,6 +187,9 @@ test('readers answer nonsense with a typed error or a value that can be acknowle
     'receipt',
     'notification',
     'call',
+    'offer',
+    'chatstate',
+    'composing',
     'failure',
     'iq',
     'enc',
@@ -228,6 +235,7 @@ test('readers answer nonsense with a typed error or a value that can be acknowle
     readLookUp,
     (stanza: Stanza) => readBundle(stanza, to),
     readPreKeyCount,
+    readTyping,
     disconnectOfFailure,
     disconnectOfStreamError,
   ];
