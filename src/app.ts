@@ -167,6 +167,7 @@ function settings(config: Config, instanceId: string): BridgeSettings {
   return {
     instanceId,
     serverName: config.homeserver.server_name,
+    botName: config.appservice.bot.display_name,
     ghostPrefix: config.appservice.ghost_prefix,
     networks: networks(config),
     federatePortals: config.portals.federate,

@@ -33,7 +33,7 @@ export async function resolveContact(
   const owned = [...known.addresses, ...(other?.addresses ?? [])];
   const added = bare.filter((address) => !owned.some((have) => sameUser(have, address)));
   for (const address of added) changes.push({ change: 'contact.address', contact: known.id, address });
-  const name = networkName === undefined ? undefined : cleanName(networkName);
+  const name = networkName === undefined ? undefined : shownName(settings, networkName);
   const renamed = name !== undefined && (known.name?.text !== name || known.name.source !== 'network');
   if (renamed) changes.push({ change: 'contact.name', contact: known.id, name: { text: name, source: 'network' } });
   const contact: Contact = {
@@ -50,7 +50,7 @@ function createContact(
   addresses: readonly UserJid[],
   networkName: string | undefined,
 ): ResolvedContact {
-  const name = networkName === undefined ? undefined : cleanName(networkName);
+  const name = networkName === undefined ? undefined : shownName(settings, networkName);
   const contact: Contact = {
     id: newContactId(),
     network,
@@ -71,6 +71,11 @@ function newGhost(settings: BridgeSettings, contact: ContactId): Ghost {
     ready: false,
     displayName: undefined,
   };
+}
+
+/** The name as it may be shown on this server; undefined where nothing of it may. */
+export function shownName({ botName, serverName }: BridgeSettings, name: string): string | undefined {
+  return cleanName(name, { bot: botName, server: serverName });
 }
 
 /** The address to write to: the network's own hidden id where it is known, for it survives a change of number. */

@@ -14,6 +14,7 @@ export interface BridgeSettings {
   /** Random, one per installation: makes send ids unique among bridges. */
   readonly instanceId: string;
   readonly serverName: string;
+  readonly botName: string;
   /** Start of a ghost's localpart, `wa_`. */
   readonly ghostPrefix: string;
   readonly networks: readonly Network[];

@@ -4,7 +4,6 @@ import { describe, expect, it } from 'vitest';
 import { BridgeError } from '../../src/model/errors.ts';
 import { MessageSchema, ProtocolMessage_Type } from '../../src/proto/message_pb.ts';
 import { largestContent, nouns } from '../../src/translate/capabilities.ts';
-import { cleanName } from '../../src/translate/names.ts';
 import { parseMessage, toMatrix } from '../../src/translate/to-matrix.ts';
 import { longestText, toWhatsApp, withoutReplyFallback } from '../../src/translate/to-whatsapp.ts';
 
@@ -117,16 +116,6 @@ it('malformed payloads give a typed error', () => {
       }
     }),
   );
-});
-
-it('keeps names on one line and within bounds, and never shows a phone number as a name', () => {
-  expect(cleanName('Anna')).toBe('Anna');
-  expect(cleanName(' Anna \n Maria ')).toBe('Anna Maria');
-  expect(cleanName('An\u202ena\u0000')).toBe('Anna');
-  expect(cleanName('\u200b')).toBeUndefined();
-  expect(cleanName('+31 6 1234 5678')).toBeUndefined();
-  expect(cleanName('Anna 316-123-456-78')).toBeUndefined();
-  expect([...(cleanName('é'.repeat(500)) ?? '')]).toHaveLength(64);
 });
 
 it('help and labels name what the table says', () => {

@@ -88,6 +88,7 @@ beforeEach(async () => {
 const settings: BridgeSettings = {
   instanceId: 'i',
   serverName: 'x',
+  botName: 'WhatsApp bridge',
   ghostPrefix: 'wa_',
   networks: ['whatsapp'],
   federatePortals: false,

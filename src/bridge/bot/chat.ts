@@ -2,9 +2,8 @@
 import parsePhoneNumber, { type CountryCode } from 'libphonenumber-js';
 import { phoneJid } from '../../model/jid.ts';
 import type { Change } from '../../model/store.ts';
-import { cleanName } from '../../translate/names.ts';
-import { resolveContact } from '../contacts.ts';
-import { type BridgeContext, isActive } from '../context.ts';
+import { resolveContact, shownName } from '../contacts.ts';
+import { type BridgeContext, type BridgeSettings, isActive } from '../context.ts';
 import { networkNames } from '../labels.ts';
 import { noticeOnce } from '../notices.ts';
 import { portalFor } from '../receive.ts';
@@ -25,7 +24,7 @@ export async function chat(
   const network = settings.networks[0];
   const account = network === undefined ? undefined : await store.accounts.find(network, command.user);
   if (network === undefined || !isActive(account)) return { text: 'You are not connected yet. Send "opt-in" first.' };
-  const request = parseArguments(args, settings.defaultCountry);
+  const request = parseArguments(settings, args);
   if (request === undefined) {
     return {
       text: 'That is not a phone number that I can read. Write it with country code, for example: chat +31612345678 Anna',
@@ -70,15 +69,15 @@ interface ChatRequest {
 }
 
 /** The number may be written in groups; what follows it is the name. */
-function parseArguments(args: readonly string[], country: string | undefined): ChatRequest | undefined {
+function parseArguments(settings: BridgeSettings, args: readonly string[]): ChatRequest | undefined {
   const isNumberPart = (part: string): boolean => /^[+\d][\d().\-/]*$/.test(part) || /^\(\d+\)$/.test(part);
   const end = args.findIndex((part) => !isNumberPart(part));
   const count = end === -1 ? args.length : end;
-  const number = parsePhoneNumber(args.slice(0, count).join(' '), country as CountryCode | undefined);
+  const number = parsePhoneNumber(args.slice(0, count).join(' '), settings.defaultCountry as CountryCode | undefined);
   if (!number?.isPossible()) return undefined;
   return {
     digits: number.number.slice(1),
     international: number.formatInternational(),
-    name: cleanName(args.slice(count).join(' ')),
+    name: shownName(settings, args.slice(count).join(' ')),
   };
 }
