@@ -2,6 +2,7 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { Kysely, SqliteDialect } from 'kysely';
 import type { Clock } from '../model/clock.ts';
+import type { HostedFiles } from '../model/media.ts';
 import type { SigningKeyStore } from '../model/provider.ts';
 import type { Store } from '../model/store.ts';
 import { accountReads } from './accounts.ts';
@@ -11,6 +12,7 @@ import { contactReads } from './contacts.ts';
 import { countReads } from './counts.ts';
 import { wrongKey } from './errors.ts';
 import { eventReads } from './events.ts';
+import { hostedFiles } from './hosted-files.ts';
 import { inboxReads } from './inbox.ts';
 import { Keyring } from './keyring.ts';
 import { lockDatabase } from './lock.ts';
@@ -39,6 +41,7 @@ export interface StoreOptions {
 
 export interface OpenStore extends Store {
   readonly signingKeys: SigningKeyStore;
+  readonly hostedFiles: HostedFiles;
   /** 128 random bits in hex, made with the database: tells this installation from every other. */
   readonly instanceId: string;
   /** Finishes what has been handed over, then lets go of the file. May be called again. */
@@ -111,6 +114,7 @@ async function build(
     trust: trustReads(reader),
     counts: countReads(reader),
     signingKeys: signingKeyStore(reader, write),
+    hostedFiles: hostedFiles(reader, write),
     instanceId,
     prune: (before) => write(() => pruneBatch({ db }, before, PRUNE_BATCH)),
     close: async () => {

@@ -18,6 +18,7 @@ import type {
   UserId,
 } from '../model/ids.ts';
 import type { InboxState, OutboxState } from '../model/journal.ts';
+import type { HostedName } from '../model/media.ts';
 import type { KeyId } from './keyring.ts';
 
 type Bytes = ColumnType<Buffer, Uint8Array, Uint8Array>;
@@ -159,5 +160,6 @@ export interface Tables {
     event: SealedOrErased;
     settled_at: SettledAt;
   };
+  hosted_file: { name: HostedName; account: AccountId; size: number; expires_at: number };
   signing_key: { kid: string; key: Sealed; created_at: number };
 }
