@@ -79,6 +79,7 @@ export class Connections {
         effects.wakeOutbox(portal.id);
         effects.wakeInbox(portal.id);
       },
+      mediaRetry: async () => undefined,
       call: async () => undefined,
       typing: () => undefined,
       identityChanged: (from) => this.#identityChanged(account, from),

@@ -2,6 +2,7 @@
 import type { Account, Enlistment, Network } from './account.ts';
 import type { AccountId, MessageId, UserId } from './ids.ts';
 import type { Jid, UserJid } from './jid.ts';
+import type { MediaRetryAnswer } from './media.ts';
 import type { PreKeyBundle, PublicKeys, SignalCiphertext } from './signal.ts';
 
 /** A message stanza as it arrived: addressed, still encrypted. */
@@ -59,6 +60,14 @@ export interface IncomingCall {
   readonly timestamp: number;
 }
 
+/** A contact's device answers a media re-request. */
+export interface MediaRetry {
+  /** Of the message whose file was asked for. */
+  readonly id: MessageId;
+  readonly from: UserJid;
+  readonly answer: MediaRetryAnswer;
+}
+
 /** Why a connection ended, and what that means for the next one. */
 export type Disconnect =
   | { readonly reason: 'network'; readonly retry: 'later' }
@@ -84,6 +93,7 @@ export interface InteropEvents {
   message(message: IncomingMessage): Promise<void>;
   receipt(receipt: IncomingReceipt): Promise<void>;
   retry(receipt: RetryReceipt): Promise<void>;
+  mediaRetry(retry: MediaRetry): Promise<void>;
   /** The network says that this person's identity key has changed (new phone, reinstalled). */
   identityChanged(from: UserJid): Promise<void>;
   /** The network says that this person has linked or unlinked devices. */
@@ -144,6 +154,16 @@ export interface InteropClient {
     readonly count: number;
     readonly registrationId: number;
     readonly keys: PublicKeys | undefined;
+  }): Promise<void>;
+  /** Asks the contact's device to upload a file again that the network has dropped; the answer comes as `mediaRetry`. */
+  sendMediaRetry(request: {
+    readonly id: MessageId;
+    /** The other side of the chat. */
+    readonly to: UserJid;
+    /** Whether the message with the file is ours. */
+    readonly fromMe: boolean;
+    /** 32 bytes. */
+    readonly mediaKey: Uint8Array;
   }): Promise<void>;
   /** Undefined where the network knows nobody (or nobody reachable) under this address. */
   lookUp(address: UserJid): Promise<ContactLookup | undefined>;

@@ -1,7 +1,7 @@
 // Files: what both networks say of them, and the ports through which they stream from one encryption into the other.
 import type { Network } from './account.ts';
 import type { Actor } from './contact.ts';
-import type { AccountId } from './ids.ts';
+import type { AccountId, MessageId } from './ids.ts';
 
 /** Decides under which label WhatsApp derives a file's keys; stickers use that of images (docs/protocol.md, "Media"). */
 export type MediaKind = 'image' | 'video' | 'audio' | 'document' | 'sticker';
@@ -69,6 +69,25 @@ export interface SealingFile {
   sealed(): SealedFile;
 }
 
+/** AES-256-GCM under a key derived from the file's; the tag is the end of `ciphertext`. */
+export interface SealedForRetry {
+  readonly ciphertext: Uint8Array;
+  /** 12 bytes where it is genuine. */
+  readonly iv: Uint8Array;
+}
+
+/** What a contact's device answers when it is asked to upload a file again: readable only with the file's key, or an error code. */
+export type MediaRetryAnswer =
+  | ({ readonly kind: 'sealed' } & SealedForRetry)
+  | { readonly kind: 'error'; readonly code: number };
+
+export type MediaRetryOutcome =
+  | { readonly outcome: 'found'; readonly directPath: string }
+  /** The device does not have the file any more. */
+  | { readonly outcome: 'gone' }
+  /** Not from somebody who knows the file and the message, or the device could not do it. */
+  | { readonly outcome: 'unreadable' };
+
 /** WhatsApp's side of files. */
 export interface NetworkMedia {
   /**
@@ -79,6 +98,8 @@ export interface NetworkMedia {
   open(network: Network, file: NetworkFile, options: TransferOptions): Promise<OpenedFile>;
   /** Encrypts as it is read. The same key and the same bytes give the same ciphertext. */
   seal(kind: MediaKind, mediaKey: Uint8Array, bytes: FileBytes): SealingFile;
+  /** What became of a re-request for the file of message `id`. Pure; never throws. The path is as untrusted as any other. */
+  readMediaRetry(mediaKey: Uint8Array, id: MessageId, answer: MediaRetryAnswer): MediaRetryOutcome;
 }
 
 /** Matrix's side of files. */

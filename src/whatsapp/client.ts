@@ -24,6 +24,7 @@ import {
   uploadKeysRequest,
 } from './stanzas-keys.ts';
 import { lookUpRequest, readLookUp } from './stanzas-lookup.ts';
+import { mediaRetryReceipt } from './stanzas-media-retry.ts';
 import { presence, typing } from './stanzas-presence.ts';
 import { deliveryReceipt, readReceiptFor, retryReceipt } from './stanzas-receipt.ts';
 import type { ClientTuning } from './tuning.ts';
@@ -104,6 +105,10 @@ export class Client implements InteropClient {
 
   async sendRetryReceipt(request: Parameters<InteropClient['sendRetryReceipt']>[0]): Promise<void> {
     await this.#connection().deliver('receipt', request.id, encodeStanza(retryReceipt(request)));
+  }
+
+  async sendMediaRetry(request: Parameters<InteropClient['sendMediaRetry']>[0]): Promise<void> {
+    await this.#connection().deliver('receipt', request.id, encodeStanza(mediaRetryReceipt(request)));
   }
 
   async lookUp(address: UserJid): Promise<ContactLookup | undefined> {

@@ -72,6 +72,8 @@ export class IncomingStanzas {
         return events.receipt(incoming.receipt);
       case 'retry':
         return events.retry(incoming.retry);
+      case 'media-retry':
+        return events.mediaRetry(incoming.retry);
       case 'call':
         return events.call(incoming.call);
       case 'identity-changed':

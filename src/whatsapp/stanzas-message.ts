@@ -70,7 +70,7 @@ export function readMessage(message: Stanza, from: UserJid): IncomingMessage | u
 }
 
 /** Ids are opaque, but not any text: an id of ours (`notice:...`) must never come from outside. Throws StanzaError. */
-function requireMessageId(message: Stanza): MessageId {
+export function requireMessageId(message: Stanza): MessageId {
   const id = requireAttribute(message, 'id');
   if (!/^[\w.-]{1,128}$/.test(id)) throw new StanzaError('wrong-attribute', 'message.id');
   return id as MessageId;

@@ -1,5 +1,5 @@
 // What an incoming stanza means: one typed value for each kind of it, and the acknowledgement it gets.
-import type { IncomingCall, IncomingMessage, IncomingReceipt, RetryReceipt } from '../model/interop.ts';
+import type { IncomingCall, IncomingMessage, IncomingReceipt, MediaRetry, RetryReceipt } from '../model/interop.ts';
 import { formatJid, isUserJid, type UserJid, withoutDevice } from '../model/jid.ts';
 import {
   attribute,
@@ -13,6 +13,7 @@ import {
   stanza,
 } from './binary/index.ts';
 import { readCall } from './stanzas-call.ts';
+import { readMediaRetryNotification } from './stanzas-media-retry.ts';
 import { readMessage } from './stanzas-message.ts';
 import { readReceipt, readRetryReceipt } from './stanzas-receipt.ts';
 
@@ -24,6 +25,7 @@ export type Incoming =
   | { readonly kind: 'message'; readonly message: IncomingMessage }
   | { readonly kind: 'receipt'; readonly receipt: IncomingReceipt }
   | { readonly kind: 'retry'; readonly retry: RetryReceipt }
+  | { readonly kind: 'media-retry'; readonly retry: MediaRetry }
   | { readonly kind: 'call'; readonly call: IncomingCall }
   | { readonly kind: 'identity-changed'; readonly from: UserJid }
   | { readonly kind: 'devices-changed'; readonly from: UserJid }
@@ -66,6 +68,9 @@ export function readIncoming(received: Stanza, now: number): Incoming {
 function readNotification(notification: Stanza): Incoming {
   const type = attribute(notification, 'type');
   if (type === 'devices') return { kind: 'devices-changed', from: withoutDevice(requireUser(notification)) };
+  if (type === 'mediaretry') {
+    return { kind: 'media-retry', retry: readMediaRetryNotification(notification, requireUser(notification)) };
+  }
   if (type !== 'encrypt') return { kind: 'ignored' };
   const count = child(notification, 'count');
   if (count) return { kind: 'pre-keys-low', count: requireInteger(count, 'value') };

@@ -51,6 +51,7 @@ const events = (own: Partial<InteropEvents> = {}): InteropEvents => ({
   message: async (message) => tell(`message ${message.id}`),
   receipt: async (receipt) => tell(`receipt ${receipt.type} ${receipt.ids.join(',')}`),
   retry: async (retry) => tell(`retry ${retry.id} ${retry.count}`),
+  mediaRetry: async ({ id, from, answer }) => tell(`media ${id} ${from.user} ${answer.kind}`),
   call: async ({ id, from, alternative, video, timestamp }) =>
     tell(`call ${id} ${from.user} ${alternative?.user} ${video ? 'video' : 'voice'} ${timestamp}`),
   typing: ({ from, state }) => tell(`typing ${from.user} ${state}`),
@@ -361,6 +362,10 @@ describe('incoming stanzas', () => {
       [stanza('notification', { from: SERVER, id: 'N1', type: 'encrypt' }, [stanza('count', { value: 4 })]), 'low 4'],
       [stanza('notification', { from: anna, id: 'N2', type: 'encrypt' }, [stanza('identity')]), 'identity 100000001'],
       [stanza('notification', { from: anna, id: 'N4', type: 'devices' }, [stanza('add')]), 'devices 100000001'],
+      [
+        stanza('notification', { from: anna, id: 'N5', type: 'mediaretry' }, [stanza('error', { code: 2 })]),
+        'media N5 100000001 error',
+      ],
       [stanza('notification', { from: anna, id: 'N3', type: 'picture' }), 'online'],
       [
         stanza('call', { from: lidJid('100000001', 2), id: 'C1', t: 7 }, [
@@ -481,6 +486,11 @@ describe('incoming stanzas', () => {
     [
       'a retry without count',
       stanza('receipt', { from: anna, id: 'X', type: 'retry' }, [stanza('registration', {}, Buffer.alloc(4))]),
+      487,
+    ],
+    [
+      'an answer about a file that says nothing',
+      stanza('notification', { from: anna, id: 'X', type: 'mediaretry' }),
       487,
     ],
     ['a group', message('X', { from: groupJid('123') }), 500],
@@ -631,6 +641,12 @@ describe('what the domain asks', () => {
     expect(children(requireChild(retry, 'keys')).map(({ tag }) => tag)).toEqual(['type', 'identity', 'key', 'skey']);
     connection.send(stanza('ack', { class: 'receipt', id, from: anna, type: 'retry' }));
     await asking;
+    const mediaKey = new Uint8Array(32).fill(7);
+    const again = client.sendMediaRetry({ id, to: lidJid('100000001', 2), fromMe: false, mediaKey });
+    const receiptForFile = await connection.next();
+    expect(Object.fromEntries(receiptForFile.attrs)).toMatchObject({ id, to: anna, type: 'server-error' });
+    connection.send(stanza('ack', { class: 'receipt', id, from: anna, type: 'server-error' }));
+    await again;
   });
 
   test('one read receipt names all messages, and waits for the acknowledgement', async () => {

@@ -151,7 +151,18 @@ test('readers answer nonsense with a typed error or a value that can be acknowle
   const jid = fc.constantFrom<Jid>(to, phoneJid('31600000001', 2), interopJid(7, '42'), groupJid('1'), SERVER);
   const value: fc.Arbitrary<AttributeValue> = fc.oneof(
     jid,
-    fc.constantFrom('', '1', '-1', '1e9', 'retry', 'read', 'encrypt', 'constructor', '99999999999999999999'),
+    fc.constantFrom(
+      '',
+      '1',
+      '-1',
+      '1e9',
+      'retry',
+      'read',
+      'encrypt',
+      'mediaretry',
+      'constructor',
+      '99999999999999999999',
+    ),
     fc.string(),
   );
   const attrs = fc
@@ -215,6 +226,10 @@ test('readers answer nonsense with a typed error or a value that can be acknowle
     'count',
     'error',
     'conflict',
+    'encrypt',
+    'enc_p',
+    'enc_iv',
+    'rmr',
   );
   const { node } = fc.letrec<{ node: Stanza }>((tie) => ({
     node: fc

@@ -156,6 +156,7 @@ test('from enlistment to farewell', async () => {
       message: (message) => tell({ kind: 'message', message }),
       receipt: (receipt) => tell({ kind: 'receipt', receipt }),
       retry: (retry) => tell({ kind: 'retry', retry }),
+      mediaRetry: async () => {},
       call: async () => {},
       typing: () => {},
       identityChanged: async () => {},
