@@ -36,7 +36,11 @@ export async function carryOut(
   target: MessageReference,
 ): Promise<Change[]> {
   if (reference.kind === 'deletion') {
-    return [settled(row, await redact(context, chat, row, target.event))];
+    const first = await redact(context, chat, row, target.event);
+    for (const part of await context.store.references.parts(chat.portal.id, target.messageId)) {
+      await redact(context, chat, row, part);
+    }
+    return [settled(row, first)];
   }
   const { portal, ghost, room } = chat;
   const before = await context.store.reactions.latest(portal.id, reference.target, false);
@@ -53,7 +57,7 @@ export async function carryOut(
 }
 
 function redact(context: BridgeContext, chat: Chat, row: InboxRow, event: EventId): Promise<EventId | undefined> {
-  return context.homeserver.redact(chat.ghost.actor, chat.room, event, idOf(context, chat, row, 'redaction'));
+  return context.homeserver.redact(chat.ghost.actor, chat.room, event, idOf(context, chat, row, `redaction-${event}`));
 }
 
 function idOf({ settings }: BridgeContext, { ghost, room }: Chat, row: InboxRow, part: string) {

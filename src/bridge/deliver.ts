@@ -2,19 +2,17 @@
 import type { Contact, Ghost } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { EventId, PortalId, RoomId } from '../model/ids.ts';
-import type { InboxBody, InboxRow, InboxState, JsonObject, Notice, SealedEvent } from '../model/journal.ts';
+import type { InboxBody, InboxRow, InboxState, Notice, SealedEvent } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
-import type { MessageReference } from '../model/reference.ts';
 import type { Change } from '../model/store.ts';
-import { answering } from '../translate/quotations.ts';
-import { replacing } from '../translate/references.ts';
-import { parseMessage, type ToMatrix, toMatrix, unsupportedText } from '../translate/to-matrix.ts';
+import type { ToMatrixEvent } from '../translate/media/types.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
-import { carryOut, type PlainReference, shownMessage } from './deliver-references.ts';
-import { contactName, noticeContent } from './labels.ts';
+import { carryOut } from './deliver-references.ts';
+import { contactName } from './labels.ts';
 import { noticeId, noticeOnce } from './notices.ts';
 import { labelMessageId, leaveIfThere, openRoom, readyGhost, writeLabel } from './portal-rooms.ts';
 import { sendId } from './send-ids.ts';
+import { shown } from './shown.ts';
 import { holdForDevice, holdForIdentity } from './user-trust.ts';
 import type { Step } from './workers.ts';
 
@@ -62,32 +60,15 @@ async function pendingLabel(context: BridgeContext, chat: Chat): Promise<InboxRo
   return context.store.inbox.find(chat.portal.id, labelMessageId(chat.room), 0);
 }
 
-async function deliverRow(context: BridgeContext, chat: Chat, row: InboxRow): Promise<'delivered' | 'held'> {
+/** `held`: until something changes. */
+type Outcome = 'delivered' | 'held';
+
+async function deliverRow(context: BridgeContext, chat: Chat, row: InboxRow): Promise<Outcome> {
   switch (row.state.at) {
-    case 'received': {
-      const shown = await translate(context, chat, row, row.state.body);
-      if (shown.kind === 'nothing') {
-        await setState(context, row, { at: 'done', event: undefined });
-        return 'delivered';
-      }
-      if (shown.kind === 'reference') {
-        if (await identityHolds(context, chat)) return 'held';
-        const { reference, target } = shown;
-        await attempt(context, chat, row, row.state.body, async () => {
-          await context.store.commit(await carryOut(context, chat, row, reference, target));
-          context.counters.delivered('to-matrix', 'delivered');
-        });
-        return 'delivered';
-      }
-      if (shown.kind === 'notice') return deliverAsNotice(context, chat, row, shown.notice);
-      const event = await encrypt(context, chat, row, shown.content);
-      if (event === undefined) return 'held';
-      await setState(context, row, { at: 'encrypted', event, body: row.state.body });
-      await send(context, chat, row, event, row.state.body);
-      return 'delivered';
-    }
+    case 'received':
+      return deliverReceived(context, chat, row, row.state.body);
     case 'encrypted':
-      await send(context, chat, row, row.state.event, row.state.body);
+      await send(context, chat, row, row.state.events, row.state.body);
       return 'delivered';
     case 'accepted':
     case 'done':
@@ -95,84 +76,33 @@ async function deliverRow(context: BridgeContext, chat: Chat, row: InboxRow): Pr
   }
 }
 
-type Shown =
-  | { readonly kind: 'content'; readonly content: JsonObject }
-  /** Done to an earlier message. */
-  | { readonly kind: 'reference'; readonly reference: PlainReference; readonly target: MessageReference }
-  /** A message that is not carried: the bridge says so in its place. */
-  | { readonly kind: 'notice'; readonly notice: Notice }
-  | { readonly kind: 'nothing' };
-
-/** The one place where a WhatsApp message becomes a Matrix message. */
-async function translate(context: BridgeContext, chat: Chat, row: InboxRow, body: InboxBody): Promise<Shown> {
-  if (body.kind === 'notice') return { kind: 'content', content: noticeContent(body.notice) };
-  const name = contactName(chat.contact);
-  const translated = readable(context, row, body.payload);
-  if (translated === undefined) {
-    const text = `A message from ${name} arrived damaged and cannot be shown.`;
-    return { kind: 'notice', notice: { code: 'unreadable', text } };
+async function deliverReceived(context: BridgeContext, chat: Chat, row: InboxRow, body: InboxBody): Promise<Outcome> {
+  const what = await shown(context, chat, row, body);
+  switch (what.kind) {
+    case 'nothing':
+      await setState(context, row, { at: 'done', event: undefined });
+      return 'delivered';
+    case 'notice':
+      return deliverAsNotice(context, chat, row, what.notice);
+    case 'reference':
+      if (await identityHolds(context, chat)) return 'held';
+      await attempt(context, chat, row, body, async () => {
+        await context.store.commit(await carryOut(context, chat, row, what.reference, what.target));
+        context.counters.delivered('to-matrix', 'delivered');
+      });
+      return 'delivered';
+    case 'events': {
+      const events = await encryptAll(context, chat, row, what.events);
+      if (events === undefined) return 'held';
+      await setState(context, row, { at: 'encrypted', events, body });
+      await send(context, chat, row, events, body);
+      return 'delivered';
+    }
   }
-  switch (translated.kind) {
-    case 'silent':
-      return { kind: 'nothing' };
-    case 'message':
-      return { kind: 'content', content: await related(context, chat, translated) };
-    case 'media':
-    case 'unsupported':
-      return { kind: 'notice', notice: { code: 'unsupported', text: unsupportedText(name, translated.feature) } };
-    default:
-      return shownReference(context, chat, translated, name);
-  }
-}
-
-/** Undefined: what was decrypted is no message. */
-function readable(context: BridgeContext, row: InboxRow, payload: Uint8Array): ToMatrix | undefined {
-  try {
-    return toMatrix(parseMessage(payload));
-  } catch (error) {
-    if (!(error instanceof BridgeError)) throw error;
-    context.logger.warn({ portal: row.portal, code: error.code }, 'a decrypted payload could not be read');
-    return undefined;
-  }
-}
-
-/** Only what the contact wrote may be changed by them; where it is not known, the user is told. */
-async function shownReference(
-  context: BridgeContext,
-  chat: Chat,
-  reference: ToMatrix & { readonly kind: 'reaction' | 'edit' | 'deletion' },
-  name: string,
-): Promise<Shown> {
-  const mayBeMeant = reference.kind === 'reaction' || !reference.target.fromUser;
-  const target = mayBeMeant ? await shownMessage(context, chat, reference.target) : undefined;
-  if (reference.kind === 'edit') {
-    const { content, apart } = reference;
-    return { kind: 'content', content: target === undefined ? apart : replacing(content, target.event) };
-  }
-  if (target !== undefined) return { kind: 'reference', reference, target };
-  const done = reference.kind === 'deletion' ? 'deleted a message on WhatsApp' : 'reacted to a message on WhatsApp';
-  const text = `${name} ${done} that is not known here (any more).`;
-  return { kind: 'notice', notice: { code: 'unknown-target', text } };
-}
-
-/** A reply names the event that it answers; where there is none in this room, it quotes. */
-async function related(
-  context: BridgeContext,
-  { portal, room }: Chat,
-  { content, answers }: ToMatrix & { readonly kind: 'message' },
-): Promise<JsonObject> {
-  if (answers === undefined) return content;
-  const target = await context.store.references.byMessage(portal.id, answers.id);
-  return target?.room === room ? answering(content, target.event) : answers.quoting;
 }
 
 /** Puts a notice where the message would stand. The notice is a row of its own, so that replies to it are known as such. */
-async function deliverAsNotice(
-  context: BridgeContext,
-  chat: Chat,
-  row: InboxRow,
-  notice: Notice,
-): Promise<'delivered' | 'held'> {
+async function deliverAsNotice(context: BridgeContext, chat: Chat, row: InboxRow, notice: Notice): Promise<Outcome> {
   const key = `${notice.code}:${row.messageId}:${row.device}`;
   await context.store.commit([noticeOnce(chat.portal, key, row.timestamp, notice)]);
   const find = () => context.store.inbox.find(chat.portal.id, noticeId(key), 0);
@@ -192,28 +122,41 @@ async function identityHolds(context: BridgeContext, { account }: Chat): Promise
   return true;
 }
 
+type Events = readonly [SealedEvent, ...SealedEvent[]];
+
+async function encryptAll(
+  context: BridgeContext,
+  chat: Chat,
+  row: InboxRow,
+  [first, ...others]: readonly [ToMatrixEvent, ...ToMatrixEvent[]],
+): Promise<Events | undefined> {
+  if (await identityHolds(context, chat)) return undefined;
+  const sealed = await encrypt(context, chat, row, 0, first);
+  if (sealed === undefined) return undefined;
+  const events: [SealedEvent, ...SealedEvent[]] = [sealed];
+  for (const [index, event] of others.entries()) {
+    const further = await encrypt(context, chat, row, index + 1, event);
+    if (further === undefined) return undefined;
+    events.push(further);
+  }
+  return events;
+}
+
 async function encrypt(
   context: BridgeContext,
   chat: Chat,
   row: InboxRow,
-  content: JsonObject,
+  part: number,
+  { type, content }: ToMatrixEvent,
 ): Promise<SealedEvent | undefined> {
   const { crypto, settings, store } = context;
   const { user } = chat.account;
-  if (await identityHolds(context, chat)) return undefined;
   const pinned = (await store.trust.ofUser(user))?.masterKey;
-  const result = await crypto.encrypt(
-    chat.ghost.actor,
-    chat.room,
-    user,
-    pinned,
-    settings.devicePolicy,
-    'm.room.message',
-    content,
-  );
+  const result = await crypto.encrypt(chat.ghost.actor, chat.room, user, pinned, settings.devicePolicy, type, content);
   switch (result.outcome) {
     case 'encrypted': {
-      const id = sendId(settings.instanceId, chat.ghost.actor.id, chat.room, `${row.messageId}:${row.device}`);
+      const message = part === 0 ? `${row.messageId}:${row.device}` : `${row.messageId}:${row.device}:part-${part}`;
+      const id = sendId(settings.instanceId, chat.ghost.actor.id, chat.room, message);
       return { sendId: id, type: result.type, content: result.content };
     }
     case 'no-eligible-device':
@@ -225,16 +168,13 @@ async function encrypt(
   }
 }
 
-async function send(
-  context: BridgeContext,
-  chat: Chat,
-  row: InboxRow,
-  event: SealedEvent,
-  body: InboxBody,
-): Promise<void> {
+async function send(context: BridgeContext, chat: Chat, row: InboxRow, events: Events, body: InboxBody): Promise<void> {
   await attempt(context, chat, row, body, async () => {
-    const id = await context.homeserver.send(chat.ghost.actor, chat.room, event.type, event.sendId, event.content);
-    await context.store.commit(accepted(chat, row, id));
+    const ids: EventId[] = [];
+    for (const { type, sendId: id, content } of events) {
+      ids.push(await context.homeserver.send(chat.ghost.actor, chat.room, type, id, content));
+    }
+    await context.store.commit(accepted(chat, row, ids));
     context.counters.delivered('to-matrix', row.isNotice ? 'notice' : 'delivered');
   });
 }
@@ -287,12 +227,15 @@ async function sendRefused(
   await deliverAsNotice(context, chat, row, { code: 'not-shown', text });
 }
 
-function accepted({ portal, room }: Chat, row: InboxRow, event: EventId): Change[] {
-  if (row.isNotice) return [{ change: 'inbox.state', id: row.id, state: { at: 'done', event } }];
+function accepted({ portal, room }: Chat, row: InboxRow, [event, ...parts]: readonly EventId[]): Change[] {
+  if (row.isNotice || event === undefined) {
+    return [{ change: 'inbox.state', id: row.id, state: { at: 'done', event } }];
+  }
   const { messageId, timestamp: sentAt } = row;
   return [
     { change: 'inbox.state', id: row.id, state: { at: 'accepted', event } },
     { change: 'reference.put', reference: { portal: portal.id, messageId, fromUser: false, event, room, sentAt } },
+    ...parts.map((part): Change => ({ change: 'part.put', part: { portal: portal.id, messageId, event: part } })),
   ];
 }
 

@@ -51,13 +51,13 @@ function wasSent({ state, retryFor }: OutboxRow): boolean {
 }
 
 function settled(
-  { id, state }: OutboxRow,
+  { id }: OutboxRow,
   waitingFor: readonly number[],
   retryFor: readonly number[],
   sent: boolean,
 ): RowChange {
   const change = { change: 'outbox.state', id, waitingFor, retryFor } as const;
-  if (!sent) return { ...change, state };
+  if (!sent) return change;
   if (retryFor.length > 0) return { ...change, state: { at: 'ready' } };
   if (waitingFor.length > 0) return { ...change, state: { at: 'acknowledged' } };
   return { ...change, state: { at: 'done' }, erasePayload: true };

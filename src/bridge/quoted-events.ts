@@ -5,7 +5,7 @@ import type { EventId, RoomId } from '../model/ids.ts';
 import { formatJid } from '../model/jid.ts';
 import type { JsonObject, MatrixEvent } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
-import type { Quoted } from '../translate/quotations.ts';
+import type { Quoted } from '../model/reference.ts';
 import { answeredEvent, withoutReplyFallback } from '../translate/to-whatsapp.ts';
 import { preferredAddress } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
@@ -35,15 +35,24 @@ export async function quotedBy(
 
 const addressOf = (contact: Contact | undefined) => contact && preferredAddress(contact);
 
-/** The words of an encrypted event whose sender is certain; of anything else nothing is quoted. */
 async function wordsOf(context: BridgeContext, ghost: Ghost, room: RoomId, id: EventId): Promise<string> {
+  const content = await keptContent(context, ghost, room, id);
+  return typeof content?.body === 'string' ? withoutReplyFallback(content, content.body) : '';
+}
+
+/** The content of an encrypted event whose sender is certain, as the homeserver keeps it; of anything else undefined. */
+export async function keptContent(
+  context: BridgeContext,
+  ghost: Ghost,
+  room: RoomId,
+  id: EventId,
+): Promise<JsonObject | undefined> {
   const event = await kept(context, ghost, room, id);
-  if (event?.type !== 'm.room.encrypted' || event.room_id !== room) return '';
+  if (event?.type !== 'm.room.encrypted' || event.room_id !== room) return undefined;
   const decryption = await context.crypto.decrypt(ghost.actor, event);
-  if (decryption.outcome !== 'decrypted') return '';
-  if (context.settings.devicePolicy === 'cross-signed' && !decryption.crossSigned) return '';
-  const { body } = decryption.content;
-  return typeof body === 'string' ? withoutReplyFallback(decryption.content, body) : '';
+  if (decryption.outcome !== 'decrypted') return undefined;
+  if (context.settings.devicePolicy === 'cross-signed' && !decryption.crossSigned) return undefined;
+  return decryption.content;
 }
 
 /** What a client names need not be an event, so that a refusal for good means that there is nothing to quote. */

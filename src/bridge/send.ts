@@ -10,8 +10,8 @@ import { preferredAddress } from './contacts.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { type Chat, peerOf, putDevices, reach, refreshDevices, withDevices } from './device-sessions.ts';
 import { addressees, afterRefusal, primaryDevice } from './devices.ts';
+import { failRow } from './failed-rows.ts';
 import { contactName, networkNames } from './labels.ts';
-import { notSent } from './notices.ts';
 import { afterSending, afterStaleList, withoutDevice } from './outbox-steps.ts';
 import type { Step } from './workers.ts';
 
@@ -41,7 +41,7 @@ export async function sendNext(
     if (error.code === 'interop.offline') return 'idle';
     if (error.code === 'signal.untrusted') return 'idle';
     if (error.retry === 'later' || error.code.startsWith('store.')) throw error;
-    await fail(context, chat, row, error.code, error.userText ?? 'This message could not be sent.');
+    await failRow(context, chat.portal, row, error.code, error.userText ?? 'This message could not be sent.');
     return 'again';
   }
 }
@@ -79,7 +79,7 @@ async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow):
     const { payload } = row;
     if (payload === undefined) {
       const text = 'This message waited too long and is not kept any more. Send it again.';
-      await fail(context, chat, row, 'outbox.payload-gone', text);
+      await failRow(context, chat.portal, row, 'outbox.payload-gone', text);
       return 'again';
     }
     const [asking] = row.retryFor;
@@ -152,7 +152,7 @@ async function unreachable(
     return 'again';
   }
   const text = cause?.userText ?? `No device of ${contactName(chat.contact)} can be reached at the moment.`;
-  await fail(context, chat, row, cause?.code ?? 'signal.no-device', text);
+  await failRow(context, chat.portal, row, cause?.code ?? 'signal.no-device', text);
   return 'again';
 }
 
@@ -174,9 +174,9 @@ async function sendRow(context: BridgeContext, chat: Chat, row: OutboxRow, stanz
     if (refusal.next === 'refresh') {
       await context.store.commit([putDevices(chat, refusal.list), afterStaleList(now)]);
     } else {
-      await fail(
+      await failRow(
         context,
-        chat,
+        chat.portal,
         now,
         `network.${result.code}`,
         `${networkNames[chat.contact.network]} refused this message (code ${result.code}).`,
@@ -184,14 +184,4 @@ async function sendRow(context: BridgeContext, chat: Chat, row: OutboxRow, stanz
     }
     return 'again';
   });
-}
-
-/** Sets the row aside and tells the sender, under the message, why. */
-async function fail(context: BridgeContext, chat: Chat, row: OutboxRow, code: string, text: string): Promise<void> {
-  context.logger.warn({ portal: chat.portal.id, code }, 'a message could not be delivered to the network');
-  context.counters.delivered('to-whatsapp', 'failed');
-  await context.store.commit([
-    { change: 'outbox.state', id: row.id, state: { at: 'failed', code }, erasePayload: true },
-    notSent(chat.portal, row.event, context.clock.now(), 'not-delivered', `Not delivered. ${text}`),
-  ]);
 }

@@ -13,6 +13,8 @@ import type {
   TransactionSeq,
   UserId,
 } from './ids.ts';
+import type { HostedName, MatrixFile } from './media.ts';
+import type { Quoted } from './reference.ts';
 
 export type JsonObject = { readonly [key: string]: unknown };
 
@@ -37,10 +39,29 @@ export type InboxBody =
   /** The serialised, unpadded WhatsApp `Message`. */
   { readonly kind: 'message'; readonly payload: Uint8Array } | { readonly kind: 'notice'; readonly notice: Notice };
 
+/** How far the file of a message has come on its way to Matrix. */
+export type IncomingFile =
+  /** The network has dropped it; the sender was asked for it again at `since` (ms since the Unix epoch). */
+  | { readonly at: 'asked'; readonly since: number }
+  /** The sender has given it to the network once more. */
+  | { readonly at: 'found'; readonly directPath: string }
+  /** On the homeserver, verified. `size` is that of the file itself, in bytes. */
+  | {
+      readonly at: 'uploaded';
+      readonly size: number;
+      readonly file: MatrixFile;
+      readonly thumbnail: MatrixFile | undefined;
+    }
+  /** It will not come; `text` stands in its place. */
+  | { readonly at: 'failed'; readonly code: string; readonly text: string };
+
 export type InboxState =
   | { readonly at: 'received'; readonly body: InboxBody }
-  /** The body stays until Matrix has accepted the event: a room that is lost in between needs another encryption. */
-  | { readonly at: 'encrypted'; readonly event: SealedEvent; readonly body: InboxBody }
+  /**
+   * The events to send, in order: one, or several where a text is too long for one. The body stays until Matrix has accepted them: a
+   * room that is lost in between needs another encryption.
+   */
+  | { readonly at: 'encrypted'; readonly events: readonly [SealedEvent, ...SealedEvent[]]; readonly body: InboxBody }
   /** Matrix has it; the contact has not been sent the delivery receipt yet. */
   | { readonly at: 'accepted'; readonly event: EventId }
   | { readonly at: 'done'; readonly event: EventId | undefined };
@@ -57,11 +78,27 @@ export interface InboxRow {
   readonly timestamp: number;
   readonly isNotice: boolean;
   readonly state: InboxState;
+  /** Of a message with a file, once anything has been done about it; erased with the body. */
+  readonly file: IncomingFile | undefined;
 }
 
-export type NewInboxRow = Omit<InboxRow, 'id' | 'state' | 'isNotice'> & { readonly body: InboxBody };
+export type NewInboxRow = Omit<InboxRow, 'id' | 'state' | 'isNotice' | 'file'> & { readonly body: InboxBody };
+
+/** A file that a Matrix user sends, until it has been carried over: all that the message for WhatsApp is made of then. */
+export interface OutgoingFile {
+  /** The decrypted event. */
+  readonly type: string;
+  readonly content: JsonObject;
+  readonly quoted: Quoted | undefined;
+  /** 32 bytes, chosen before the file is touched: a transfer that is begun again makes the same ciphertext. */
+  readonly mediaKey: Uint8Array;
+  /** Under which our media host keeps it. */
+  readonly name: HostedName;
+}
 
 export type OutboxState =
+  /** The file has to be carried over first; there is no payload yet. */
+  | { readonly at: 'transfer'; readonly file: OutgoingFile }
   /** Decrypted from Matrix, not encrypted for WhatsApp yet. */
   | { readonly at: 'ready' }
   /** `stanza` is the finished, encoded stanza: sent, and sent again, byte for byte. */
@@ -70,6 +107,9 @@ export type OutboxState =
   | { readonly at: 'acknowledged' }
   | { readonly at: 'done' }
   | { readonly at: 'failed'; readonly code: string };
+
+/** What a row may be set to; it is `transfer` only from the beginning. */
+export type OutboxProgress = Exclude<OutboxState, { readonly at: 'transfer' }>;
 
 export interface OutboxRow {
   readonly id: OutboxId;
@@ -89,11 +129,12 @@ export interface OutboxRow {
   readonly confirmed: boolean;
   /** How many retry receipts were answered. */
   readonly retries: number;
+  /** Of a message with a file: under which name our media host keeps it. */
+  readonly hosted: HostedName | undefined;
 }
 
-export type NewOutboxRow = Pick<OutboxRow, 'account' | 'portal' | 'event' | 'messageId' | 'createdAt'> & {
-  readonly payload: Uint8Array;
-};
+export type NewOutboxRow = Pick<OutboxRow, 'account' | 'portal' | 'event' | 'messageId' | 'createdAt'> &
+  ({ readonly payload: Uint8Array } | { readonly file: OutgoingFile });
 
 /** The part of a homeserver's transaction that concerns keys; handled before the events of the same transaction. */
 export interface StoredTransaction {

@@ -25,3 +25,16 @@ export interface MessageReaction {
   /** The reaction itself. */
   readonly event: EventId;
 }
+
+/** What a Matrix user answers. */
+export type Quoted =
+  /** `author`: the JID of who wrote it. */
+  | { readonly known: true; readonly id: MessageId; readonly author: string; readonly text: string }
+  | { readonly known: false; readonly text: string };
+
+/** A further event of a message that was too long for one; the first one is the message's reference. */
+export interface MessagePart {
+  readonly portal: PortalId;
+  readonly messageId: MessageId;
+  readonly event: EventId;
+}

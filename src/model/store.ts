@@ -20,17 +20,18 @@ import type {
   BotMessage,
   InboxRow,
   InboxState,
+  IncomingFile,
   NewInboxRow,
   NewOutboxRow,
   NewTransaction,
+  OutboxProgress,
   OutboxRow,
-  OutboxState,
   SealedEvent,
   StoredEvent,
   StoredTransaction,
 } from './journal.ts';
 import type { Portal, PortalState } from './portal.ts';
-import type { MessageReaction, MessageReference, MessageTarget } from './reference.ts';
+import type { MessagePart, MessageReaction, MessageReference, MessageTarget } from './reference.ts';
 import type { SignalChange, SignalReads } from './signal.ts';
 import type { DeviceList, PeerTrust, UserTrust } from './trust.ts';
 
@@ -65,6 +66,8 @@ export type Change =
   /** Like `inbox.add`, but an existing row is left as it is: for notices with deterministic ids. */
   | { readonly change: 'inbox.add-once'; readonly row: NewInboxRow }
   | { readonly change: 'inbox.state'; readonly id: InboxId; readonly state: InboxState }
+  /** What has become of the file of a message that is not in Matrix yet. */
+  | { readonly change: 'inbox.file'; readonly id: InboxId; readonly file: IncomingFile }
   /** How often a message could not be decrypted; the count decides when to stop asking. */
   | {
       readonly change: 'inbox.decrypt-failed';
@@ -80,7 +83,8 @@ export type Change =
   | {
       readonly change: 'outbox.state';
       readonly id: OutboxId;
-      readonly state: OutboxState;
+      /** Absent: it stays as it is. */
+      readonly state?: OutboxProgress;
       readonly waitingFor?: readonly number[];
       readonly retryFor?: readonly number[];
       readonly confirmed?: true;
@@ -88,9 +92,12 @@ export type Change =
       /** Erase the payload now. */
       readonly erasePayload?: true;
     }
+  /** The file has been carried over: the row is ready to be encrypted. */
+  | { readonly change: 'outbox.payload'; readonly id: OutboxId; readonly payload: Uint8Array }
   /** A device of the contact is no more: no message waits for it, and those that waited for nothing else are done. */
   | { readonly change: 'outbox.device-gone'; readonly portal: PortalId; readonly device: number }
   | { readonly change: 'reference.put'; readonly reference: MessageReference }
+  | { readonly change: 'part.put'; readonly part: MessagePart }
   | { readonly change: 'reaction.put'; readonly reaction: MessageReaction }
   | { readonly change: 'reaction.remove'; readonly portal: PortalId; readonly event: EventId }
   /** Stores a pushed transaction, unless its id is known; events with known ids are left out. */
@@ -180,9 +187,12 @@ export interface Store {
   };
   /** Which event is which message; remembered for the retention time. */
   readonly references: {
+    /** Also by one of the message's further events. */
     byEvent(portal: PortalId, event: EventId): Promise<MessageReference | undefined>;
     /** Without `fromUser`: whoever wrote it. */
     byMessage(portal: PortalId, messageId: MessageId, fromUser?: boolean): Promise<MessageReference | undefined>;
+    /** The further events of a message of the contact. */
+    parts(portal: PortalId, messageId: MessageId): Promise<readonly EventId[]>;
   };
   readonly reactions: {
     /** The last one of that side that is not taken back. */

@@ -5,12 +5,12 @@ import { addBotMessage, encryptBotMessage, finishBotMessage, releaseBotMessage }
 import { addAddress, createContact, eraseContact, nameContact, putGhost } from './contacts.ts';
 import { putDevices } from './devices.ts';
 import { finishEvent, finishTransaction, storeTransaction } from './events.ts';
-import { addInbox, countDecryptFailure, giveUp, setInboxState } from './inbox.ts';
+import { addInbox, countDecryptFailure, giveUp, setInboxFile, setInboxState } from './inbox.ts';
 import { mergeContacts } from './merge.ts';
-import { addOutbox, dropDevice, setOutboxState } from './outbox.ts';
+import { addOutbox, dropDevice, setOutboxPayload, setOutboxState } from './outbox.ts';
 import { createPortal, setPortalState } from './portals.ts';
 import { putReaction, removeReaction } from './reactions.ts';
-import { putReference } from './references.ts';
+import { putPart, putReference } from './references.ts';
 import { addPreKeys, expireSignedPreKey, putIdentity, putSession, putSignedPreKey, usePreKey } from './signal.ts';
 import type { Steps } from './steps.ts';
 import { putPeerTrust, putUserTrust } from './trust.ts';
@@ -70,6 +70,8 @@ function apply(unit: Unit, change: Change): Steps {
       return addInbox(unit, change.row, 'once');
     case 'inbox.state':
       return setInboxState(unit, change.id, change.state);
+    case 'inbox.file':
+      return setInboxFile(unit, change.id, change.file);
     case 'inbox.decrypt-failed':
       return countDecryptFailure(unit, change, change.count);
     case 'inbox.given-up':
@@ -78,10 +80,14 @@ function apply(unit: Unit, change: Change): Steps {
       return addOutbox(unit, change.row);
     case 'outbox.state':
       return setOutboxState(unit, change);
+    case 'outbox.payload':
+      return setOutboxPayload(unit, change.id, change.payload);
     case 'outbox.device-gone':
       return dropDevice(unit, change.portal, change.device);
     case 'reference.put':
       return putReference(unit, change.reference);
+    case 'part.put':
+      return putPart(unit, change.part);
     case 'reaction.put':
       return putReaction(unit, change.reaction);
     case 'reaction.remove':

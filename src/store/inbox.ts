@@ -1,9 +1,18 @@
 // The inbox: messages and notices on their way to Matrix. Content is erased as soon as the next state no longer needs it.
 import { type Selectable, sql } from 'kysely';
 import type { InboxId, MessageId, PortalId } from '../model/ids.ts';
-import type { InboxBody, InboxRow, InboxState, NewInboxRow, Notice, SealedEvent } from '../model/journal.ts';
+import type {
+  InboxBody,
+  InboxRow,
+  InboxState,
+  IncomingFile,
+  NewInboxRow,
+  Notice,
+  SealedEvent,
+} from '../model/journal.ts';
 import type { Store, UnansweredMessage } from '../model/store.ts';
 import { gone } from './errors.ts';
+import { withBase64, withBytes } from './json-bytes.ts';
 import { accountKey } from './keyring.ts';
 import { type DataKey, type Place, seal, sealJson, unseal, unsealJson } from './sealing.ts';
 import { first, mustChange, run, type Steps } from './steps.ts';
@@ -17,13 +26,10 @@ export const isOpenInbox = sql<boolean>`state in ('received', 'encrypted')`;
 const isNotice = sql<boolean>`notice = 1`;
 const isReceiptDue = sql<boolean>`state = 'accepted' and notice = 0`;
 
-export const inboxPlace = (column: 'body' | 'event', row: Pick<Row, 'portal' | 'message_id' | 'device'>): Place => [
-  'inbox',
-  column,
-  row.portal,
-  row.message_id,
-  row.device,
-];
+export const inboxPlace = (
+  column: 'body' | 'event' | 'file',
+  row: Pick<Row, 'portal' | 'message_id' | 'device'>,
+): Place => ['inbox', column, row.portal, row.message_id, row.device];
 
 /** Throws BridgeError `store.conflict` where the message came before, unless it may be added `once` only. */
 export function* addInbox({ db, keys }: Unit, added: NewInboxRow, mode: 'new' | 'once'): Steps {
@@ -52,16 +58,31 @@ export function* setInboxState({ db, keys, now }: Unit, id: InboxId, state: Inbo
   );
   if (!row) throw gone('the inbox row');
   const key = yield* keys.get(accountKey(row.account));
+  const isOpen = state.at === 'received' || state.at === 'encrypted';
   const columns = {
     state: state.at,
-    body:
-      state.at === 'received' || state.at === 'encrypted' ? sealBody(key, inboxPlace('body', row), state.body) : null,
-    event: state.at === 'encrypted' ? sealJson(key, inboxPlace('event', row), state.event) : null,
+    body: isOpen ? sealBody(key, inboxPlace('body', row), state.body) : null,
+    ...(isOpen ? {} : { file: null }),
+    event: state.at === 'encrypted' ? sealJson(key, inboxPlace('event', row), state.events) : null,
     event_id: state.at === 'accepted' || state.at === 'done' ? (state.event ?? null) : null,
     // A notice is remembered as long as its portal lives: a reply to it must never be relayed.
     settled_at: state.at === 'done' && row.notice === 0 ? now : null,
   };
   yield* mustChange(db.updateTable('inbox').set(columns).where('id', '=', id), 'the inbox row');
+}
+
+export function* setInboxFile({ db, keys }: Unit, id: InboxId, file: IncomingFile): Steps {
+  const row = yield* first(
+    db
+      .selectFrom('inbox')
+      .select(['account', 'portal', 'message_id', 'device'])
+      .where('id', '=', id)
+      .where(isOpenInbox),
+  );
+  if (!row) throw gone('the inbox row');
+  const key = yield* keys.get(accountKey(row.account));
+  const sealed = sealJson(key, inboxPlace('file', row), withBase64(file));
+  yield* mustChange(db.updateTable('inbox').set({ file: sealed }).where('id', '=', id), 'the inbox row');
 }
 
 export function* countDecryptFailure(
@@ -150,9 +171,22 @@ function sealBody(key: DataKey, place: Place, body: InboxBody): Buffer {
 
 function toInboxRow(key: DataKey, row: Row): InboxRow {
   const { id, account, portal, device, timestamp } = row;
-  const isNotice = row.notice === 1;
-  return { id, account, portal, messageId: row.message_id, device, timestamp, isNotice, state: toState(key, row) };
+  return {
+    id,
+    account,
+    portal,
+    messageId: row.message_id,
+    device,
+    timestamp,
+    isNotice: row.notice === 1,
+    state: toState(key, row),
+    file: row.file ? withBytes<IncomingFile>(unsealJson(key, inboxPlace('file', row), row.file)) : undefined,
+  };
 }
+
+type Events = readonly [SealedEvent, ...SealedEvent[]];
+/** Before there were messages of several events, one stood alone. */
+const eventsOf = (stored: Events | SealedEvent): Events => ('sendId' in stored ? [stored] : stored);
 
 function toState(key: DataKey, row: Row): InboxState {
   if (row.body) {
@@ -162,7 +196,7 @@ function toState(key: DataKey, row: Row): InboxState {
         ? { kind: 'notice', notice: unsealJson<Notice>(key, place, row.body) }
         : { kind: 'message', payload: unseal(key, place, row.body) };
     if (!row.event) return { at: 'received', body };
-    return { at: 'encrypted', event: unsealJson<SealedEvent>(key, inboxPlace('event', row), row.event), body };
+    return { at: 'encrypted', events: eventsOf(unsealJson(key, inboxPlace('event', row), row.event)), body };
   }
   return row.state === 'accepted' && row.event_id !== null
     ? { at: 'accepted', event: row.event_id }

@@ -149,14 +149,19 @@ function* moveInbox({ db, keys }: Unit, into: PortalId, from: PortalId): Steps {
     );
     if (known) continue;
     const key = yield* keys.get(accountKey(row.account));
-    const move = (column: 'body' | 'event', sealed: Buffer | null): Buffer | null =>
+    const move = (column: 'body' | 'event' | 'file', sealed: Buffer | null): Buffer | null =>
       sealed &&
       reseal(
         sealed,
         { key, place: inboxPlace(column, row) },
         { key, place: inboxPlace(column, { ...row, portal: into }) },
       );
-    const moved = { portal: into, body: move('body', row.body), event: move('event', row.event) };
+    const moved = {
+      portal: into,
+      body: move('body', row.body),
+      event: move('event', row.event),
+      file: move('file', row.file),
+    };
     yield* run(db.updateTable('inbox').set(moved).where('id', '=', id));
   }
 }

@@ -1,11 +1,12 @@
 // The outbox: messages on their way to WhatsApp. The payload outlives the sending, for retry receipts, until it is erased by name.
 import { type Selectable, sql } from 'kysely';
-import type { PortalId } from '../model/ids.ts';
-import type { NewOutboxRow, OutboxRow, OutboxState } from '../model/journal.ts';
+import type { OutboxId, PortalId } from '../model/ids.ts';
+import type { NewOutboxRow, OutboxRow, OutboxState, OutgoingFile } from '../model/journal.ts';
 import type { Change, Store } from '../model/store.ts';
 import { gone } from './errors.ts';
+import { withBase64, withBytes } from './json-bytes.ts';
 import { accountKey } from './keyring.ts';
-import { type DataKey, type Place, seal, unseal } from './sealing.ts';
+import { type DataKey, type Place, seal, sealJson, unseal, unsealJson } from './sealing.ts';
 import { all, first, mustChange, run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
 import type { Reader, Unit } from './unit.ts';
@@ -13,15 +14,27 @@ import type { Reader, Unit } from './unit.ts';
 type Row = Selectable<Tables['outbox']>;
 
 // Written out, not bound, so that the partial indexes serve.
-export const isOpenOutbox = sql<boolean>`state in ('ready', 'encrypted')`;
+export const isOpenOutbox = sql<boolean>`state in ('transfer', 'ready', 'encrypted')`;
 const isKept = sql<boolean>`state = 'acknowledged' and payload is not null`;
 
-const place = (column: 'payload' | 'stanza', { event }: Pick<Row, 'event'>): Place => ['outbox', column, event];
+const place = (column: 'payload' | 'file' | 'stanza', { event }: Pick<Row, 'event'>): Place => [
+  'outbox',
+  column,
+  event,
+];
 
 /** Throws BridgeError `store.conflict` where the Matrix event has a row. */
 export function* addOutbox({ db, keys }: Unit, added: NewOutboxRow): Steps {
-  const { account, portal, event, messageId, createdAt, payload } = added;
+  const { account, portal, event, messageId, createdAt } = added;
   const key = yield* keys.get(accountKey(account));
+  const body =
+    'file' in added
+      ? {
+          state: 'transfer' as const,
+          payload: sealJson(key, place('file', added), withBase64(added.file)),
+          hosted: added.file.name,
+        }
+      : { state: 'ready' as const, payload: seal(key, place('payload', added), added.payload) };
   yield* run(
     db.insertInto('outbox').values({
       account,
@@ -29,8 +42,7 @@ export function* addOutbox({ db, keys }: Unit, added: NewOutboxRow): Steps {
       event,
       message_id: messageId,
       created_at: createdAt,
-      state: 'ready',
-      payload: seal(key, place('payload', added), payload),
+      ...body,
       waiting_for: '[]',
       retry_for: '[]',
       confirmed: 0,
@@ -45,18 +57,32 @@ export function* setOutboxState(unit: Unit, change: Change & { readonly change: 
   const row = yield* first(db.selectFrom('outbox').select(['account', 'event']).where('id', '=', id));
   if (!row) throw gone('the outbox row');
   const key = yield* keys.get(accountKey(row.account));
-  const settled = state.at === 'done' || state.at === 'failed';
+  const settled = state?.at === 'done' || state?.at === 'failed';
   const columns = {
-    state: state.at,
-    failure: state.at === 'failed' ? state.code : null,
-    stanza: state.at === 'encrypted' ? seal(key, place('stanza', row), state.stanza) : null,
-    settled_at: settled ? now : null,
+    ...(state === undefined
+      ? {}
+      : {
+          state: state.at,
+          failure: state.at === 'failed' ? state.code : null,
+          stanza: state.at === 'encrypted' ? seal(key, place('stanza', row), state.stanza) : null,
+          settled_at: settled ? now : null,
+        }),
     ...(settled || erasePayload ? { payload: null } : {}),
     ...(waitingFor === undefined ? {} : { waiting_for: JSON.stringify(waitingFor) }),
     ...(retryFor === undefined ? {} : { retry_for: JSON.stringify(retryFor) }),
     ...(confirmed ? { confirmed: 1 as const } : {}),
     ...(retries === undefined ? {} : { retries }),
   };
+  yield* mustChange(db.updateTable('outbox').set(columns).where('id', '=', id), 'the outbox row');
+}
+
+/** Throws BridgeError `store.gone` where the row does not wait for its file any more. */
+export function* setOutboxPayload({ db, keys }: Unit, id: OutboxId, payload: Uint8Array): Steps {
+  const waiting = db.selectFrom('outbox').select(['account', 'event']).where('id', '=', id);
+  const row = yield* first(waiting.where('state', '=', 'transfer'));
+  if (!row) throw gone('the outbox row');
+  const key = yield* keys.get(accountKey(row.account));
+  const columns = { state: 'ready' as const, payload: seal(key, place('payload', row), payload) };
   yield* mustChange(db.updateTable('outbox').set(columns).where('id', '=', id), 'the outbox row');
 }
 
@@ -138,11 +164,12 @@ function toOutboxRow(key: DataKey, row: Row): OutboxRow {
     messageId: row.message_id,
     createdAt: row.created_at,
     state: toState(key, row),
-    payload: row.payload ? unseal(key, place('payload', row), row.payload) : undefined,
+    payload: row.payload && row.state !== 'transfer' ? unseal(key, place('payload', row), row.payload) : undefined,
     waitingFor: toDevices(row.waiting_for),
     retryFor: toDevices(row.retry_for),
     confirmed: row.confirmed === 1,
     retries,
+    hosted: row.hosted ?? undefined,
   };
 }
 
@@ -151,6 +178,9 @@ function toState(key: DataKey, row: Row): OutboxState {
   switch (row.state) {
     case 'failed':
       return { at: 'failed', code: row.failure ?? 'unknown' };
+    case 'transfer':
+      if (!row.payload) throw gone('the file of a message');
+      return { at: 'transfer', file: withBytes<OutgoingFile>(unsealJson(key, place('file', row), row.payload)) };
     case 'encrypted':
       throw gone('the stanza of an encrypted message');
     default:

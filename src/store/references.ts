@@ -1,7 +1,7 @@
 // Which Matrix event is which WhatsApp message. Nothing but ids; forgotten after the retention time, and with the portal.
 import type { Selectable } from 'kysely';
 import type { PortalId } from '../model/ids.ts';
-import type { MessageReference } from '../model/reference.ts';
+import type { MessagePart, MessageReference } from '../model/reference.ts';
 import type { Store } from '../model/store.ts';
 import { run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
@@ -19,8 +19,19 @@ export function* putReference({ db, now }: Unit, reference: MessageReference): S
   );
 }
 
+export function* putPart({ db, now }: Unit, { portal, messageId, event }: MessagePart): Steps {
+  const row = { portal, message_id: messageId, event, settled_at: now };
+  yield* run(
+    db
+      .insertInto('message_part')
+      .values(row)
+      .onConflict((at) => at.columns(['portal', 'event']).doNothing()),
+  );
+}
+
 /** What both portals know stays where it is first. */
 export function* moveReferences({ db }: Unit, into: PortalId, from: PortalId): Steps {
+  yield* run(db.updateTable('message_part').set({ portal: into }).where('portal', '=', from));
   const known = db.selectFrom('message_reference').select('message_id').where('portal', '=', into);
   yield* run(
     db
@@ -37,8 +48,20 @@ export function referenceReads({ db }: Reader): Store['references'] {
     const row = await query.orderBy('id', 'desc').executeTakeFirst();
     return row && toReference(row);
   };
+  const parts = db.selectFrom('message_part').selectAll();
   return {
-    byEvent: (portal, event) => one(select.where('portal', '=', portal).where('event', '=', event)),
+    byEvent: async (portal, event) => {
+      const found = await one(select.where('portal', '=', portal).where('event', '=', event));
+      if (found !== undefined) return found;
+      const part = await parts.where('portal', '=', portal).where('event', '=', event).executeTakeFirst();
+      if (part === undefined) return undefined;
+      const whole = select.where('portal', '=', portal).where('message_id', '=', part.message_id);
+      return one(whole.where('from_user', '=', 0));
+    },
+    parts: async (portal, messageId) => {
+      const of = parts.where('portal', '=', portal).where('message_id', '=', messageId);
+      return (await of.orderBy('id').execute()).map(({ event }) => event);
+    },
     byMessage: (portal, messageId, fromUser) => {
       const named = select.where('portal', '=', portal).where('message_id', '=', messageId);
       return one(fromUser === undefined ? named : named.where('from_user', '=', fromUser ? 1 : 0));

@@ -7,6 +7,7 @@ const JOURNALS = [
   'decrypt_failure',
   'outbox',
   'message_reference',
+  'message_part',
   'message_reaction',
   'homeserver_transaction',
   'matrix_event',

@@ -89,6 +89,8 @@ export interface Tables {
     state: InboxState['at'];
     body: SealedOrErased;
     event: SealedOrErased;
+    /** What has become of its file; null where it has none, or nothing has been done yet. */
+    file: SealedOrErased;
     event_id: EventId | null;
     settled_at: SettledAt;
   };
@@ -109,6 +111,7 @@ export interface Tables {
     created_at: number;
     state: OutboxState['at'];
     failure: string | null;
+    /** While `transfer`: the file that is to be carried over. */
     payload: SealedOrErased;
     stanza: SealedOrErased;
     /** Device numbers, a JSON array. */
@@ -116,6 +119,14 @@ export interface Tables {
     retry_for: string;
     confirmed: Flag;
     retries: number;
+    hosted: HostedName | null;
+    settled_at: SettledAt;
+  };
+  message_part: {
+    id: Generated<number>;
+    portal: PortalId;
+    message_id: MessageId;
+    event: EventId;
     settled_at: SettledAt;
   };
   message_reference: {

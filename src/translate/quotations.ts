@@ -1,14 +1,10 @@
 // What a message answers: WhatsApp's ContextInfo, and quotations in text where what is answered is not known (any more).
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { MessageId } from '../model/ids.ts';
 import type { JsonObject } from '../model/journal.ts';
+import type { Quoted } from '../model/reference.ts';
 import type { ContextInfo, ContextInfoSchema, Message } from '../proto/message_pb.ts';
 
-/** What a Matrix user answers. */
-export type Quoted =
-  /** `author`: the JID of who wrote it. */
-  | { readonly known: true; readonly id: MessageId; readonly author: string; readonly text: string }
-  | { readonly known: false; readonly text: string };
+export type { Quoted };
 
 /** Of a quoted text, in UTF-16 units. */
 const longestQuotation = 300;

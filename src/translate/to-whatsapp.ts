@@ -1,13 +1,14 @@
 // Matrix event content -> WhatsApp Message. Pure.
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import type { JsonObject } from '../model/journal.ts';
+import type { Quoted } from '../model/reference.ts';
 import { MessageSchema } from '../proto/message_pb.ts';
 import { type Capabilities, capabilities, carries, type Feature, longestText, refusedText } from './capabilities.ts';
 import { readHtml } from './formatting/html-reader.ts';
 import { writeEmote, writeMarkup } from './formatting/markup-writer.ts';
 import { placeOf } from './location.ts';
 import type { FileToWhatsApp } from './media/types.ts';
-import { contextInfo, type Quoted, underQuotation } from './quotations.ts';
+import { contextInfo, underQuotation } from './quotations.ts';
 
 export { longestText, refusedText };
 

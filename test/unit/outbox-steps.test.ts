@@ -26,6 +26,7 @@ const rowOf = (over: Partial<OutboxRow>): OutboxRow => ({
   retryFor: [],
   confirmed: false,
   retries: 0,
+  hosted: undefined,
   ...over,
 });
 
@@ -33,7 +34,7 @@ type Change = ReturnType<typeof afterSending>;
 /** The row as it is stored after the change. */
 function applied(row: OutboxRow, change: Change | undefined): OutboxRow {
   if (change === undefined) return row;
-  const { state, waitingFor = row.waitingFor, retryFor = row.retryFor, retries = row.retries } = change;
+  const { state = row.state, waitingFor = row.waitingFor, retryFor = row.retryFor, retries = row.retries } = change;
   const erased = change.erasePayload === true || state.at === 'done' || state.at === 'failed';
   const confirmed = row.confirmed || change.confirmed === true;
   return { ...row, state, waitingFor, retryFor, retries, confirmed, payload: erased ? undefined : row.payload };

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { expect, it, vi } from 'vitest';
 import type { EventId, MessageId, RoomId, SendId, UserId } from '../../src/model/ids.ts';
-import type { InboxRow, MatrixEvent, OutboxRow, OutboxState } from '../../src/model/journal.ts';
+import type { InboxRow, MatrixEvent, OutboxRow, OutboxProgress } from '../../src/model/journal.ts';
 import { SqliteConnection } from '../../src/store/sqlite.ts';
 import {
   aChat,
@@ -52,8 +52,8 @@ it('hands out inbox rows in order and keeps of each what its state needs', async
   const body = { kind: 'message', payload: Buffer.from(payload) } as const;
   expect(await next()).toMatchObject({ messageId: first.messageId, isNotice: false, state: { at: 'received', body } });
 
-  await store.commit([{ change: 'inbox.state', id, state: { at: 'encrypted', event: sealed, body } }]);
-  expect((await next()).state).toEqual({ at: 'encrypted', event: sealed, body });
+  await store.commit([{ change: 'inbox.state', id, state: { at: 'encrypted', events: [sealed], body } }]);
+  expect((await next()).state).toEqual({ at: 'encrypted', events: [sealed], body });
 
   await store.commit([{ change: 'inbox.state', id, state: { at: 'accepted', event: '$e' as EventId } }]);
   expect((await store.inbox.receiptsDue(account.id, 10)).map((row) => row.state)).toEqual([
@@ -120,7 +120,7 @@ it('keeps an outbox payload for retries, and the stanza only until it is acknowl
 it('a device that is gone holds no message back, and asks for none', async () => {
   const store = await openTestStore();
   const { portal } = await aChat(store);
-  const add = async (state: OutboxState, waitingFor: readonly number[], retryFor: readonly number[] = []) => {
+  const add = async (state: OutboxProgress, waitingFor: readonly number[], retryFor: readonly number[] = []) => {
     const row = outgoing(portal, payload);
     await store.commit([{ change: 'outbox.add', row }]);
     const { id } = present(await store.outbox.byEvent(row.event));

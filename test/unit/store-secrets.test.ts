@@ -81,7 +81,7 @@ async function fill(store: Awaited<ReturnType<typeof openTestStore>>) {
   const said = await store.botMessages.next(account.managementRoom);
   if (!inbox || !outbox || !said) throw new Error('rows are missing');
   await store.commit([
-    { change: 'inbox.state', id: inbox.id, state: { at: 'encrypted', event, body } },
+    { change: 'inbox.state', id: inbox.id, state: { at: 'encrypted', events: [event], body } },
     { change: 'outbox.state', id: outbox.id, state: { at: 'encrypted', stanza: bytes } },
     { change: 'bot-message.event', seq: said.seq, event },
   ]);

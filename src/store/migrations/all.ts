@@ -4,10 +4,12 @@ import * as initial from './0001-initial.ts';
 import * as devices from './0002-devices.ts';
 import * as references from './0003-references.ts';
 import * as hostedFiles from './0004-hosted-files.ts';
+import * as files from './0005-files.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
   '0002-devices': devices,
   '0003-references': references,
   '0004-hosted-files': hostedFiles,
+  '0005-files': files,
 };

@@ -1,0 +1,118 @@
+// The one place where a WhatsApp message becomes what a Matrix user sees of it.
+import type { Contact, Ghost } from '../model/contact.ts';
+import { BridgeError } from '../model/errors.ts';
+import type { MessageId, RoomId } from '../model/ids.ts';
+import type { InboxBody, InboxRow, JsonObject, Notice } from '../model/journal.ts';
+import type { Portal } from '../model/portal.ts';
+import type { MessageReference } from '../model/reference.ts';
+import { recaptioned } from '../translate/media/captions.ts';
+import type { ToMatrixEvent } from '../translate/media/types.ts';
+import { answering } from '../translate/quotations.ts';
+import { replacing } from '../translate/references.ts';
+import { parseMessage, type ToMatrix, toMatrix, unsupportedText } from '../translate/to-matrix.ts';
+import type { BridgeContext } from './context.ts';
+import { type PlainReference, shownMessage } from './deliver-references.ts';
+import { contactName, noticeContent } from './labels.ts';
+import { keptContent } from './quoted-events.ts';
+
+interface Chat {
+  readonly portal: Portal;
+  readonly contact: Contact;
+  readonly ghost: Ghost;
+  readonly room: RoomId;
+}
+
+export type Shown =
+  /** One event or several, in order. */
+  | { readonly kind: 'events'; readonly events: readonly [ToMatrixEvent, ...ToMatrixEvent[]] }
+  /** Done to an earlier message. */
+  | { readonly kind: 'reference'; readonly reference: PlainReference; readonly target: MessageReference }
+  /** A message that is not carried: the bridge says so in its place. */
+  | { readonly kind: 'notice'; readonly notice: Notice }
+  | { readonly kind: 'nothing' };
+
+export async function shown(context: BridgeContext, chat: Chat, row: InboxRow, body: InboxBody): Promise<Shown> {
+  if (body.kind === 'notice') return message(noticeContent(body.notice));
+  const name = contactName(chat.contact);
+  const translated = readable(context, row, body.payload);
+  if (translated === undefined) {
+    const text = `A message from ${name} arrived damaged and cannot be shown.`;
+    return { kind: 'notice', notice: { code: 'unreadable', text } };
+  }
+  switch (translated.kind) {
+    case 'silent':
+      return { kind: 'nothing' };
+    case 'message': {
+      const { content, more = [], answers } = translated;
+      const first = await related(context, chat, content, answers?.id, answers?.quoting ?? content);
+      return message(first, ...more);
+    }
+    case 'media':
+    case 'unsupported':
+      return { kind: 'notice', notice: { code: 'unsupported', text: unsupportedText(name, translated.feature) } };
+    default:
+      return reference(context, chat, translated, name);
+  }
+}
+
+const message = (...contents: readonly [JsonObject, ...JsonObject[]]): Shown => {
+  const event = (content: JsonObject): ToMatrixEvent => ({ type: 'm.room.message', content });
+  const [first, ...others] = contents;
+  return { kind: 'events', events: [event(first), ...others.map(event)] };
+};
+
+/** Undefined: what was decrypted is no message. */
+export function readable(context: BridgeContext, row: InboxRow, payload: Uint8Array): ToMatrix | undefined {
+  try {
+    return toMatrix(parseMessage(payload));
+  } catch (error) {
+    if (!(error instanceof BridgeError)) throw error;
+    context.logger.warn({ portal: row.portal, code: error.code }, 'a decrypted payload could not be read');
+    return undefined;
+  }
+}
+
+/** Only what the contact wrote may be changed by them; where it is not known, the user is told. */
+async function reference(
+  context: BridgeContext,
+  chat: Chat,
+  change: ToMatrix & { readonly kind: 'reaction' | 'edit' | 'deletion' },
+  name: string,
+): Promise<Shown> {
+  const mayBeMeant = change.kind === 'reaction' || !change.target.fromUser;
+  const target = mayBeMeant ? await shownMessage(context, chat, change.target) : undefined;
+  if (change.kind === 'edit') {
+    if (target === undefined) return message(change.apart);
+    const content =
+      change.caption === undefined ? change.content : await recaption(context, chat, target, change.caption);
+    return message(content === undefined ? change.apart : replacing(content, target.event));
+  }
+  if (target !== undefined) return { kind: 'reference', reference: change, target };
+  const done = change.kind === 'deletion' ? 'deleted a message on WhatsApp' : 'reacted to a message on WhatsApp';
+  const text = `${name} ${done} that is not known here (any more).`;
+  return { kind: 'notice', notice: { code: 'unknown-target', text } };
+}
+
+/** A caption is part of the event that describes the file, so that one is read again. Undefined where it is not to be had any more. */
+async function recaption(
+  context: BridgeContext,
+  { ghost, room }: Chat,
+  target: MessageReference,
+  caption: string,
+): Promise<JsonObject | undefined> {
+  const original = await keptContent(context, ghost, room, target.event);
+  return original && recaptioned(original, caption);
+}
+
+/** A reply names the event that it answers; `otherwise` stands for it where there is none in this room. */
+async function related(
+  context: BridgeContext,
+  { portal, room }: Chat,
+  content: JsonObject,
+  answers: MessageId | undefined,
+  otherwise: JsonObject,
+): Promise<JsonObject> {
+  if (answers === undefined) return content;
+  const target = await context.store.references.byMessage(portal.id, answers);
+  return target?.room === room ? answering(content, target.event) : otherwise;
+}
