@@ -27,6 +27,18 @@ export interface Account {
   readonly createdAt: number;
 }
 
+/** What leaves the server, or becomes visible to it, only because the user has switched it on. */
+export interface Preferences {
+  /** Contacts see what the user has read. */
+  readonly readReceipts: boolean;
+  /** Contacts see that the user types, and that they are present. */
+  readonly typing: boolean;
+  /** A mark under each message of the user that has arrived, which the homeserver can read. */
+  readonly deliveryMarks: boolean;
+}
+
+export const allOff: Preferences = { readReceipts: false, typing: false, deliveryMarks: false };
+
 /**
  * What is left of an account after opt-out until the network has accepted the withdrawal: just what that call needs.
  * The account itself, its keys and its content are gone by then.

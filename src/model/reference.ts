@@ -17,6 +17,12 @@ export interface MessageReference extends MessageTarget {
   readonly sentAt: number;
 }
 
+/** A reference as it is kept. */
+export interface KeptReference extends MessageReference {
+  /** Rises from one message of a portal to the next in the order in which they became known here, whoever wrote them. */
+  readonly position: number;
+}
+
 export interface MessageReaction {
   readonly portal: PortalId;
   readonly target: MessageTarget;

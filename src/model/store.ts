@@ -1,5 +1,5 @@
 // The port to the database: everything that can change, as data, committed all or nothing; and what the domain reads.
-import type { Account, Departure, Network } from './account.ts';
+import type { Account, Departure, Network, Preferences } from './account.ts';
 import type { Actor, Contact, ContactName, Ghost } from './contact.ts';
 import type {
   AccountId,
@@ -31,7 +31,8 @@ import type {
   StoredTransaction,
 } from './journal.ts';
 import type { Portal, PortalState } from './portal.ts';
-import type { MessagePart, MessageReaction, MessageReference, MessageTarget } from './reference.ts';
+import type { DeliveryMark, Reading } from './reading.ts';
+import type { KeptReference, MessagePart, MessageReaction, MessageReference, MessageTarget } from './reference.ts';
 import type { SignalChange, SignalReads } from './signal.ts';
 import type { DeviceList, PeerTrust, UserTrust } from './trust.ts';
 
@@ -39,6 +40,7 @@ export type Change =
   | SignalChange
   /** Creates the account, with a data key of its own, or updates it. */
   | { readonly change: 'account.put'; readonly account: Account }
+  | { readonly change: 'account.preferences'; readonly account: AccountId; readonly preferences: Preferences }
   /** Destroys the account's data key, then its rows; what the network still has to be told stays as `departure`. */
   | { readonly change: 'account.erase'; readonly departure: Departure }
   | { readonly change: 'departure.put'; readonly departure: Departure }
@@ -98,6 +100,22 @@ export type Change =
   | { readonly change: 'outbox.device-gone'; readonly portal: PortalId; readonly device: number }
   | { readonly change: 'reference.put'; readonly reference: MessageReference }
   | { readonly change: 'part.put'; readonly part: MessagePart }
+  /** The user has read up to this event, and the contact is to be told. */
+  | { readonly change: 'reading.user'; readonly portal: PortalId; readonly event: EventId }
+  /** The user has read up to this event, and the contact is never to be told. */
+  | { readonly change: 'reading.withheld'; readonly portal: PortalId; readonly event: EventId }
+  /** The contact has been told up to this position; `settled`: of this event nothing is left to be told. */
+  | {
+      readonly change: 'reading.confirmed';
+      readonly portal: PortalId;
+      readonly upTo: number;
+      readonly settled: EventId | undefined;
+    }
+  /** The contact has read the user's messages up to this position. Never goes back. */
+  | { readonly change: 'reading.contact'; readonly portal: PortalId; readonly upTo: number }
+  | { readonly change: 'reading.shown'; readonly portal: PortalId; readonly upTo: number }
+  | { readonly change: 'delivery-mark.add'; readonly mark: DeliveryMark }
+  | { readonly change: 'delivery-mark.done'; readonly mark: DeliveryMark }
   | { readonly change: 'reaction.put'; readonly reaction: MessageReaction }
   | { readonly change: 'reaction.remove'; readonly portal: PortalId; readonly event: EventId }
   /** Stores a pushed transaction, unless its id is known; events with known ids are left out. */
@@ -139,6 +157,7 @@ export interface Store {
     all(): Promise<readonly Account[]>;
     departures(): Promise<readonly Departure[]>;
     departureOf(network: Network, user: UserId): Promise<Departure | undefined>;
+    preferences(id: AccountId): Promise<Preferences>;
     pendingCommand(user: UserId): Promise<string | undefined>;
   };
   readonly contacts: {
@@ -188,11 +207,24 @@ export interface Store {
   /** Which event is which message; remembered for the retention time. */
   readonly references: {
     /** Also by one of the message's further events. */
-    byEvent(portal: PortalId, event: EventId): Promise<MessageReference | undefined>;
+    byEvent(portal: PortalId, event: EventId): Promise<KeptReference | undefined>;
     /** Without `fromUser`: whoever wrote it. */
-    byMessage(portal: PortalId, messageId: MessageId, fromUser?: boolean): Promise<MessageReference | undefined>;
+    byMessage(portal: PortalId, messageId: MessageId, fromUser?: boolean): Promise<KeptReference | undefined>;
     /** The further events of a message of the contact. */
     parts(portal: PortalId, messageId: MessageId): Promise<readonly EventId[]>;
+    byPosition(portal: PortalId, position: number): Promise<KeptReference | undefined>;
+    /** Messages of the contact that are shown in this room, after `position`, oldest first. */
+    shownAfter(portal: PortalId, room: RoomId, position: number, limit: number): Promise<readonly KeptReference[]>;
+    /** The last message of the contact that this room showed at this time (ms). */
+    shownAt(portal: PortalId, room: RoomId, time: number): Promise<KeptReference | undefined>;
+  };
+  readonly reading: {
+    of(portal: PortalId): Promise<Reading | undefined>;
+    /** Where the user has read what the contact has not been told. */
+    toConfirm(account: AccountId): Promise<readonly Reading[]>;
+    nextMark(portal: PortalId): Promise<DeliveryMark | undefined>;
+    /** Portals where a mark of delivery or of reading is to be set; at start. */
+    portalsToMark(): Promise<readonly PortalId[]>;
   };
   readonly reactions: {
     /** The last one of that side that is not taken back. */

@@ -6,6 +6,7 @@ import { formatJid, parseJid } from '../model/jid.ts';
 import type { Store } from '../model/store.ts';
 import { gone } from './errors.ts';
 import { accountKey } from './keyring.ts';
+import { preferenceReads } from './preferences.ts';
 import { type DataKey, type Place, seal, sealJson, unsealJson, unsealText } from './sealing.ts';
 import { first, mustChange, run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
@@ -93,7 +94,8 @@ export function* setPendingCommand({ db, bridge }: Unit, user: UserId, command: 
   );
 }
 
-export function accountReads({ db, keys, bridge }: Reader): Store['accounts'] {
+export function accountReads(reader: Reader): Store['accounts'] {
+  const { db, keys, bridge } = reader;
   const select = db.selectFrom('account').selectAll();
 
   async function open(rows: readonly Selectable<Tables['account']>[]): Promise<readonly Account[]> {
@@ -133,6 +135,7 @@ export function accountReads({ db, keys, bridge }: Reader): Store['accounts'] {
         .executeTakeFirst();
       return row && toDeparture(row);
     },
+    preferences: preferenceReads(reader),
     pendingCommand: async (user) => {
       const row = await db.selectFrom('pending_command').select('command').where('user', '=', user).executeTakeFirst();
       return row && unsealText(bridge, commandPlace(user), row.command);

@@ -9,7 +9,17 @@ import { addInbox, countDecryptFailure, giveUp, setInboxFile, setInboxState } fr
 import { mergeContacts } from './merge.ts';
 import { addOutbox, dropDevice, setOutboxPayload, setOutboxState } from './outbox.ts';
 import { createPortal, setPortalState } from './portals.ts';
+import { putPreferences } from './preferences.ts';
 import { putReaction, removeReaction } from './reactions.ts';
+import {
+  addDeliveryMark,
+  confirmUserRead,
+  finishDeliveryMark,
+  setContactRead,
+  setContactShown,
+  setUserRead,
+  withholdUserRead,
+} from './reading.ts';
 import { putPart, putReference } from './references.ts';
 import { addPreKeys, expireSignedPreKey, putIdentity, putSession, putSignedPreKey, usePreKey } from './signal.ts';
 import type { Steps } from './steps.ts';
@@ -24,6 +34,8 @@ function apply(unit: Unit, change: Change): Steps {
   switch (change.change) {
     case 'account.put':
       return putAccount(unit, change.account);
+    case 'account.preferences':
+      return putPreferences(unit, change.account, change.preferences);
     case 'account.erase':
       return eraseAccount(unit, change.departure);
     case 'departure.put':
@@ -88,6 +100,20 @@ function apply(unit: Unit, change: Change): Steps {
       return putReference(unit, change.reference);
     case 'part.put':
       return putPart(unit, change.part);
+    case 'reading.user':
+      return setUserRead(unit, change.portal, change.event);
+    case 'reading.withheld':
+      return withholdUserRead(unit, change.portal, change.event);
+    case 'reading.confirmed':
+      return confirmUserRead(unit, change.portal, change.upTo, change.settled);
+    case 'reading.contact':
+      return setContactRead(unit, change.portal, change.upTo);
+    case 'reading.shown':
+      return setContactShown(unit, change.portal, change.upTo);
+    case 'delivery-mark.add':
+      return addDeliveryMark(unit, change.mark);
+    case 'delivery-mark.done':
+      return finishDeliveryMark(unit, change.mark);
     case 'reaction.put':
       return putReaction(unit, change.reaction);
     case 'reaction.remove':

@@ -8,6 +8,7 @@ import { gone } from './errors.ts';
 import { inboxPlace } from './inbox.ts';
 import { accountKey, contactKey } from './keyring.ts';
 import { moveReactions } from './reactions.ts';
+import { moveReading } from './reading.ts';
 import { moveReferences } from './references.ts';
 import { reseal, sealJson, unsealJson } from './sealing.ts';
 import { sessionPlace } from './signal.ts';
@@ -129,6 +130,7 @@ function* movePortals(unit: Unit, into: ContactId, from: ContactId): Steps {
         .where('portal', '=', portal.id)
         .where('message_id', 'not in', known),
     );
+    yield* moveReading(unit, kept.id, portal.id);
     yield* moveReferences(unit, kept.id, portal.id);
     yield* moveReactions(unit, kept.id, portal.id);
     yield* run(db.deleteFrom('portal').where('id', '=', portal.id));

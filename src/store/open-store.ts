@@ -20,6 +20,7 @@ import { inspectSchema, migrate } from './migrate.ts';
 import { outboxReads } from './outbox.ts';
 import { portalReads } from './portals.ts';
 import { reactionReads } from './reactions.ts';
+import { readingReads } from './reading.ts';
 import { referenceReads } from './references.ts';
 import { pruneBatch } from './retention.ts';
 import type { DataKey } from './sealing.ts';
@@ -107,6 +108,7 @@ async function build(
     inbox: inboxReads(reader),
     outbox: outboxReads(reader),
     references: referenceReads(reader),
+    reading: readingReads(reader),
     reactions: reactionReads(reader),
     events: eventReads(reader),
     botMessages: botMessageReads(reader),

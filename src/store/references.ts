@@ -1,7 +1,7 @@
 // Which Matrix event is which WhatsApp message. Nothing but ids; forgotten after the retention time, and with the portal.
 import type { Selectable } from 'kysely';
 import type { PortalId } from '../model/ids.ts';
-import type { MessagePart, MessageReference } from '../model/reference.ts';
+import type { KeptReference, MessagePart, MessageReference } from '../model/reference.ts';
 import type { Store } from '../model/store.ts';
 import { run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
@@ -44,7 +44,8 @@ export function* moveReferences({ db }: Unit, into: PortalId, from: PortalId): S
 
 export function referenceReads({ db }: Reader): Store['references'] {
   const select = db.selectFrom('message_reference').selectAll();
-  const one = async (query: typeof select): Promise<MessageReference | undefined> => {
+  const shown = select.where('from_user', '=', 0);
+  const one = async (query: typeof select): Promise<KeptReference | undefined> => {
     const row = await query.orderBy('id', 'desc').executeTakeFirst();
     return row && toReference(row);
   };
@@ -66,10 +67,18 @@ export function referenceReads({ db }: Reader): Store['references'] {
       const named = select.where('portal', '=', portal).where('message_id', '=', messageId);
       return one(fromUser === undefined ? named : named.where('from_user', '=', fromUser ? 1 : 0));
     },
+    byPosition: (portal, position) => one(select.where('portal', '=', portal).where('id', '=', position)),
+    shownAfter: async (portal, room, position, limit) => {
+      const after = shown.where('portal', '=', portal).where('id', '>', position).where('room', '=', room);
+      return (await after.orderBy('id').limit(limit).execute()).map(toReference);
+    },
+    shownAt: (portal, room, time) =>
+      one(shown.where('portal', '=', portal).where('room', '=', room).where('settled_at', '<=', time)),
   };
 }
 
-function toReference(row: Selectable<Tables['message_reference']>): MessageReference {
+function toReference(row: Selectable<Tables['message_reference']>): KeptReference {
   const { portal, event, room } = row;
-  return { portal, messageId: row.message_id, fromUser: row.from_user === 1, event, room, sentAt: row.sent_at };
+  const target = { messageId: row.message_id, fromUser: row.from_user === 1 };
+  return { portal, ...target, event, room, sentAt: row.sent_at, position: row.id };
 }

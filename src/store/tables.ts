@@ -52,6 +52,7 @@ export interface Tables {
     attempts: number;
   };
   departing_chat: { account: AccountId; room: RoomId | null; contact: ContactId };
+  preference: { account: AccountId; read_receipts: Flag; typing: Flag; delivery_marks: Flag };
   pending_command: { user: UserId; command: Sealed };
 
   contact: { seq: Generated<number>; id: ContactId; network: Network; name: SealedOrErased };
@@ -139,6 +140,15 @@ export interface Tables {
     sent_at: number;
     settled_at: SettledAt;
   };
+  /** Positions are ids of message_reference. */
+  reading: {
+    portal: PortalId;
+    user_read: EventId | null;
+    confirmed: number;
+    contact_read: number;
+    contact_shown: number;
+  };
+  delivery_mark: { portal: PortalId; event: EventId };
   message_reaction: {
     id: Generated<number>;
     portal: PortalId;

@@ -31,9 +31,9 @@ it('is found by event and by message after a restart, in its own chat only', asy
   await put(store, theirs, ours);
   await store.close();
   const { references } = await openTestStore(path);
-  expect(await references.byEvent(portal.id, theirs.event)).toEqual(theirs);
-  expect(await references.byMessage(portal.id, theirs.messageId, false)).toEqual(theirs);
-  expect(await references.byMessage(portal.id, theirs.messageId, true)).toEqual(ours);
+  expect(await references.byEvent(portal.id, theirs.event)).toMatchObject(theirs);
+  expect(await references.byMessage(portal.id, theirs.messageId, false)).toMatchObject(theirs);
+  expect(await references.byMessage(portal.id, theirs.messageId, true)).toMatchObject(ours);
   expect(await references.byMessage(portal.id, theirs.messageId)).toBeDefined();
   expect(await references.byEvent(other.portal.id, theirs.event)).toBeUndefined();
   expect(await references.byMessage(other.portal.id, theirs.messageId)).toBeUndefined();
@@ -44,7 +44,7 @@ it('names the event of the last room in which a message was shown', async () => 
   const { portal } = await aChat(store);
   const again = reference(portal, 'A', { event: '$later' as EventId, room: '!later' as RoomId });
   await put(store, reference(portal, 'A'), again);
-  expect(await store.references.byMessage(portal.id, again.messageId)).toEqual(again);
+  expect(await store.references.byMessage(portal.id, again.messageId)).toMatchObject(again);
   expect(await store.references.byEvent(portal.id, '$A' as EventId)).toBeUndefined();
 });
 

@@ -5,6 +5,7 @@ import * as devices from './0002-devices.ts';
 import * as references from './0003-references.ts';
 import * as hostedFiles from './0004-hosted-files.ts';
 import * as files from './0005-files.ts';
+import * as preferences from './0006-preferences.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -12,4 +13,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0003-references': references,
   '0004-hosted-files': hostedFiles,
   '0005-files': files,
+  '0006-preferences': preferences,
 };
