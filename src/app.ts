@@ -50,7 +50,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   });
   const masterKey = loadMasterKey(config);
   const store = await openStore({ path: config.database.sqlite, masterKey, clock });
-  const journal = openCryptoJournal({ path: config.database.crypto, masterKey });
+  const journal = await openCryptoJournal({ path: config.database.crypto, masterKey });
   const lifetime = new AbortController();
   let bridge: Bridge | undefined;
 
@@ -151,7 +151,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
       await rotation;
       await matrix.crypto.close();
       await store.close();
-      journal.close();
+      await journal.close();
     },
   };
 }

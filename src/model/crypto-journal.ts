@@ -26,20 +26,24 @@ export interface JournalSnapshot {
 }
 
 /**
- * Synchronous on purpose: it is called in IndexedDB's `complete` event, before the caller's promise resolves. An exception here
- * means that a ratchet would run ahead of the disk, so the process must stop.
+ * What changes is appended synchronously on purpose: in IndexedDB's `complete` event, before the caller's promise resolves. An exception
+ * there, or a rejection of `flushed`, means that a ratchet would run ahead of the disk, so the process must stop.
  */
 export interface CryptoJournal {
-  load(actor: ActorId): JournalSnapshot;
+  /** Whether anything is kept of this actor's store. */
+  exists(actor: ActorId): Promise<boolean>;
+  /** Everything appended so far. */
+  load(actor: ActorId): Promise<JournalSnapshot>;
   /** All or nothing; durable on return, or after `flushed` where the database is remote. */
   append(actor: ActorId, operations: readonly JournalOperation[]): void;
   /** Resolves when everything appended so far is durable. Nothing that a machine produced may leave the process before. */
   flushed(): Promise<void>;
   /** The actor's random 32-byte store key; made at first use, kept wrapped by the master key. */
-  storeKey(actor: ActorId): Uint8Array;
+  storeKey(actor: ActorId): Promise<Uint8Array>;
   /** The `/sync` token up to which to-device messages were fetched. */
-  syncToken(actor: ActorId): string | undefined;
+  syncToken(actor: ActorId): Promise<string | undefined>;
+  /** Durable as an append is, in the same order. */
   setSyncToken(actor: ActorId, token: string): void;
-  /** Destroys the key, then the rows. */
+  /** Destroys the key, then the rows; durable as an append is. */
   erase(actor: ActorId): void;
 }

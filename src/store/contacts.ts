@@ -119,7 +119,7 @@ export function contactReads({ db, keys, lookup }: Reader): Store['contacts'] {
       const owners = await db
         .selectFrom('contact_address')
         .innerJoin('contact', 'contact.id', 'contact_address.contact')
-        .select('contact.id')
+        .select(['contact.id', 'contact.seq'])
         .distinct()
         .where('contact_address.hash', 'in', hashes)
         .where('contact_address.network', '=', network)

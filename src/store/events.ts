@@ -4,7 +4,7 @@ import type { EventSeq, TransactionSeq } from '../model/ids.ts';
 import type { JsonObject, MatrixEvent, NewTransaction } from '../model/journal.ts';
 import type { Store } from '../model/store.ts';
 import { type Place, sealJson, unsealJson } from './sealing.ts';
-import { mustChange, run, type Steps } from './steps.ts';
+import { countChanges, mustChange, run, type Steps } from './steps.ts';
 import type { Reader, Unit } from './unit.ts';
 
 const hasBody = sql<boolean>`body is not null`;
@@ -15,7 +15,7 @@ const eventPlace = (event: string): Place => ['matrix_event', 'event', event];
 
 /** A transaction that is known is left out as a whole, and so is each event that is known. */
 export function* storeTransaction({ db, bridge }: Unit, { id, body, events }: NewTransaction): Steps {
-  const added = yield* run(
+  const added = yield* countChanges(
     db
       .insertInto('homeserver_transaction')
       .values({ transaction_id: id, body: sealJson(bridge, bodyPlace(id), body) })

@@ -1,6 +1,6 @@
 // Opens the database: one process, the right key, the right schema; then one writer and the reads.
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
-import { Kysely, SqliteDialect } from 'kysely';
+import type { Kysely } from 'kysely';
 import type { Clock } from '../model/clock.ts';
 import type { HostedFiles } from '../model/media.ts';
 import type { SigningKeyStore } from '../model/provider.ts';
@@ -10,13 +10,13 @@ import { applyAll } from './apply.ts';
 import { botMessageReads } from './bot-messages.ts';
 import { contactReads } from './contacts.ts';
 import { countReads } from './counts.ts';
+import type { Database } from './database.ts';
 import { wrongKey } from './errors.ts';
 import { eventReads } from './events.ts';
 import { hostedFiles } from './hosted-files.ts';
 import { inboxReads } from './inbox.ts';
 import { Keyring } from './keyring.ts';
-import { lockDatabase } from './lock.ts';
-import { inspectSchema, migrate } from './migrate.ts';
+import { inspectSchema } from './migrate.ts';
 import { outboxReads } from './outbox.ts';
 import { portalReads } from './portals.ts';
 import { reactionReads } from './reactions.ts';
@@ -26,11 +26,11 @@ import { pruneBatch } from './retention.ts';
 import type { DataKey } from './sealing.ts';
 import { signalReads } from './signal.ts';
 import { signingKeyStore } from './signing-keys.ts';
-import { createPrivateFile, SqliteConnection } from './sqlite.ts';
+import { openSqlite } from './sqlite/database.ts';
 import { run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
 import { trustReads } from './trust.ts';
-import { Writer } from './writer.ts';
+import type { Writer } from './writer.ts';
 
 export interface StoreOptions {
   /** The database file, or `:memory:`. `<path>.lock` beside it keeps other processes out. */
@@ -57,32 +57,21 @@ const PRUNE_BATCH = 500;
  * or `store.corrupt`.
  */
 export async function openStore({ path, masterKey, clock }: StoreOptions): Promise<OpenStore> {
-  const unlock = lockDatabase(path);
-  let connection: SqliteConnection | undefined;
+  const database = openSqlite(path);
   try {
-    createPrivateFile(path);
-    connection = new SqliteConnection(path);
-    return await build(connection, path, createSecretKey(masterKey), clock, unlock);
+    return await build(database, createSecretKey(masterKey), clock);
   } catch (error) {
-    connection?.close();
-    unlock();
+    await database.close();
     throw error;
   }
 }
 
-async function build(
-  connection: SqliteConnection,
-  path: string,
-  master: KeyObject,
-  clock: Pick<Clock, 'now'>,
-  unlock: () => void,
-): Promise<OpenStore> {
-  const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: connection }) });
+async function build(database: Database, master: KeyObject, clock: Pick<Clock, 'now'>): Promise<OpenStore> {
+  const { db, writer } = database;
   const keys = new Keyring(db, master);
-  const writer = new Writer(connection);
 
-  if (inspectSchema(connection, path) === 'known') await requireKey(keys, path);
-  await migrate(connection, db);
+  if ((await inspectSchema(database)) === 'known') await requireKey(keys, database.name);
+  await database.migrate();
   const { bridge, lookup } = await ownKeys(keys, writer, db);
   const { value: instanceId } = await db
     .selectFrom('setting')
@@ -100,7 +89,7 @@ async function build(
         () => applyAll({ db, bridge, lookup, keys: commitKeys, now: clock.now() }, changes),
         () => keys.adopt(commitKeys),
       );
-      if (commitKeys.destroyed) connection.emptyLog();
+      if (commitKeys.destroyed) await database.scrub();
     },
     accounts: accountReads(reader),
     contacts: contactReads(reader),
@@ -119,20 +108,15 @@ async function build(
     hostedFiles: hostedFiles(reader, write),
     instanceId,
     prune: (before) => write(() => pruneBatch({ db }, before, PRUNE_BATCH)),
-    close: async () => {
-      writer.close();
-      connection.emptyLog();
-      connection.close();
-      unlock();
-    },
+    close: () => database.close(),
   };
 }
 
-async function requireKey(keys: Keyring, path: string): Promise<void> {
+async function requireKey(keys: Keyring, name: string): Promise<void> {
   try {
     await keys.find('check');
   } catch (error) {
-    throw wrongKey(path, error);
+    throw wrongKey(name, error);
   }
 }
 

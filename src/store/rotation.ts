@@ -3,8 +3,8 @@ import { createSecretKey, type KeyObject } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { wrongKey } from './errors.ts';
 import { unwrapKey, wrapKey } from './keyring.ts';
-import { lockDatabase } from './lock.ts';
-import { SqliteConnection } from './sqlite.ts';
+import { SqliteConnection } from './sqlite/connection.ts';
+import { lockDatabase } from './sqlite/lock.ts';
 
 interface WrappedKey {
   readonly id: string;

@@ -1,6 +1,5 @@
 // Steps: a write as a generator of statements. It knows nothing of the connection that runs it, so the same steps run on any dialect.
 import type { Compilable, CompiledQuery } from 'kysely';
-import { gone } from './errors.ts';
 
 export interface Outcome {
   readonly rows: readonly unknown[];
@@ -8,11 +7,20 @@ export interface Outcome {
   readonly changes: number;
 }
 
-export type Steps<Result = void> = Generator<CompiledQuery, Result, Outcome>;
+export interface Statement {
+  readonly query: CompiledQuery;
+  /** Whether the next step depends on the outcome. Where none does, a remote database is not waited for. */
+  readonly awaited: boolean;
+  /** What does not exist, and fails the commit as `store.gone`, where no row was changed. */
+  readonly mustChange?: string;
+}
+
+/** Resumed with the outcome of an awaited statement, and with anything after the others. */
+export type Steps<Result = void> = Generator<Statement, Result, Outcome>;
 
 /** Returns the rows of a query. */
 export function* all<Row>(query: Compilable<Row>): Steps<readonly Row[]> {
-  const { rows } = yield query.compile();
+  const { rows } = yield { query: query.compile(), awaited: true };
   // The rows are what the compiled query selects; kysely keeps that type beside the text of the statement.
   return rows as readonly Row[];
 }
@@ -21,12 +29,16 @@ export function* first<Row>(query: Compilable<Row>): Steps<Row | undefined> {
   return (yield* all(query))[0];
 }
 
-/** Returns how many rows were changed. */
-export function* run(query: Compilable): Steps<number> {
-  return (yield query.compile()).changes;
+export function* run(query: Compilable): Steps {
+  yield { query: query.compile(), awaited: false };
 }
 
-/** Throws BridgeError `store.gone` where no row was changed. */
+/** Returns how many rows were changed. */
+export function* countChanges(query: Compilable): Steps<number> {
+  return (yield { query: query.compile(), awaited: true }).changes;
+}
+
+/** The commit fails with BridgeError `store.gone` where no row is changed. */
 export function* mustChange(query: Compilable, what: string): Steps {
-  if ((yield* run(query)) === 0) throw gone(what);
+  yield { query: query.compile(), awaited: false, mustChange: what };
 }

@@ -1,4 +1,5 @@
 // The Matrix port against a real Synapse and matrix-js-sdk: who can read what, and what survives a kill.
+import { createSecretKey } from 'node:crypto';
 import { copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -22,7 +23,8 @@ import { type ActorId, botActorId, type DeviceId, type RoomId, type SendId, type
 import type { MatrixEvent } from '../../src/model/journal.ts';
 import type { MatrixDecryption, PortalRoomSpec } from '../../src/model/matrix.ts';
 import type { Logger } from '../../src/observability/logger.ts';
-import { openCryptoJournal, type SqliteCryptoJournal } from '../../src/store/crypto-journal.ts';
+import type { OpenCryptoJournal } from '../../src/store/crypto-journal.ts';
+import { openSqliteJournal } from '../../src/store/sqlite/crypto-journal.ts';
 
 const masterKey = new Uint8Array(32).fill(9);
 const directory = mkdtempSync(join(tmpdir(), 'matrix-crypto-'));
@@ -40,7 +42,7 @@ let copies = 0;
 /** A bridge reduced to its Matrix port: what is pushed goes to the machines, then to whoever waits for it. */
 class Bridge {
   matrix: Matrix;
-  readonly journal: SqliteCryptoJournal;
+  readonly journal: OpenCryptoJournal;
   readonly file: string;
   readonly actors: Actor[] = [];
   readonly fatal: Error[] = [];
@@ -53,7 +55,7 @@ class Bridge {
 
   constructor(file: string, homeserverUrl = synapse.url, maxOpenMachines = 200) {
     this.file = file;
-    this.journal = openCryptoJournal({ path: file, masterKey });
+    this.journal = openSqliteJournal(file, createSecretKey(masterKey));
     this.#create = () =>
       createMatrix({
         homeserverUrl,
@@ -183,7 +185,7 @@ async function importKeys(into: Bridge, actor: Actor, from: MatrixUser): Promise
   await into.matrix.crypto.close();
   const databases = new CryptoDatabases(into.journal, (error) => void into.fatal.push(error));
   const { storeName } = await databases.open(actor.id);
-  const handle = await StoreHandle.openWithKey(storeName, into.journal.storeKey(actor.id));
+  const handle = await StoreHandle.openWithKey(storeName, await into.journal.storeKey(actor.id));
   const olm = await OlmMachine.initFromStore(new WasmUserId(actor.user), new WasmDeviceId(actor.device), handle);
   await olm.importExportedRoomKeys((await from.client.getCrypto()?.exportRoomKeysAsJson()) ?? '', () => {});
   olm.close();
@@ -455,7 +457,7 @@ test('a journal that cannot be written is fatal, and nothing leaves', async () =
   const doomed = new Bridge(join(directory, 'doomed.db'));
   const actor = await doomed.actor('doomed');
   const room = await joinedPortal(doomed, actor, user, 'doomed');
-  doomed.journal.close();
+  await doomed.journal.close();
   await expect(doomed.say(actor, room, user, 'never')).rejects.toMatchObject({ code: 'crypto.journal-failed' });
   expect(doomed.fatal[0]).toMatchObject({ code: 'crypto.journal-failed' });
 });
@@ -465,7 +467,7 @@ test('a destroyed ghost has neither device nor keys', async () => {
   const dora = await bridge.actor('dora');
   await crypto.destroy(dora);
   expect(await crypto.devicesOf(anna, dora.user, 'all')).toMatchObject({ eligible: 0 });
-  expect(bridge.journal.load(dora.id)).toEqual({ schemas: new Map(), rows: [] });
+  expect(await bridge.journal.load(dora.id)).toEqual({ schemas: new Map(), rows: [] });
   await crypto.destroy(dora);
 });
 

@@ -6,14 +6,14 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CryptoDatabases, mainDatabase } from '../../src/matrix/crypto/databases.ts';
 import { decodeKey, encodeKey } from '../../src/matrix/crypto/indexeddb-codec.ts';
 import { botActorId } from '../../src/model/ids.ts';
-import { openCryptoJournal, type SqliteCryptoJournal } from '../../src/store/crypto-journal.ts';
+import { type OpenCryptoJournal, openCryptoJournal } from '../../src/store/crypto-journal.ts';
 
-let journal: SqliteCryptoJournal;
+let journal: OpenCryptoJournal;
 let databases: CryptoDatabases;
 let fatal: Error[];
 
-beforeEach(() => {
-  journal = openCryptoJournal({ path: ':memory:', masterKey: new Uint8Array(32) });
+beforeEach(async () => {
+  journal = await openCryptoJournal({ path: ':memory:', masterKey: new Uint8Array(32) });
   fatal = [];
   databases = new CryptoDatabases(journal, (error) => void fatal.push(error));
 });
@@ -177,8 +177,8 @@ test('a deleted database is gone for good', async () => {
   await transact(db, [['put', 'a', 'b', { group: 'c', n: 1 }]], false);
   db.close();
   await settled(indexedDB.deleteDatabase(`${storeName}::${mainDatabase}`));
-  expect(databases.exists(botActorId)).toBe(false);
-  expect(journal.load(botActorId).rows).toEqual([]);
+  expect(await databases.exists(botActorId)).toBe(false);
+  expect((await journal.load(botActorId)).rows).toEqual([]);
 });
 
 test('what the journal refuses is fatal, and nothing counts as durable any more', async () => {

@@ -2,9 +2,9 @@
 import { CompiledQuery } from 'kysely';
 import { expect, it } from 'vitest';
 import type { TransactionSeq } from '../../src/model/ids.ts';
-import { SqliteConnection } from '../../src/store/sqlite.ts';
+import { SqliteConnection } from '../../src/store/sqlite/connection.ts';
+import { SqliteWriter } from '../../src/store/sqlite/writer.ts';
 import type { Steps } from '../../src/store/steps.ts';
-import { Writer } from '../../src/store/writer.ts';
 import { aChat, aContact, anAccount, aPortal, departure, message, openTestStore, outgoing } from '../support/store.ts';
 
 const payload = new Uint8Array([1, 2, 3]);
@@ -126,10 +126,10 @@ it('finishes what was handed over before it closes, and refuses what comes later
 
 it('says that a full disk may be tried again, and works on when there is room', async () => {
   const connection = new SqliteConnection(':memory:');
-  const writer = new Writer(connection);
+  const writer = new SqliteWriter(connection);
   connection.exec('create table t (id integer primary key, data blob)');
   function* insert(size: number): Steps {
-    yield CompiledQuery.raw('insert into t (data) values (?)', [Buffer.alloc(size)]);
+    yield { query: CompiledQuery.raw('insert into t (data) values (?)', [Buffer.alloc(size)]), awaited: false };
   }
   connection.raw.pragma('max_page_count = 20');
   await expect(writer.submit(() => insert(1_000_000))).rejects.toMatchObject({

@@ -5,7 +5,7 @@ import Database from 'better-sqlite3';
 import { expect, it, vi } from 'vitest';
 import type { EventId, MessageId, RoomId, SendId, UserId } from '../../src/model/ids.ts';
 import type { InboxRow, MatrixEvent, OutboxProgress, OutboxRow } from '../../src/model/journal.ts';
-import { SqliteConnection } from '../../src/store/sqlite.ts';
+import { SqliteConnection } from '../../src/store/sqlite/connection.ts';
 import {
   aChat,
   aContact,

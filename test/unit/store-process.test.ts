@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, it, onTestFinished } from 'vitest';
 import type { ActorId, UserId } from '../../src/model/ids.ts';
-import { openCryptoJournal, type SqliteCryptoJournal } from '../../src/store/crypto-journal.ts';
+import { type OpenCryptoJournal, openCryptoJournal } from '../../src/store/crypto-journal.ts';
 import { openStore } from '../../src/store/open-store.ts';
 import { allBytes, masterKey, openTestStore, temporaryDirectory } from '../support/store.ts';
 
@@ -29,8 +29,8 @@ async function kill(process_: ChildProcess): Promise<void> {
   await exited;
 }
 
-function openJournal(path: string, key = masterKey): SqliteCryptoJournal {
-  const journal = openCryptoJournal({ path, masterKey: key });
+async function openJournal(path: string, key = masterKey): Promise<OpenCryptoJournal> {
+  const journal = await openCryptoJournal({ path, masterKey: key });
   onTestFinished(() => journal.close());
   return journal;
 }
@@ -61,30 +61,30 @@ it('has in the crypto journal everything that a killed process had appended', as
   const path = join(temporaryDirectory(), 'crypto.db');
   const { process: writer, line } = await child(`
     import { openCryptoJournal } from ${source('crypto-journal.ts')};
-    const journal = openCryptoJournal({ path: ${JSON.stringify(path)}, masterKey: new Uint8Array(32).fill(7) });
-    const key = Buffer.from(journal.storeKey('ghost-1')).toString('hex');
+    const journal = await openCryptoJournal({ path: ${JSON.stringify(path)}, masterKey: new Uint8Array(32).fill(7) });
+    const key = Buffer.from(await journal.storeKey('ghost-1')).toString('hex');
     const row = (n) => ({ op: 'put', database: 'd', store: 's', key: Uint8Array.of(n), value: new Uint8Array(5000).fill(n) });
     journal.append('ghost-1', [{ op: 'schema', database: 'd', schema: '{}' }, row(1), row(2)]);
     for (let n = 3; n <= 200; n += 1) journal.append('ghost-1', [row(n), { op: 'delete', database: 'd', store: 's', key: Uint8Array.of(n - 1) }]);
     journal.setSyncToken('ghost-1', 's5');
     console.log(key);
     setInterval(() => {}, 1000);`);
-  expect(() => openCryptoJournal({ path, masterKey })).toThrow(expect.objectContaining({ code: 'store.locked' }));
+  await expect(openCryptoJournal({ path, masterKey })).rejects.toMatchObject({ code: 'store.locked' });
   await kill(writer);
-  const journal = openJournal(path);
-  const { schemas, rows } = journal.load(actor);
+  const journal = await openJournal(path);
+  const { schemas, rows } = await journal.load(actor);
   expect([...schemas]).toEqual([['d', '{}']]);
   expect(rows.map(({ key, value }) => [...key, value.length, value[0]])).toEqual([
     [1, 5000, 1],
     [200, 5000, 200],
   ]);
-  expect(journal.syncToken(actor)).toBe('s5');
-  expect(Buffer.from(journal.storeKey(actor)).toString('hex')).toBe(line);
+  expect(await journal.syncToken(actor)).toBe('s5');
+  expect(Buffer.from(await journal.storeKey(actor)).toString('hex')).toBe(line);
 });
 
 it('applies clear and drop to what they name, and erases an actor with its key', async () => {
   const directory = temporaryDirectory();
-  const journal = openJournal(join(directory, 'crypto.db'));
+  const journal = await openJournal(join(directory, 'crypto.db'));
   const other = 'ghost-2' as ActorId;
   const value = Buffer.from('value-canary-91c');
   const put = (database: string, store: string) =>
@@ -98,24 +98,25 @@ it('applies clear and drop to what they name, and erases an actor with its key',
       put('e', 's'),
     ]);
   }
-  const stores = (of: ActorId): string[] => journal.load(of).rows.map(({ database, store }) => database + store);
+  const stores = async (of: ActorId): Promise<string[]> =>
+    (await journal.load(of)).rows.map(({ database, store }) => database + store);
   journal.append(actor, [{ op: 'clear', database: 'd', store: 's' }]);
-  expect(stores(actor)).toEqual(['dt', 'es']);
+  expect(await stores(actor)).toEqual(['dt', 'es']);
   journal.append(actor, [{ op: 'drop', database: 'd' }]);
-  expect(stores(actor)).toEqual(['es']);
-  expect([...journal.load(actor).schemas.keys()]).toEqual(['e']);
+  expect(await stores(actor)).toEqual(['es']);
+  expect([...(await journal.load(actor)).schemas.keys()]).toEqual(['e']);
 
-  const key = journal.storeKey(other);
-  expect(journal.storeKey(other)).toEqual(key);
+  const key = await journal.storeKey(other);
+  expect(await journal.storeKey(other)).toEqual(key);
   journal.erase(actor);
   journal.erase(other);
-  expect(stores(other)).toEqual([]);
-  expect(journal.storeKey(other)).not.toEqual(key);
+  expect(await stores(other)).toEqual([]);
+  expect(await journal.storeKey(other)).not.toEqual(key);
   expect(allBytes(directory).includes(value)).toBe(false);
 });
 
-it('rolls a failed append back as a whole', () => {
-  const journal = openJournal(':memory:');
+it('rolls a failed append back as a whole', async () => {
+  const journal = await openJournal(':memory:');
   const put = { op: 'put', database: 'd', store: 's', key: Uint8Array.of(1), value: Uint8Array.of(1) } as const;
   const broken = {
     ...put,
@@ -124,13 +125,13 @@ it('rolls a failed append back as a whole', () => {
     },
   };
   expect(() => journal.append(actor, [put, broken])).toThrow();
-  expect(journal.load(actor).rows).toEqual([]);
+  expect((await journal.load(actor)).rows).toEqual([]);
   journal.append(actor, [put]);
-  expect(journal.load(actor).rows).toHaveLength(1);
+  expect((await journal.load(actor)).rows).toHaveLength(1);
 });
 
-it('refuses a journal under another master key', () => {
+it('refuses a journal under another master key', async () => {
   const path = join(temporaryDirectory(), 'crypto.db');
-  openCryptoJournal({ path, masterKey }).close();
-  expect(() => openJournal(path, new Uint8Array(32))).toThrow(expect.objectContaining({ code: 'store.wrong-key' }));
+  await (await openCryptoJournal({ path, masterKey })).close();
+  await expect(openJournal(path, new Uint8Array(32))).rejects.toMatchObject({ code: 'store.wrong-key' });
 });

@@ -55,13 +55,13 @@ export class CryptoDatabases {
   }
 
   /** Whether anything of this actor has been journaled. */
-  exists(actor: ActorId): boolean {
-    return this.#journal.load(actor).schemas.size > 0;
+  exists(actor: ActorId): Promise<boolean> {
+    return this.#journal.exists(actor);
   }
 
   /** Rebuilds what there is of the actor's databases; returns the store name under which Rust finds or makes them. */
   async open(actor: ActorId): Promise<{ readonly storeName: string; readonly existed: boolean }> {
-    const snapshot = this.#journal.load(actor);
+    const snapshot = await this.#journal.load(actor);
     const connections = new Set<IDBDatabase>();
     this.#connections.set(actor, connections);
     for (const database of databaseNames) {
@@ -92,7 +92,7 @@ export class CryptoDatabases {
 
   /** Resolves when everything journaled so far is durable. Nothing that a machine produced may leave the process before. */
   async flushed(): Promise<void> {
-    await this.#journal.flushed();
+    await this.#journal.flushed().catch((cause: unknown) => this.#fail(cause));
     if (this.#failure !== undefined) throw this.#failure;
   }
 
@@ -103,11 +103,15 @@ export class CryptoDatabases {
         operations.map((operation): JournalOperation => ({ ...operation, database })),
       );
     } catch (cause) {
-      // Memory is ahead of the disk now, and after a restart the machine would use ratchet steps a second time.
-      const text = 'the crypto journal could not be written';
-      this.#failure ??= new BridgeError('crypto.journal-failed', text, { retry: 'after-action', cause });
-      this.#onFatal(this.#failure);
+      this.#fail(cause);
     }
+  }
+
+  /** Memory is ahead of the disk now, and after a restart the machine would use ratchet steps a second time. */
+  #fail(cause: unknown): void {
+    const text = 'the crypto journal could not be written';
+    this.#failure ??= new BridgeError('crypto.journal-failed', text, { retry: 'after-action', cause });
+    this.#onFatal(this.#failure);
   }
 
   #storeName(actor: ActorId): string {

@@ -37,10 +37,10 @@ export async function roomKeyRemoval(
   actor: ActorId,
   room: RoomId,
 ): Promise<JournalOperation[]> {
-  const before = journal.load(actor);
+  const before = await journal.load(actor);
   await machine.call((olm) => olm.invalidateGroupSession(roomId(room)));
   const requests = await machine.call((olm) => olm.shareRoomKey(roomId(room), [], new EncryptionSettings()));
-  const after = journal.load(actor);
+  const after = await journal.load(actor);
 
   const [probe, ...others] = changed(rowsOf(before, receivedKeys), rowsOf(after, receivedKeys));
   const prefix = probe?.text.split(separator)[0];

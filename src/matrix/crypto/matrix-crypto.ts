@@ -14,14 +14,14 @@ import type {
 } from '../../model/matrix.ts';
 import type { DevicePolicy } from '../../model/trust.ts';
 import type { Logger } from '../../observability/logger.ts';
-import { type ClientApi, isError, path } from '../client-api.ts';
+import { type ClientApi, type ClientRequest, isError, path } from '../client-api.ts';
 import { CryptoDatabases } from './databases.ts';
 import { roomKeyRemoval } from './forget-room.ts';
 import { devicesOf, publishIdentity, refresh } from './identity.ts';
 import { type KeyPart, pushedKeys, syncedKeys } from './key-part.ts';
 import { Machine } from './machine.ts';
 import { reportPanics } from './panic.ts';
-import { MachinePool } from './pool.ts';
+import { MachinePool, type Turn } from './pool.ts';
 import { decryptFrom, encryptFor } from './room-encryption.ts';
 
 export interface MachineCryptoOptions {
@@ -59,7 +59,7 @@ export class MachineCrypto implements MatrixCrypto {
 
   /** Device keys and cross-signing identity, as far as they are missing on the homeserver; the device itself exists. */
   publishIdentity(actor: Actor): Promise<void> {
-    return this.#pool.use(actor, (machine, { existed }) => publishIdentity(machine, existed));
+    return this.#use(actor, (machine, { existed }) => publishIdentity(machine, existed));
   }
 
   encrypt(
@@ -71,19 +71,15 @@ export class MachineCrypto implements MatrixCrypto {
     type: string,
     content: JsonObject,
   ): Promise<MatrixEncryption> {
-    return this.#pool.use(actor, async (machine) => {
-      const result = await encryptFor(machine, { room, recipient, pinned, policy, type, content });
-      await this.#databases.flushed();
-      return result;
-    });
+    return this.#use(actor, (machine) => encryptFor(machine, { room, recipient, pinned, policy, type, content }));
   }
 
   decrypt(actor: Actor, event: MatrixEvent): Promise<MatrixDecryption> {
-    return this.#pool.use(actor, (machine) => decryptFrom(machine, event));
+    return this.#use(actor, (machine) => decryptFrom(machine, event));
   }
 
   devicesOf(actor: Actor, user: UserId, policy: DevicePolicy): Promise<UserDevices> {
-    return this.#pool.use(actor, async (machine) => {
+    return this.#use(actor, async (machine) => {
       await refresh(machine, user);
       return devicesOf(machine, user, policy);
     });
@@ -118,7 +114,7 @@ export class MachineCrypto implements MatrixCrypto {
     await this.#pool.useExisting(actor, async (machine) => {
       for (let round = 0; round < maxSyncRounds; round++) {
         // The first call asks for what came since the last one, and by that acknowledges what came before.
-        const synced = syncedKeys(await machine.post(this.#syncRequest(actor)));
+        const synced = syncedKeys(await machine.post(await this.#syncRequest(actor)));
         await machine.receive(synced);
         await this.#databases.flushed();
         this.#options.journal.setSyncToken(actor.id, synced.nextBatch);
@@ -162,6 +158,13 @@ export class MachineCrypto implements MatrixCrypto {
     this.#stopReporting();
   }
 
+  /** Runs `task`. What it answers is given out when all that the machine has changed for it is durable. */
+  async #use<T>(actor: Actor, task: (machine: Machine, turn: Turn) => Promise<T>): Promise<T> {
+    const result = await this.#pool.use(actor, task);
+    await this.#databases.flushed();
+    return result;
+  }
+
   /**
    * Open machines hear everything. A closed one is opened for its messages and when it runs out of one-time keys; it asks for changed
    * device lists when it opens.
@@ -179,7 +182,7 @@ export class MachineCrypto implements MatrixCrypto {
     await initAsync();
     const { api, journal, onFatal } = this.#options;
     const context = { api, onFatal, flushed: () => this.#databases.flushed() };
-    const machine = await Machine.open(actor, storeName, journal.storeKey(actor.id), context);
+    const machine = await Machine.open(actor, storeName, await journal.storeKey(actor.id), context);
     if (existed) await machine.call((olm) => olm.markAllTrackedUsersAsDirty());
     this.#tellEvents(machine);
     return machine;
@@ -208,10 +211,10 @@ export class MachineCrypto implements MatrixCrypto {
     olm.registerUserIdentityUpdatedCallback(async (user) => changed([user.toString()]));
   }
 
-  #syncRequest(actor: Actor) {
+  async #syncRequest(actor: Actor): Promise<ClientRequest> {
     const nothing = { types: [] };
     const filter = { room: { rooms: [] }, presence: nothing, account_data: nothing };
-    const since = this.#options.journal.syncToken(actor.id);
+    const since = await this.#options.journal.syncToken(actor.id);
     return {
       method: 'GET',
       path: path('sync'),
@@ -221,6 +224,6 @@ export class MachineCrypto implements MatrixCrypto {
         filter: JSON.stringify(filter),
         ...(since === undefined ? {} : { since }),
       },
-    } as const;
+    };
   }
 }

@@ -50,7 +50,7 @@ export class MachinePool {
   /** Like `use`, but an actor that has no store is left alone. */
   async useExisting(actor: Actor, task: (machine: Machine, turn: Turn) => Promise<void>): Promise<void> {
     await this.alone(actor.id, async () => {
-      if (!this.isOpen(actor.id) && !this.#options.databases.exists(actor.id)) return;
+      if (!this.isOpen(actor.id) && !(await this.#options.databases.exists(actor.id))) return;
       const { machine, existed } = await this.#obtain(actor);
       await task(machine, { existed, close: () => this.closeNow(actor.id) });
     });

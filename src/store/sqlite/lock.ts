@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
-import { fromSqlite, locked, noDirectory } from './errors.ts';
+import { fromSqlite, locked, noDirectory } from '../errors.ts';
 
 /** Returns what releases the lock. Throws BridgeError `store.locked` where another process, or this one, holds it. */
 export function lockDatabase(path: string): () => void {

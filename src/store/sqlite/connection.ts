@@ -2,8 +2,8 @@
 import { closeSync, openSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import type { CompiledQuery, SqliteStatement } from 'kysely';
-import { fromSqlite } from './errors.ts';
-import type { Outcome } from './steps.ts';
+import { fromSqlite } from '../errors.ts';
+import type { Outcome } from '../steps.ts';
 
 /** More than the distinct statements of this program; lists of varying length in conditions would otherwise pile up. */
 const MAX_STATEMENTS = 500;
