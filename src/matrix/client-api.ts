@@ -57,9 +57,19 @@ export class ClientApi {
     return this.#send(request, { user_id: actor.user, ...device });
   }
 
+  /** For bodies and answers that stream: where a request as `actor` goes, and what proves that it may. */
+  addressed(actor: Actor, path: string): { readonly url: URL; readonly authorization: string } {
+    return { url: this.#url(path, { user_id: actor.user }), authorization: `Bearer ${this.#token}` };
+  }
+
+  #url(path: string, query: Readonly<Record<string, string>>): URL {
+    const url = new URL(`${this.#base}${path}`);
+    for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
+    return url;
+  }
+
   async #send(request: ClientRequest, identity: Readonly<Record<string, string>>): Promise<JsonObject> {
-    const url = new URL(`${this.#base}${request.path}`);
-    for (const [key, value] of Object.entries({ ...request.query, ...identity })) url.searchParams.set(key, value);
+    const url = this.#url(request.path, { ...request.query, ...identity });
     const what = `${request.method} ${request.path}`;
     const { body } = request;
     let status: number;
@@ -74,10 +84,7 @@ export class ClientApi {
       status = response.status;
       text = await response.text();
     } catch (cause) {
-      throw new BridgeError('matrix.unreachable', `${what}: the homeserver cannot be reached at ${this.#base}`, {
-        retry: 'later',
-        cause,
-      });
+      throw unreachable(`${what}: the homeserver cannot be reached at ${this.#base}`, cause);
     }
     const answer = jsonObject(text);
     if (status >= 200 && status < 300 && answer !== undefined) return answer;
@@ -85,7 +92,11 @@ export class ClientApi {
   }
 }
 
-function jsonObject(text: string): JsonObject | undefined {
+export function unreachable(message: string, cause: unknown): BridgeError {
+  return new BridgeError('matrix.unreachable', message, { retry: 'later', cause });
+}
+
+export function jsonObject(text: string): JsonObject | undefined {
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
@@ -95,7 +106,7 @@ function jsonObject(text: string): JsonObject | undefined {
 }
 
 /** Only the error code of the answer is kept: its text may quote what we sent. */
-function matrixError(what: string, status: number, answer: JsonObject | undefined): BridgeError {
+export function matrixError(what: string, status: number, answer: JsonObject | undefined): BridgeError {
   const errcode = typeof answer?.errcode === 'string' ? answer.errcode : '';
   const error = (code: string, details: ErrorDetails = {}) =>
     new BridgeError(`matrix.${code}`, `${what}: ${status}${errcode ? ` ${errcode}` : ''}`, details);
@@ -103,12 +114,14 @@ function matrixError(what: string, status: number, answer: JsonObject | undefine
     const wait = answer?.retry_after_ms;
     return error('rate-limited', { retry: 'later', ...(typeof wait === 'number' ? { retryAfterMs: wait } : {}) });
   }
+  // With whatever status: Synapse answers 502 where another server's file is too large for it.
+  if (errcode === 'M_TOO_LARGE' || status === 413) return error('too-large');
   if (status >= 500) return error('server-error', { retry: 'later' });
   if (errcode.endsWith('M_UNKNOWN_DEVICE')) return error('unknown-device');
   // Our token is not known yet, or not any more: until the registrations on both sides agree, whatever is to be sent has to wait.
   if (errcode === 'M_UNKNOWN_TOKEN' || status === 401) return error('unauthorised', { retry: 'later' });
   if (errcode === 'M_USER_IN_USE') return error('user-in-use');
-  if (errcode === 'M_TOO_LARGE' || status === 413) return error('too-large');
+  if (errcode === 'M_UNRECOGNIZED') return error('unrecognised');
   if (errcode === 'M_FORBIDDEN' || status === 403) return error('forbidden');
   if (status === 404) return error('not-found');
   // Anything else that is no answer of a homeserver comes from what stands between us: a proxy while the server starts.

@@ -1,11 +1,14 @@
 // The Matrix port as a whole: everything that the composition root needs of this folder.
 import type { Router } from 'express';
+import type { Clock } from '../model/clock.ts';
 import type { CryptoJournal } from '../model/crypto-journal.ts';
 import type { Homeserver, MatrixCrypto, MatrixCryptoEvents, TransactionSink } from '../model/matrix.ts';
+import type { MatrixMedia } from '../model/media.ts';
 import type { Logger } from '../observability/logger.ts';
 import { ClientApi } from './client-api.ts';
 import { MachineCrypto } from './crypto/matrix-crypto.ts';
 import { ClientHomeserver } from './homeserver.ts';
+import { ClientMedia } from './media/client-media.ts';
 import type { Registration } from './registration.ts';
 import { transactionRouter } from './transactions.ts';
 
@@ -19,11 +22,13 @@ export interface MatrixOptions {
   readonly onFatal: (error: Error) => void;
   /** Default 200. */
   readonly maxOpenMachines?: number;
+  readonly clock?: Clock;
 }
 
 export interface Matrix {
   readonly homeserver: Homeserver;
   readonly crypto: MatrixCrypto;
+  readonly media: MatrixMedia;
   /** The endpoints that the homeserver calls, to be mounted at the root of an express application. */
   router(sink: TransactionSink): Router;
 }
@@ -41,6 +46,7 @@ export function createMatrix(options: MatrixOptions): Matrix {
   return {
     homeserver,
     crypto,
+    media: new ClientMedia({ api, ...(options.clock && { clock: options.clock }) }),
     router: (sink) => transactionRouter(sink, { hsToken: registration.hsToken, logger }),
   };
 }

@@ -1,0 +1,169 @@
+// Downloads: one file, if need be in several pieces, never more than was allowed.
+import type { IncomingMessage } from 'node:http';
+import type { Clock } from '../../model/clock.ts';
+import type { Actor } from '../../model/contact.ts';
+import { BridgeError } from '../../model/errors.ts';
+import type { FileBytes, MediaUri, OpenedFile, TransferOptions } from '../../model/media.ts';
+import { type ClientApi, isError, jsonObject, matrixError } from '../client-api.ts';
+import { answerTo, bodyOf, exchange, type Patience, textOf } from './exchange.ts';
+import { pathOf } from './media-uri.ts';
+import { tooLarge } from './too-large.ts';
+
+const what = 'GET media/download';
+/** Since Matrix 1.11, and before; the later only where the server does not know the former: it no longer has newer files. */
+const paths = ['/_matrix/client/v1/media/download', '/_matrix/media/v3/download'] as const;
+
+/** How often a broken transfer is taken up again, and after how many milliseconds the first time; then twice as long each time. */
+const mostResumptions = 5;
+const firstDelayMs = 250;
+const mostRedirects = 3;
+
+/** The answer to a request for a file from some byte on. */
+interface Part {
+  readonly response: IncomingMessage;
+  /** Bytes that were read before. */
+  readonly skip: number;
+  /** Bytes of the whole file, where the server says. */
+  readonly size: number | undefined;
+}
+
+export interface DownloadContext {
+  readonly api: ClientApi;
+  readonly clock: Clock;
+  readonly patience: Patience;
+}
+
+/** Rejects, or ends the bytes, with BridgeError `media.gone`, `media.too-large`, `media.refused`, `media.unavailable` or `matrix.*`. */
+export async function download(
+  context: DownloadContext,
+  actor: Actor,
+  uri: MediaUri,
+  { maxBytes, signal }: TransferOptions,
+): Promise<OpenedFile> {
+  const { clock, patience } = context;
+  const request = async (from: number): Promise<Part> => {
+    const part = await requestPart(context, actor, uri, from, signal);
+    if ((part.size ?? 0) <= maxBytes) return part;
+    part.response.destroy();
+    throw tooLarge(part.size, maxBytes);
+  };
+  const first = await request(0).catch((error: unknown) => {
+    throw errorFor(error, signal);
+  });
+  const { size } = first;
+  // Whoever opens a file and never reads it does not keep a connection; who reads it later takes it up again.
+  const unread = setTimeout(() => first.response.destroy(), patience.stallMs).unref();
+
+  async function* bytes(): FileBytes {
+    clearTimeout(unread);
+    let position = 0;
+    for (let resumptions = 0; ; resumptions++) {
+      try {
+        const part = resumptions === 0 ? first : await request(position);
+        if (part.size !== size) throw new BridgeError('media.corrupt', 'a file changed while it was read');
+        for await (const chunk of without(part.skip, bodyOf(part.response, patience.stallMs))) {
+          position += chunk.length;
+          if (position > maxBytes) throw tooLarge(size, maxBytes);
+          yield chunk;
+        }
+        return;
+      } catch (error) {
+        const mayPass = isError(error, 'matrix.unreachable', 'matrix.server-error');
+        if (!mayPass || signal.aborted || resumptions === mostResumptions) throw errorFor(error, signal);
+      }
+      await clock.sleep(firstDelayMs * 2 ** resumptions, signal);
+    }
+  }
+  return { size, bytes: bytes() };
+}
+
+async function requestPart(
+  { api, patience }: DownloadContext,
+  actor: Actor,
+  uri: MediaUri,
+  from: number,
+  signal: AbortSignal,
+): Promise<Part> {
+  signal.throwIfAborted();
+  const range = from === 0 ? {} : { range: `bytes=${from}-` };
+  const file = pathOf(uri);
+  const [current, former] = paths;
+  const ask = async (path: string): Promise<Part> => {
+    const { url, authorization } = api.addressed(actor, `${path}/${file}`);
+    const headers = { ...range, authorization, 'accept-encoding': 'identity' };
+    return partOf(await follow(url, headers, signal, patience), from, patience);
+  };
+  try {
+    return await ask(current);
+  } catch (error) {
+    if (!isError(error, 'matrix.unrecognised')) throw error;
+    return ask(former);
+  }
+}
+
+/** A redirect leads to where the homeserver keeps its files (MSC3916); our token is for the homeserver alone. */
+async function follow(
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+  patience: Patience,
+  redirects = mostRedirects,
+): Promise<IncomingMessage> {
+  const response = await answerTo(exchange(url, { method: 'GET', headers, signal }), nothing(), patience);
+  const { statusCode, headers: answered } = response;
+  if ((statusCode !== 307 && statusCode !== 308) || answered.location === undefined) return response;
+  response.destroy();
+  const target = URL.canParse(answered.location, url) ? new URL(answered.location, url) : undefined;
+  if (redirects === 0 || target === undefined || !['https:', url.protocol].includes(target.protocol)) {
+    throw new BridgeError('matrix.server-error', `${what}: a redirect that cannot be followed`, { retry: 'later' });
+  }
+  const { authorization: _, ...anonymous } = headers;
+  return follow(target, target.origin === url.origin ? headers : anonymous, signal, patience, redirects - 1);
+}
+
+async function* nothing(): FileBytes {}
+
+/** Throws the error that the answer stands for. */
+async function partOf(response: IncomingMessage, from: number, { stallMs }: Patience): Promise<Part> {
+  const { statusCode: status = 0, headers } = response;
+  if (status === 200) return { response, skip: from, size: byteCount(headers['content-length']) };
+  const [, start, total] = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers['content-range'] ?? '') ?? [];
+  if (status === 206 && from > 0 && byteCount(start) === from) return { response, skip: 0, size: byteCount(total) };
+  const answer = jsonObject(await textOf(response, stallMs));
+  response.destroy();
+  // A server, or a proxy before it, that knows nothing of the path answers without a code of Matrix.
+  const unrecognised = status === 404 && answer?.errcode === undefined;
+  throw matrixError(what, status, unrecognised ? { errcode: 'M_UNRECOGNIZED' } : answer);
+}
+
+function byteCount(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+async function* without(skip: number, bytes: FileBytes): FileBytes {
+  let left = skip;
+  for await (const chunk of bytes) {
+    const rest = chunk.subarray(left);
+    left = Math.max(0, left - chunk.length);
+    if (rest.length > 0) yield rest;
+  }
+}
+
+/** The errors of transfers, whichever side a file comes from. */
+function errorFor(error: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted) return signal.reason;
+  if (!(error instanceof BridgeError) || error.code.startsWith('media.')) return error;
+  if (error.code === 'matrix.not-found' || error.code === 'matrix.unrecognised') {
+    return new BridgeError('media.gone', 'the homeserver does not have the file', {
+      userText: 'The homeserver does not have the file any more.',
+      cause: error,
+    });
+  }
+  if (error.code === 'matrix.too-large') return tooLarge(undefined, undefined);
+  if (error.retry !== 'later') return error;
+  return new BridgeError('media.unavailable', 'the homeserver does not give the file at the moment', {
+    retry: 'later',
+    ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
+    cause: error,
+  });
+}
