@@ -1,10 +1,11 @@
 // Contacts: who an address belongs to. One person keeps one contact, whatever addresses turn up later.
 import { randomBytes } from 'node:crypto';
 import type { Network } from '../model/account.ts';
-import type { Contact, Ghost } from '../model/contact.ts';
+import type { Contact, ContactName, Ghost } from '../model/contact.ts';
 import { type ContactId, type DeviceId, ghostActorId, newContactId, type UserId } from '../model/ids.ts';
 import { sameUser, type UserJid, withoutDevice } from '../model/jid.ts';
 import type { Change, Store } from '../model/store.ts';
+import { looksOf } from '../translate/look-alikes.ts';
 import { cleanName } from '../translate/names.ts';
 import type { BridgeSettings } from './context.ts';
 
@@ -33,14 +34,11 @@ export async function resolveContact(
   const owned = [...known.addresses, ...(other?.addresses ?? [])];
   const added = bare.filter((address) => !owned.some((have) => sameUser(have, address)));
   for (const address of added) changes.push({ change: 'contact.address', contact: known.id, address });
-  const name = networkName === undefined ? undefined : shownName(settings, networkName);
-  const renamed = name !== undefined && (known.name?.text !== name || known.name.source !== 'network');
-  if (renamed) changes.push({ change: 'contact.name', contact: known.id, name: { text: name, source: 'network' } });
-  const contact: Contact = {
-    ...known,
-    addresses: [...owned, ...added],
-    name: renamed ? { text: name, source: 'network' } : known.name,
-  };
+  const name = nameOf(settings, networkName) ?? known.name;
+  if (name !== undefined && name.text !== known.name?.text) {
+    changes.push({ change: 'contact.name', contact: known.id, name });
+  }
+  const contact: Contact = { ...known, addresses: [...owned, ...added], name };
   return { contact, changes };
 }
 
@@ -50,13 +48,7 @@ function createContact(
   addresses: readonly UserJid[],
   networkName: string | undefined,
 ): ResolvedContact {
-  const name = networkName === undefined ? undefined : shownName(settings, networkName);
-  const contact: Contact = {
-    id: newContactId(),
-    network,
-    name: name === undefined ? undefined : { text: name, source: 'network' },
-    addresses,
-  };
+  const contact: Contact = { id: newContactId(), network, name: nameOf(settings, networkName), addresses };
   return { contact, changes: [{ change: 'contact.create', contact, ghost: newGhost(settings, contact.id) }] };
 }
 
@@ -71,6 +63,11 @@ function newGhost(settings: BridgeSettings, contact: ContactId): Ghost {
     ready: false,
     displayName: undefined,
   };
+}
+
+function nameOf(settings: BridgeSettings, networkName: string | undefined): ContactName | undefined {
+  const text = networkName === undefined ? undefined : shownName(settings, networkName);
+  return text === undefined ? undefined : { text, looks: looksOf(text) };
 }
 
 /** The name as it may be shown on this server; undefined where nothing of it may. */

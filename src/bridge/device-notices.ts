@@ -15,7 +15,7 @@ export function identityNotice(portal: Portal, contact: Contact, unit: SignalWor
     .flatMap((change) =>
       change.change === 'peer.trust' && change.trust.state === 'changed' ? [change.trust.seen] : [],
     );
-  const name = contactName(contact);
+  const name = contactName(contact, portal);
   return seen.map((key) =>
     noticeOnce(portal, `identity-changed:${digest(key)}`, timestamp, {
       code: 'identity-changed',
@@ -30,19 +30,19 @@ export function identityNotice(portal: Portal, contact: Contact, unit: SignalWor
 export function addedNotice(portal: Portal, contact: Contact, since: number, key: Uint8Array, now: number): Change {
   return noticeOnce(portal, `device-added:${since}:${digest(key)}`, now, {
     code: 'device-added',
-    text: `${contactName(contact)} has linked another device. Their main device vouches for it, so what you write in this chat can be read there, too.`,
+    text: `${contactName(contact, portal)} has linked another device. Their main device vouches for it, so what you write in this chat can be read there, too.`,
   });
 }
 
 export function removedNotice(portal: Portal, contact: Contact, { device, since }: ContactDevice, now: number): Change {
   return noticeOnce(portal, `device-removed:${device}:${since}`, now, {
     code: 'device-removed',
-    text: `${contactName(contact)} has unlinked a device. Nothing is sent there any more.`,
+    text: `${contactName(contact, portal)} has unlinked a device. Nothing is sent there any more.`,
   });
 }
 
 export function unprovenNotice(portal: Portal, contact: Contact, device: number, now: number): Change {
-  const name = contactName(contact);
+  const name = contactName(contact, portal);
   return noticeOnce(portal, `device-unproven:${device}`, now, {
     code: 'device-unproven',
     text: `${networkNames[contact.network]} names a device of ${name} for which ${name}'s main device does not vouch. Nothing is sent to it, and nothing that it sends is shown here.`,

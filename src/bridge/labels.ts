@@ -3,6 +3,7 @@ import type { Account, Network } from '../model/account.ts';
 import type { Contact } from '../model/contact.ts';
 import type { PortalId, UserId } from '../model/ids.ts';
 import type { JsonObject, Notice } from '../model/journal.ts';
+import type { Portal } from '../model/portal.ts';
 import { type Direction, nouns } from '../translate/capabilities.ts';
 
 export const networkNames: Record<Network, string> = { whatsapp: 'WhatsApp', messenger: 'Messenger' };
@@ -10,16 +11,24 @@ export const networkNames: Record<Network, string> = { whatsapp: 'WhatsApp', mes
 /** Put into the encrypted content of every notice of the bridge; nothing that a contact sends can carry it. */
 export const noticeField = 'matrix-appservice-whatsapp.notice';
 
-/** What a contact is called where no label is needed. */
-export function contactName(contact: Contact): string {
-  return contact.name?.text ?? `${networkNames[contact.network]} contact`;
+/** What a contact is called in a chat: as the user calls them there, or as they call themselves. */
+export function contactName(contact: Contact, { givenName }: Portal): string {
+  return givenName ?? contact.name?.text ?? `${networkNames[contact.network]} contact`;
 }
 
-/** The ghost's display name: "Anna (WhatsApp)". */
-export function displayName(contact: Contact): string {
-  return contact.name === undefined
-    ? `${networkNames[contact.network]} contact`
-    : `${contact.name.text} (${networkNames[contact.network]})`;
+/**
+ * The ghost's display name: "Anna (WhatsApp)". Where somebody else has a name that looks like this one (`alike`), or there is none, the
+ * start of the contact's own id tells them apart: "Anna (WhatsApp · 3f9c)". Nobody can choose that.
+ */
+export function displayName({ id, network, name }: Contact, alike: boolean): string {
+  const tag = id.slice(0, 4);
+  if (name === undefined) return `${networkNames[network]} contact (${tag})`;
+  return `${name.text} (${networkNames[network]}${alike ? ` · ${tag}` : ''})`;
+}
+
+/** The name of a portal's room: what the user calls the contact. Undefined: clients show the ghost's name. */
+export function roomName(network: Network, { givenName }: Portal): string | undefined {
+  return givenName === undefined ? undefined : `${givenName} (${networkNames[network]})`;
 }
 
 export function portalTopic(network: Network): string {
@@ -37,12 +46,12 @@ export function whatWorks(network: Network): string {
   return `Works to ${name}: ${carried('to-whatsapp')}. From ${name}: ${carried('to-matrix')}. For any other message you are told that it was not carried over.`;
 }
 
-export function labelNotice(contact: Contact, serverName: string): Notice {
+export function labelNotice(contact: Contact, portal: Portal, serverName: string): Notice {
   const network = networkNames[contact.network];
   return {
     code: 'label',
     text: [
-      `This is an external chat: ${contactName(contact)} uses ${network}, not Matrix.`,
+      `This is an external chat: ${contactName(contact, portal)} uses ${network}, not Matrix.`,
       `Messages are end-to-end encrypted between you and the bridge on ${serverName}, and again between that bridge and ${network}. The bridge decrypts and re-encrypts them in between, so whoever runs ${serverName} could read them there. Nothing readable is stored.`,
       `${network} learns that you two write to each other and when, not what. The other person sees your Matrix ID and display name.`,
       whatWorks(contact.network),

@@ -1,11 +1,11 @@
 // Portal rooms: the ghost, its name and its room are made as far as they are missing. Every step may be repeated after a crash.
-import type { Account } from '../model/account.ts';
+import type { Account, Network } from '../model/account.ts';
 import type { Actor, Contact, Ghost } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { MessageId, RoomId } from '../model/ids.ts';
 import type { Portal } from '../model/portal.ts';
 import type { BridgeContext } from './context.ts';
-import { bridgeInfo, displayName, labelNotice, portalTopic } from './labels.ts';
+import { bridgeInfo, displayName, labelNotice, portalTopic, roomName } from './labels.ts';
 import { noticeId, noticeOnce } from './notices.ts';
 
 /** Returns the contact's ghost, registered, with its device, its cross-signing identity and its current name. */
@@ -18,7 +18,7 @@ export async function readyGhost(context: BridgeContext, contact: Contact): Prom
     ghost = { ...ghost, ready: true };
     await store.commit([{ change: 'ghost.put', ghost }]);
   }
-  const name = displayName(contact);
+  const name = displayName(contact, await store.contacts.looksLikeAnother(contact.id));
   if (ghost.displayName !== name) {
     await homeserver.setDisplayName(ghost.actor, name);
     ghost = { ...ghost, displayName: name };
@@ -40,7 +40,7 @@ export async function openRoom(
   const room =
     (await homeserver.findPortalRoom(ghost.actor, info.stateKey)) ??
     (await homeserver.createPortalRoom(ghost.actor, {
-      name: undefined,
+      name: roomName(account.network, portal),
       topic: portalTopic(account.network),
       invite: account.user,
       federate: settings.federatePortals,
@@ -48,6 +48,20 @@ export async function openRoom(
     }));
   await store.commit([{ change: 'portal.state', portal: portal.id, state: { at: 'open', room, labelled: false } }]);
   return room;
+}
+
+/** Gives a room that exists the name that the user has chosen; one that is yet to be made gets it then. */
+export async function renameRoom(context: BridgeContext, network: Network, portal: Portal): Promise<void> {
+  const name = roomName(network, portal);
+  const ghost = await context.store.contacts.ghost(portal.contact);
+  if (portal.state.at !== 'open' || name === undefined || ghost === undefined) return;
+  try {
+    await context.homeserver.setRoomName(ghost.actor, portal.state.room, name);
+  } catch (error) {
+    if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
+    // A room that the ghost has lost is replaced by one with this name.
+    context.logger.warn({ portal: portal.id, code: error.code }, 'a room could not be renamed');
+  }
 }
 
 /** The id of the row that holds a room's first notice. */
@@ -62,7 +76,7 @@ export async function writeLabel(
   contact: Contact,
   room: RoomId,
 ): Promise<void> {
-  const notice = labelNotice(contact, context.settings.serverName);
+  const notice = labelNotice(contact, portal, context.settings.serverName);
   await context.store.commit([noticeOnce(portal, `label:${room}`, context.clock.now(), notice)]);
 }
 

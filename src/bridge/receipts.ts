@@ -111,7 +111,7 @@ async function giveUp(context: BridgeContext, chat: Chat, row: OutboxRow, device
     await context.store.commit([withoutDevice(row, device)]);
     return;
   }
-  const text = `${contactName(chat.contact)} has this message, but their device could not decrypt it, several times over. Send it again.`;
+  const text = `${contactName(chat.contact, chat.portal)} has this message, but their device could not decrypt it, several times over. Send it again.`;
   await context.store.commit([
     { change: 'outbox.state', id: row.id, state: { at: 'failed', code: 'retries-exhausted' }, erasePayload: true },
     notSent(chat.portal, row.event, context.clock.now(), 'not-decrypted', text),

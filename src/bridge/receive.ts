@@ -113,16 +113,18 @@ async function settledContact(
   return { contact: again.contact, changes: [...again.changes] };
 }
 
-/** Returns the portal of this chat; a new one is added to `changes`. */
+/** Returns the portal of this chat; a new one is added to `changes`, with what the user calls the contact. */
 export async function portalFor(
   context: BridgeContext,
   account: ActiveAccount,
   contact: Contact,
   changes: Change[],
+  givenName?: string,
 ): Promise<Portal> {
   const known = await context.store.portals.find(account.id, contact.id);
   if (known !== undefined) return known;
-  const portal: Portal = { id: newPortalId(), account: account.id, contact: contact.id, state: { at: 'wanted' } };
+  const ids = { id: newPortalId(), account: account.id, contact: contact.id };
+  const portal: Portal = { ...ids, givenName, state: { at: 'wanted' } };
   changes.push({ change: 'portal.create', portal });
   return portal;
 }
@@ -228,7 +230,7 @@ async function storeFailure(
 function undecryptable(portal: Portal, contact: Contact, id: MessageId, timestamp: number): Change {
   return noticeOnce(portal, `undecryptable:${id}`, timestamp, {
     code: 'undecryptable',
-    text: `A message from ${contactName(contact)} could not be decrypted, and asking for it again did not help. Ask them to send it once more.`,
+    text: `A message from ${contactName(contact, portal)} could not be decrypted, and asking for it again did not help. Ask them to send it once more.`,
   });
 }
 

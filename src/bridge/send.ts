@@ -151,7 +151,8 @@ async function unreachable(
     await context.store.commit([withoutDevice(row, asking)]);
     return 'again';
   }
-  const text = cause?.userText ?? `No device of ${contactName(chat.contact)} can be reached at the moment.`;
+  const text =
+    cause?.userText ?? `No device of ${contactName(chat.contact, chat.portal)} can be reached at the moment.`;
   await failRow(context, chat.portal, row, cause?.code ?? 'signal.no-device', text);
   return 'again';
 }

@@ -33,7 +33,7 @@ export type Shown =
 
 export async function shown(context: BridgeContext, chat: Chat, row: InboxRow, body: InboxBody): Promise<Shown> {
   if (body.kind === 'notice') return message(noticeContent(body.notice));
-  const name = contactName(chat.contact);
+  const name = contactName(chat.contact, chat.portal);
   const translated = readable(context, row, body.payload);
   if (translated === undefined) {
     const text = `A message from ${name} arrived damaged and cannot be shown.`;

@@ -144,11 +144,15 @@ class Chat {
     this.#portal = portal;
     const notice = await user.waitForMessage(roomId, ({ msgtype }) => msgtype === 'm.notice', patienceMs);
     const member = (await user.members(roomId)).find(({ userId }) => userId === inviter);
-    const topic = (await user.roomState(roomId, 'm.room.topic'))?.topic;
+    const [name, topic] = [
+      (await user.roomState(roomId, 'm.room.name'))?.name,
+      (await user.roomState(roomId, 'm.room.topic'))?.topic,
+    ];
+    const ghost = member?.displayName ?? '';
     this.#transcript.rooms.push({
       roomId,
       phone: this.#phone.name,
-      label: { ghost: member?.displayName ?? '', topic: String(topic ?? ''), firstNotice: notice.body ?? '' },
+      label: { chat: String(name ?? ghost), ghost, topic: String(topic ?? ''), firstNotice: notice.body ?? '' },
     });
     return portal;
   }

@@ -41,7 +41,7 @@ function roomLines({ label }: RoomRecord): string[] {
   const notice = label.firstNotice.split('\n')[0] ?? '';
   return [
     '',
-    bold(label.ghost),
+    bold(label.chat),
     `  topic         ${label.topic}`,
     `  first notice  ${notice}`,
     '',

@@ -39,6 +39,8 @@ export interface RoomRecord {
   readonly roomId: string;
   readonly phone: string;
   readonly label: {
+    /** What clients call the chat: the room's name, or the ghost's where it has none. */
+    readonly chat: string;
     /** The display name of the contact's ghost. */
     readonly ghost: string;
     readonly topic: string;

@@ -6,6 +6,7 @@ import { BridgeError } from '../model/errors.ts';
 import { type EventId, localpartOf, type RoomId, type SendId, type UserId } from '../model/ids.ts';
 import type { JsonObject, MatrixEvent } from '../model/journal.ts';
 import type { Homeserver, PortalRoomSpec } from '../model/matrix.ts';
+import type { MediaUri } from '../model/media.ts';
 import { type ClientApi, type ClientRequest, isError, path } from './client-api.ts';
 import { bridgeInfoTypes, createRoomRequest } from './portal-room.ts';
 import { roomEvent } from './room-event.ts';
@@ -54,6 +55,10 @@ export class ClientHomeserver implements Homeserver {
     return typeof answer?.displayname === 'string' ? answer.displayname : undefined;
   }
 
+  async setAvatar(actor: Actor, avatar: MediaUri | undefined): Promise<void> {
+    await this.#put(actor, ['profile', actor.user, 'avatar_url'], { avatar_url: avatar ?? '' });
+  }
+
   async createPortalRoom(actor: Actor, spec: PortalRoomSpec): Promise<RoomId> {
     const request = { method: 'POST', path: path('createRoom'), body: createRoomRequest(spec) } as const;
     const answer = await this.#api.asDevice(actor, request);
@@ -68,6 +73,10 @@ export class ClientHomeserver implements Homeserver {
       if ((await this.#state(actor, room, bridgeInfoTypes[0], stateKey)) !== undefined) return room;
     }
     return undefined;
+  }
+
+  async setRoomName(actor: Actor, room: RoomId, name: string): Promise<void> {
+    await this.#put(actor, ['rooms', room, 'state', 'm.room.name', ''], { name });
   }
 
   async join(actor: Actor, room: RoomId): Promise<void> {

@@ -12,10 +12,11 @@ export interface Contact {
   readonly addresses: readonly UserJid[];
 }
 
-/** `network`: the name that the person chose. `given`: what the Matrix user called them, used until the former is known. */
+/** The name that a person goes by on the network, fit to be shown. */
 export interface ContactName {
   readonly text: string;
-  readonly source: 'network' | 'given';
+  /** What stands for its looks: names that share one of these look alike. */
+  readonly looks: readonly string[];
 }
 
 /** One of our users on the homeserver, with the device it speaks from. */

@@ -2,6 +2,7 @@
 import type { Actor } from './contact.ts';
 import type { EventId, RoomId, SendId, UserId } from './ids.ts';
 import type { JsonObject, MatrixEvent, NewTransaction } from './journal.ts';
+import type { MediaUri } from './media.ts';
 import type { DevicePolicy } from './trust.ts';
 
 export interface PortalRoomSpec {
@@ -23,10 +24,13 @@ export interface Homeserver {
   prepare(actor: Actor): Promise<void>;
   setDisplayName(actor: Actor, name: string): Promise<void>;
   displayName(user: UserId): Promise<string | undefined>;
+  /** Undefined: the actor shows no picture any more. */
+  setAvatar(actor: Actor, avatar: MediaUri | undefined): Promise<void>;
   /** Creates an encrypted, invite-only direct chat; only `actor` may invite or change encryption, history or membership rules. */
   createPortalRoom(actor: Actor, spec: PortalRoomSpec): Promise<RoomId>;
   /** A room that `actor` has joined and whose bridge info carries this state key. */
   findPortalRoom(actor: Actor, stateKey: string): Promise<RoomId | undefined>;
+  setRoomName(actor: Actor, room: RoomId, name: string): Promise<void>;
   join(actor: Actor, room: RoomId): Promise<void>;
   invite(actor: Actor, room: RoomId, user: UserId): Promise<void>;
   leave(actor: Actor, room: RoomId): Promise<void>;

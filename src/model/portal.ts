@@ -11,5 +11,7 @@ export interface Portal {
   readonly id: PortalId;
   readonly account: AccountId;
   readonly contact: ContactId;
+  /** What the user calls the contact, in this chat only. */
+  readonly givenName: string | undefined;
   readonly state: PortalState;
 }

@@ -48,6 +48,7 @@ export type Change =
   /** Creates the contact with its first addresses, and its ghost, not ready yet. Fails if one of them is another contact's. */
   | { readonly change: 'contact.create'; readonly contact: Contact; readonly ghost: Ghost }
   | { readonly change: 'contact.address'; readonly contact: ContactId; readonly address: UserJid }
+  /** The contact takes this name: whoever has one that looks like it before keeps precedence. */
   | { readonly change: 'contact.name'; readonly contact: ContactId; readonly name: ContactName }
   /** Two contacts turned out to be one person: everything of `from` becomes `into`'s; where both have one, `into`'s stays. */
   | { readonly change: 'contact.merge'; readonly into: ContactId; readonly from: ContactId }
@@ -55,6 +56,7 @@ export type Change =
   | { readonly change: 'contact.erase'; readonly contact: ContactId }
   | { readonly change: 'ghost.put'; readonly ghost: Ghost }
   | { readonly change: 'portal.create'; readonly portal: Portal }
+  | { readonly change: 'portal.name'; readonly portal: PortalId; readonly givenName: string }
   | { readonly change: 'portal.state'; readonly portal: PortalId; readonly state: PortalState }
   | { readonly change: 'user.trust'; readonly trust: UserTrust }
   | {
@@ -170,12 +172,16 @@ export interface Store {
     readyGhosts(): Promise<readonly Actor[]>;
     /** How many accounts have a portal with this contact. */
     accountsUsing(contact: ContactId): Promise<number>;
+    /** Whether somebody else took a name that looks like this contact's earlier, and still has it. */
+    looksLikeAnother(contact: ContactId): Promise<boolean>;
   };
   readonly portals: {
     get(id: PortalId): Promise<Portal | undefined>;
     find(account: AccountId, contact: ContactId): Promise<Portal | undefined>;
     byRoom(room: RoomId): Promise<Portal | undefined>;
     ofAccount(account: AccountId): Promise<readonly Portal[]>;
+    /** Of every account that has a chat with this contact. */
+    ofContact(contact: ContactId): Promise<readonly Portal[]>;
   };
   readonly inbox: {
     /** The oldest row of the portal that Matrix has not accepted. */

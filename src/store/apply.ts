@@ -8,7 +8,7 @@ import { finishEvent, finishTransaction, storeTransaction } from './events.ts';
 import { addInbox, countDecryptFailure, giveUp, setInboxFile, setInboxState } from './inbox.ts';
 import { mergeContacts } from './merge.ts';
 import { addOutbox, dropDevice, setOutboxPayload, setOutboxState } from './outbox.ts';
-import { createPortal, setPortalState } from './portals.ts';
+import { createPortal, namePortal, setPortalState } from './portals.ts';
 import { putPreferences } from './preferences.ts';
 import { putReaction, removeReaction } from './reactions.ts';
 import {
@@ -56,6 +56,8 @@ function apply(unit: Unit, change: Change): Steps {
       return putGhost(unit, change.ghost);
     case 'portal.create':
       return createPortal(unit, change.portal);
+    case 'portal.name':
+      return namePortal(unit, change.portal, change.givenName);
     case 'portal.state':
       return setPortalState(unit, change.portal, change.state);
     case 'user.trust':

@@ -7,6 +7,7 @@ import { formatJid, isUserJid, parseJid, type UserJid, withoutDevice } from '../
 import type { Store } from '../model/store.ts';
 import { conflict, gone } from './errors.ts';
 import { contactKey } from './keyring.ts';
+import { looksLikeAnother, putLooks } from './looks.ts';
 import { type DataKey, lookupHash, type Place, seal, sealJson, unsealJson, unsealText } from './sealing.ts';
 import { first, mustChange, run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
@@ -29,6 +30,7 @@ export function* createContact(unit: Unit, contact: Contact, ghost: Ghost): Step
   const { id, network, name, addresses } = contact;
   const key = yield* keys.create(contactKey(id));
   yield* run(db.insertInto('contact').values({ id, network, name: name ? sealJson(key, namePlace(id), name) : null }));
+  if (name) yield* putLooks(unit, id, name.looks);
   for (const address of addresses) yield* addAddress(unit, id, address);
   yield* run(db.insertInto('ghost').values({ contact: id, ...ghostRow(key, ghost) }));
 }
@@ -66,10 +68,12 @@ export function* nextPosition(db: Unit['db'], contact: ContactId): Steps<number>
   return (last?.position ?? -1) + 1;
 }
 
-export function* nameContact({ db, keys }: Unit, contact: ContactId, name: ContactName): Steps {
+export function* nameContact(unit: Unit, contact: ContactId, name: ContactName): Steps {
+  const { db, keys } = unit;
   const key = yield* keys.get(contactKey(contact));
   const row = { name: sealJson(key, namePlace(contact), name) };
   yield* mustChange(db.updateTable('contact').set(row).where('id', '=', contact), 'the contact');
+  yield* putLooks(unit, contact, name.looks);
 }
 
 export function* eraseContact({ db, keys }: Unit, contact: ContactId): Steps {
@@ -85,7 +89,8 @@ export function* putGhost({ db, keys }: Unit, ghost: Ghost): Steps {
   yield* mustChange(update, 'the ghost');
 }
 
-export function contactReads({ db, keys, lookup }: Reader): Store['contacts'] {
+export function contactReads(reader: Reader): Store['contacts'] {
+  const { db, keys, lookup } = reader;
   async function get(id: ContactId): Promise<Contact | undefined> {
     const row = await db.selectFrom('contact').select(['network', 'name']).where('id', '=', id).executeTakeFirst();
     const addresses = await db
@@ -138,6 +143,7 @@ export function contactReads({ db, keys, lookup }: Reader): Store['contacts'] {
       const row = await db.selectFrom('portal').select(count).where('contact', '=', contact).executeTakeFirstOrThrow();
       return row.count;
     },
+    looksLikeAnother: looksLikeAnother(reader),
   };
 }
 

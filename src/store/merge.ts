@@ -1,16 +1,15 @@
 // Merging two contacts that turned out to be one person: all that is `from`'s moves to `into`, sealed anew for its new place.
-
-import type { ContactName } from '../model/contact.ts';
 import type { ContactId, PortalId } from '../model/ids.ts';
 import { addressPlace, namePlace, nextPosition } from './contacts.ts';
 import { deviceListPlace } from './devices.ts';
 import { gone } from './errors.ts';
 import { inboxPlace } from './inbox.ts';
 import { accountKey, contactKey } from './keyring.ts';
+import { moveLooks } from './looks.ts';
 import { moveReactions } from './reactions.ts';
 import { moveReading } from './reading.ts';
 import { moveReferences } from './references.ts';
-import { reseal, sealJson, unsealJson } from './sealing.ts';
+import { reseal } from './sealing.ts';
 import { sessionPlace } from './signal.ts';
 import { all, first, mustChange, run, type Steps } from './steps.ts';
 import { trustPlace } from './trust.ts';
@@ -29,17 +28,19 @@ export function* mergeContacts(unit: Unit, into: ContactId, from: ContactId): St
   yield* mustChange(unit.db.deleteFrom('contact').where('id', '=', from), 'the contact');
 }
 
-/** A name that the person chose is better than one that the user gave. */
-function* moveName({ db, keys }: Unit, into: ContactId, from: ContactId): Steps {
-  const nameOf = function* (id: ContactId): Steps<ContactName | undefined> {
+function* moveName(unit: Unit, into: ContactId, from: ContactId): Steps {
+  const { db, keys } = unit;
+  const nameOf = function* (id: ContactId): Steps<Buffer | null> {
     const row = yield* first(db.selectFrom('contact').select('name').where('id', '=', id));
     if (!row) throw gone('the contact');
-    return row.name ? unsealJson<ContactName>(yield* keys.get(contactKey(id)), namePlace(id), row.name) : undefined;
+    return row.name;
   };
-  const [kept, given] = [yield* nameOf(into), yield* nameOf(from)];
-  if (!given || (kept && (kept.source === 'network' || given.source === 'given'))) return;
-  const name = sealJson(yield* keys.get(contactKey(into)), namePlace(into), given);
+  const [kept, other] = [yield* nameOf(into), yield* nameOf(from)];
+  if (kept || !other) return;
+  const [fromKey, intoKey] = [yield* keys.get(contactKey(from)), yield* keys.get(contactKey(into))];
+  const name = reseal(other, { key: fromKey, place: namePlace(from) }, { key: intoKey, place: namePlace(into) });
   yield* run(db.updateTable('contact').set({ name }).where('id', '=', into));
+  yield* moveLooks(unit, into, from);
 }
 
 function* moveAddresses({ db, keys }: Unit, into: ContactId, from: ContactId): Steps {

@@ -56,6 +56,8 @@ export interface Tables {
   pending_command: { user: UserId; command: Sealed };
 
   contact: { seq: Generated<number>; id: ContactId; network: Network; name: SealedOrErased };
+  /** `hash` is a keyed hash of what a name looks like; a lower `id` had it earlier. */
+  contact_look: { id: Generated<number>; hash: Bytes; contact: ContactId };
   /** `hash` is a keyed hash of the address, unique in its network; `position` 0 is the one to write to first. */
   contact_address: { network: Network; hash: Bytes; contact: ContactId; address: Sealed; position: number };
   ghost: {
@@ -67,7 +69,14 @@ export interface Tables {
     display_name: SealedOrErased;
   };
   /** `room` is null while the portal is wanted. */
-  portal: { id: PortalId; account: AccountId; contact: ContactId; room: RoomId | null; labelled: Flag };
+  portal: {
+    id: PortalId;
+    account: AccountId;
+    contact: ContactId;
+    room: RoomId | null;
+    labelled: Flag;
+    given_name: SealedOrErased;
+  };
   user_trust: { user: UserId; master_key: Sealed; seen: SealedOrErased };
 
   /** What is known of a contact's devices, as JSON. */

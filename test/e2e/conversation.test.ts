@@ -78,10 +78,14 @@ describe('a user who has opted in', () => {
     expect(started).toMatchObject({ msgtype: 'm.notice', encrypted: true });
     await alice.sendText(room, 'hello Ben');
     await ben.received('hello Ben');
-    const given = (await alice.members(room)).find(({ userId }) => userId.startsWith('@wa_'));
-    expect(given?.displayName).toBe('Benjamin (WhatsApp)');
+    // What Alice calls him is the chat's name; the ghost, which others may meet too, has what he calls himself.
+    const ghostName = async () =>
+      (await alice.members(room)).find(({ userId }) => userId.startsWith('@wa_'))?.displayName;
+    expect(await alice.roomState(room, 'm.room.name')).toEqual({ name: 'Benjamin (WhatsApp)' });
+    expect(await ghostName()).toMatch(/^WhatsApp contact \([0-9a-f]{4}\)$/);
     await ben.send(alice.userId, 'hello Alice');
     await alice.waitForMessage(room, ({ body }) => body === 'hello Alice');
+    expect(await ghostName()).toBe('Ben (WhatsApp)');
     expect(JSON.stringify(await alice.client.roomState(room))).not.toContain('1701234567');
   });
 

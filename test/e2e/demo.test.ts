@@ -32,7 +32,7 @@ const reportSchema = z.object({
     z.object({
       roomId: filled,
       phone: filled,
-      label: z.object({ ghost: filled, topic: filled, firstNotice: filled }),
+      label: z.object({ chat: filled, ghost: filled, topic: filled, firstNotice: filled }),
     }),
   ),
   transcript: z.array(
@@ -106,7 +106,7 @@ test(
       expect(messages.length).toBeGreaterThanOrEqual(6);
       expect(messages.filter(({ firstContact }) => firstContact)).toHaveLength(1);
     }
-    expect(rooms.map(({ label }) => label.ghost)).toEqual(['Anna (WhatsApp)', 'Ben (WhatsApp)']);
+    expect(rooms.map(({ label }) => label.chat)).toEqual(['Anna (WhatsApp)', 'Ben (WhatsApp)']);
     for (const { label } of rooms) expect(`${label.topic} ${label.firstNotice}`).toMatch(/external chat/i);
     expect([report.processes.demo, report.processes.synapse].filter(isRunning)).toEqual([]);
     expect(leftBehind()).toEqual([]);

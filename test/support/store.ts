@@ -130,5 +130,11 @@ export async function aChat(
 }
 
 export function aPortal(account: AccountId, contact: Contact['id'], id: PortalId = newPortalId()): Portal {
-  return { id, account, contact, state: { at: 'open', room: `!room${unique()}` as RoomId, labelled: true } };
+  return {
+    id,
+    account,
+    contact,
+    givenName: undefined,
+    state: { at: 'open', room: `!room${unique()}` as RoomId, labelled: true },
+  };
 }

@@ -256,9 +256,11 @@ it('reads every journal through an index', async () => {
     store.contacts.ghostByUser(ghost.actor.user),
     store.contacts.readyGhosts(),
     store.contacts.accountsUsing(contact.id),
+    store.contacts.looksLikeAnother(contact.id),
     store.portals.find(account.id, contact.id),
     store.portals.byRoom(room),
     store.portals.ofAccount(account.id),
+    store.portals.ofContact(contact.id),
     store.inbox.next(portal.id),
     store.inbox.find(portal.id, id, 0),
     store.inbox.portalsWithWork(),
@@ -316,14 +318,14 @@ it('keeps trust, names and pending commands', async () => {
     { change: 'peer.trust', peer, trust: { state: 'pinned', key } },
     { change: 'peer.trust', peer, trust: { state: 'changed', key, seen } },
     { change: 'user.trust', trust: { state: 'changed', user, masterKey: 'abc', seen: 'def' } },
-    { change: 'contact.name', contact: contact.id, name: { text: 'Anna', source: 'network' } },
+    { change: 'contact.name', contact: contact.id, name: { text: 'Anna', looks: ['anna'] } },
     { change: 'ghost.put', ghost: { ...ghost, ready: true, displayName: 'Anna (WhatsApp)' } },
     { change: 'pending-command', user, command: 'opt-in whatsapp' },
   ]);
   expect(await store.trust.ofContact(account.id, contact.id)).toEqual(new Map([[4, { state: 'changed', key, seen }]]));
   expect(await store.signal.peerTrust(peer)).toEqual({ state: 'changed', key, seen });
   expect(await store.trust.ofUser(user)).toEqual({ state: 'changed', user, masterKey: 'abc', seen: 'def' });
-  expect(await store.contacts.get(contact.id)).toEqual({ ...contact, name: { text: 'Anna', source: 'network' } });
+  expect(await store.contacts.get(contact.id)).toEqual({ ...contact, name: { text: 'Anna', looks: ['anna'] } });
   expect(await store.contacts.readyGhosts()).toEqual([ghost.actor]);
   expect(await store.contacts.ghostByUser(ghost.actor.user)).toEqual({
     ...ghost,

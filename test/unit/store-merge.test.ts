@@ -10,8 +10,8 @@ const bytes = (text: string): Buffer => Buffer.from(text);
 it('moves addresses, name, sessions, trust and portals, and keeps what the survivor had', async () => {
   const store = await openTestStore();
   const [phone, lid] = [phoneJid('4915100000001'), lidJid('111000111')];
-  const older = aContact({ addresses: [phone], name: { text: 'Number', source: 'given' } });
-  const younger = aContact({ addresses: [lid], name: { text: 'Anna', source: 'network' } });
+  const older = aContact({ addresses: [phone] });
+  const younger = aContact({ addresses: [lid], name: { text: 'Anna', looks: ['anna'] } });
   const both = await aChat(store, { account: anAccount(), contact: older });
   const { account } = both;
   const twin = await aChat(store, { account, contact: younger });

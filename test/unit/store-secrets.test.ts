@@ -31,7 +31,7 @@ const clock = { now: () => 1_000 };
 
 /** Puts the canary, a phone number and a hidden id everywhere where content can go, in every state that keeps it. */
 async function fill(store: Awaited<ReturnType<typeof openTestStore>>) {
-  const contact = aContact({ addresses: [phoneJid(phone), lidJid(lid)], name: { text: canary, source: 'given' } });
+  const contact = aContact({ addresses: [phoneJid(phone), lidJid(lid)], name: { text: canary, looks: [canary] } });
   const chat = await aChat(store, { account: anAccount(), contact });
   const { account, portal, ghost } = chat;
   const bytes = Buffer.from(canary);
@@ -52,6 +52,7 @@ async function fill(store: Awaited<ReturnType<typeof openTestStore>>) {
     { change: 'user.trust', trust: { state: 'changed', user: account.user, masterKey: canary, seen: canary } },
     { change: 'pending-command', user: account.user, command: `chat +${phone} ${canary}` },
     { change: 'bot-message.add', room: account.managementRoom, key: 'k', text: canary },
+    { change: 'portal.name', portal: portal.id, givenName: canary },
     { change: 'inbox.add', row: message(portal, bytes) },
     {
       change: 'inbox.add',

@@ -6,6 +6,7 @@ import { resolveContact, shownName } from '../contacts.ts';
 import { type BridgeContext, type BridgeSettings, isActive } from '../context.ts';
 import { networkNames } from '../labels.ts';
 import { noticeOnce } from '../notices.ts';
+import { renameRoom } from '../portal-rooms.ts';
 import { portalFor } from '../receive.ts';
 import type { Answer, Command, CommandEffects } from './commands.ts';
 
@@ -38,14 +39,12 @@ export async function chat(
     return { text: `Nobody with that number can be reached on ${networkNames[network]} from here.` };
   const resolved = await resolveContact(store, settings, network, found.addresses);
   const changes: Change[] = [...resolved.changes];
-  if (resolved.contact.name === undefined && request.name !== undefined) {
-    changes.push({
-      change: 'contact.name',
-      contact: resolved.contact.id,
-      name: { text: request.name, source: 'given' },
-    });
-  }
-  const portal = await portalFor(context, account, resolved.contact, changes);
+  const portal = await portalFor(context, account, resolved.contact, changes, request.name);
+  const renamed =
+    request.name === undefined || request.name === portal.givenName
+      ? undefined
+      : { ...portal, givenName: request.name };
+  if (renamed !== undefined) changes.push({ change: 'portal.name', portal: portal.id, givenName: renamed.givenName });
   const isNew = changes.some(({ change }) => change === 'portal.create');
   changes.push(
     noticeOnce(portal, `chat:${command.event}`, context.clock.now(), {
@@ -56,6 +55,7 @@ export async function chat(
   return {
     text: isNew ? 'I have invited you to the chat.' : 'You have a chat with them already; I have written into it.',
     changes,
+    ...(renamed && { before: () => renameRoom(context, network, renamed) }),
     after: () => effects.wakePortal(portal.id),
   };
 }

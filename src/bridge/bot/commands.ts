@@ -35,7 +35,7 @@ export interface Command {
 export interface Answer {
   readonly text: string;
   readonly changes?: readonly Change[];
-  /** Before the commit: what must stop first. */
+  /** Before the commit: what must stop first, or may be repeated. */
   readonly before?: () => Promise<void>;
   readonly after?: () => void;
 }

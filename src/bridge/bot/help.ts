@@ -10,7 +10,7 @@ export async function help({ settings }: BridgeContext): Promise<Answer> {
       `opt-in: connect your account to ${names}; explains first, then asks`,
       'opt-out: end it; says what is deleted',
       'status: whether you are connected, and what is waiting',
-      'chat <phone number> [name]: start a chat; only in an encrypted room with me',
+      'chat <phone number> [name]: start a chat; only in an encrypted room with me. The name is for that chat alone: nobody else here is shown it, but your homeserver can read it',
       'confirm-identity: after you have reset your own encryption identity',
       '',
       'In a chat, reply to a notice of the bridge: "accept" or "keep" after a changed security key, "safety number" to compare keys.',

@@ -6,6 +6,7 @@ import * as references from './0003-references.ts';
 import * as hostedFiles from './0004-hosted-files.ts';
 import * as files from './0005-files.ts';
 import * as preferences from './0006-preferences.ts';
+import * as profiles from './0007-profiles.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -14,4 +15,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0004-hosted-files': hostedFiles,
   '0005-files': files,
   '0006-preferences': preferences,
+  '0007-profiles': profiles,
 };
