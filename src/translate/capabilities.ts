@@ -40,6 +40,7 @@ export const largestContent = 45_000;
 export const editWindowMs = 20 * 60_000;
 
 const thousands = (count: number): string => count.toLocaleString('en');
+const serverSize = 'up to the size that your server allows';
 const full: Capability = { support: 'full' };
 const refused: Capability = { support: 'refused' };
 
@@ -49,7 +50,7 @@ const whatsapp = {
     kind: 'message',
     'to-matrix': {
       support: 'full',
-      limit: `about ${thousands(largestContent)} bytes; what goes beyond is cut off, with a note`,
+      limit: `${thousands(longestText)} characters; in several messages where that is more than one of Matrix takes, and an edit is cut off there, with a note`,
     },
     'to-whatsapp': { support: 'full', limit: `1 to ${thousands(longestText)} characters` },
   },
@@ -58,7 +59,7 @@ const whatsapp = {
     kind: 'property',
     'to-matrix': {
       support: 'full',
-      limit: 'bold, italic, strike, code, lists, quotes; left out of very long messages',
+      limit: 'bold, italic, strike, code, lists, quotes',
     },
     'to-whatsapp': {
       support: 'partial',
@@ -83,15 +84,94 @@ const whatsapp = {
     'to-matrix': { support: 'full', limit: 'what is not known here (any more) is quoted in the text' },
     'to-whatsapp': {
       support: 'full',
-      limit: 'replies; what is not known there (any more) is quoted in the text',
+      limit: 'replies; what is not known there (any more) is quoted in the text, or in the words under a file',
       told: 'Messages in threads arrive as ordinary messages.',
     },
   },
-  image: { noun: 'pictures', kind: 'message', 'to-matrix': refused, 'to-whatsapp': refused },
-  audio: { noun: 'voice notes and audio', kind: 'message', 'to-matrix': refused, 'to-whatsapp': refused },
-  video: { noun: 'videos', kind: 'message', 'to-matrix': refused, 'to-whatsapp': refused },
-  file: { noun: 'files', kind: 'message', 'to-matrix': refused, 'to-whatsapp': refused },
-  sticker: { noun: 'stickers', kind: 'message', 'to-matrix': refused, 'to-whatsapp': refused },
+  image: {
+    noun: 'pictures',
+    kind: 'message',
+    'to-matrix': { support: 'full', limit: serverSize },
+    'to-whatsapp': {
+      support: 'full',
+      limit: `${serverSize}; JPEG and PNG, other formats as files; a preview only where your client makes one of at most 16 KiB`,
+    },
+  },
+  gif: {
+    noun: 'GIFs',
+    kind: 'message',
+    'to-matrix': {
+      support: 'full',
+      limit: serverSize,
+      told: 'WhatsApp’s GIFs are videos without sound; clients that know the sign for it let them play like pictures.',
+    },
+    'to-whatsapp': {
+      support: 'partial',
+      limit: serverSize,
+      told: 'Videos that play like pictures stay so. GIF pictures are sent as files, because WhatsApp does not show them moving.',
+    },
+  },
+  video: {
+    noun: 'videos',
+    kind: 'message',
+    'to-matrix': { support: 'full', limit: serverSize },
+    'to-whatsapp': { support: 'full', limit: `${serverSize}; MP4 and 3GP, other formats as files` },
+  },
+  'video-note': {
+    noun: 'round video notes',
+    kind: 'message',
+    'to-matrix': { support: 'partial', limit: serverSize, told: 'Shown as ordinary videos.' },
+  },
+  voice: {
+    noun: 'voice notes',
+    kind: 'message',
+    'to-matrix': { support: 'full', limit: serverSize },
+    'to-whatsapp': { support: 'full', limit: `${serverSize}; Ogg, other formats as audio` },
+  },
+  audio: {
+    noun: 'audio files',
+    kind: 'message',
+    'to-matrix': { support: 'full', limit: serverSize },
+    'to-whatsapp': {
+      support: 'full',
+      limit: `${serverSize}; AAC, AMR, MP3, MP4, Ogg; other formats, and what has words under it, as files`,
+    },
+  },
+  file: {
+    noun: 'files',
+    kind: 'message',
+    'to-matrix': { support: 'full', limit: serverSize },
+    'to-whatsapp': { support: 'full', limit: serverSize },
+  },
+  sticker: {
+    noun: 'stickers',
+    kind: 'message',
+    'to-matrix': { support: 'full', limit: serverSize },
+    'to-whatsapp': {
+      support: 'partial',
+      limit: serverSize,
+      told: 'WebP stays a sticker, JPEG and PNG become pictures, other formats files. Pictures of sticker packs are not encrypted on Matrix’s side, and only those are taken so.',
+    },
+  },
+  'lottie-sticker': {
+    noun: 'animated vector stickers',
+    kind: 'message',
+    'to-matrix': {
+      support: 'refused',
+      told: '{name} sent an animated vector sticker (Lottie). Matrix clients cannot show it; it can be seen on WhatsApp only.',
+    },
+  },
+  'sticker-pack': {
+    noun: 'sticker packs',
+    kind: 'message',
+    'to-matrix': { support: 'refused', told: '{name} sent a sticker pack. It can be seen on WhatsApp only.' },
+  },
+  caption: {
+    noun: 'words under files',
+    kind: 'property',
+    'to-matrix': { support: 'full', limit: 'about 30,000 bytes; what goes beyond is cut off, with a note' },
+    'to-whatsapp': { support: 'full', limit: 'stickers and audio have none there' },
+  },
   location: {
     noun: 'locations',
     kind: 'message',
@@ -116,13 +196,25 @@ const whatsapp = {
       support: 'fallback',
       told: 'Poll from WhatsApp, shown as text. You cannot vote from here: write your answer instead.',
     },
-    'to-whatsapp': refused,
+    'to-whatsapp': {
+      support: 'fallback',
+      limit: 'a question and at least one answer; 20 answers are shown',
+      told: 'Poll from Matrix, shown as text. You cannot vote from here: write your answer instead.',
+    },
   },
   'poll-vote': {
     noun: 'votes in polls',
     kind: 'message',
     'to-matrix': { support: 'refused', told: '{name} voted in a poll on WhatsApp. Votes are not carried over.' },
     'to-whatsapp': { support: 'refused', told: 'Your vote was not sent: votes in polls are not carried over.' },
+  },
+  'poll-end': {
+    noun: 'ends of polls',
+    kind: 'message',
+    'to-whatsapp': {
+      support: 'refused',
+      told: 'The end of your poll was not sent: on WhatsApp it is a text. Write the result instead.',
+    },
   },
   'group-invite': {
     noun: 'invitations to groups',
@@ -163,12 +255,13 @@ const whatsapp = {
     kind: 'message',
     'to-matrix': {
       support: 'full',
-      limit: 'of texts',
+      limit: 'of texts and of words under files',
       told: 'Edited on WhatsApp. The earlier message is not known here any more.',
     },
     'to-whatsapp': {
       support: 'full',
-      limit: 'of your own texts, within 20 minutes; later edits are refused with a notice',
+      limit:
+        'of your own texts and words under files, within 20 minutes; later edits, and edits of a file itself, are refused with a notice',
     },
   },
   deletion: {

@@ -10,6 +10,7 @@ import type {
 } from '../proto/message_pb.ts';
 import { geoUri, type Place, place } from './location.ts';
 import { oneLine } from './names.ts';
+import { objectOf } from './sent-text.ts';
 import { readCard } from './vcard.ts';
 
 const longestLine = 300;
@@ -53,6 +54,23 @@ export function pollText(poll: PollCreationMessage, label: string): string {
     .map(({ optionName }) => `• ${oneLine(optionName ?? '', longestLine)}`);
   const question = oneLine(poll.name ?? '', longestLine);
   return labelled([`Poll: ${question}`, ...options, ...more(poll.options.length - mostOptions)], label);
+}
+
+/** Returns the words of a Matrix poll (MSC3381, stable or not), or undefined where it asks nothing. */
+export function sentPollText(content: JsonObject, label: string): string | undefined {
+  const poll = objectOf(content['m.poll'] ?? content['org.matrix.msc3381.poll.start']);
+  const question = oneLine(extensibleText(poll.question), longestLine);
+  const answers = Array.isArray(poll.answers) ? poll.answers : [];
+  if (question === '' || answers.length === 0) return undefined;
+  const options = answers.slice(0, mostOptions).map((answer) => `• ${oneLine(extensibleText(answer), longestLine)}`);
+  return labelled([`Poll: ${question}`, ...options, ...more(answers.length - mostOptions)], label);
+}
+
+/** Text of extensible events (MSC1767): stable, as a list of representations, or unstable, as a string. */
+function extensibleText(value: unknown): string {
+  const { 'm.text': stable, 'org.matrix.msc1767.text': unstable } = objectOf(value);
+  const [first] = Array.isArray(stable) ? stable.map((part) => objectOf(part).body) : [stable ?? unstable];
+  return typeof first === 'string' ? first : '';
 }
 
 export function groupInviteText(invite: GroupInviteMessage, label: string): string {

@@ -10,15 +10,25 @@ export type { Quoted };
 const longestQuotation = 300;
 const mostLines = 5;
 
+/** What a quotation may take in an event, formatted, as JSON, in bytes. */
+export const roomForQuotation = 4000;
+
 /** What is set of `message`, if it answers another message. */
 export function contextOf(message: Message): ContextInfo | undefined {
   const carriers = [
     message.extendedTextMessage,
+    message.imageMessage,
+    message.videoMessage,
+    message.ptvMessage,
+    message.audioMessage,
+    message.documentMessage,
+    message.stickerMessage,
     message.locationMessage,
     message.liveLocationMessage,
     message.contactMessage,
     message.contactsArrayMessage,
     message.groupInviteMessage,
+    pollOf(message),
   ];
   const context = carriers.find((carrier) => carrier?.contextInfo !== undefined)?.contextInfo;
   return context?.stanzaId ? context : undefined;
@@ -46,4 +56,13 @@ function shortened(text: string): string {
   const lines = text.split(/\r?\n/);
   const kept = lines.slice(0, mostLines).join('\n').slice(0, longestQuotation).toWellFormed();
   return lines.length > mostLines || text.length > longestQuotation ? `${kept}…` : kept;
+}
+
+export function pollOf(message: Message): Message['pollCreationMessage'] {
+  return (
+    message.pollCreationMessage ??
+    message.pollCreationMessageV2 ??
+    message.pollCreationMessageV3 ??
+    message.pollCreationMessageV5
+  );
 }

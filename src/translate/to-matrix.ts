@@ -5,20 +5,14 @@ import type { MessageId } from '../model/ids.ts';
 import type { JsonObject } from '../model/journal.ts';
 import type { MessageTarget } from '../model/reference.ts';
 import { type Message, type MessageKey, MessageSchema, ProtocolMessage_Type } from '../proto/message_pb.ts';
-import {
-  type Capabilities,
-  capabilities,
-  carries,
-  type Feature,
-  largestContent,
-  unsupportedText,
-} from './capabilities.ts';
+import { type Capabilities, capabilities, carries, type Feature, unsupportedText } from './capabilities.ts';
 import { emojiOf } from './emoji.ts';
 import { cardsText, groupInviteText, liveLocationContent, locationContent, pollText } from './fallbacks.ts';
-import { readMarkup } from './formatting/markup-reader.ts';
+import { captionOf, describesFile, recaptioned } from './media/captions.ts';
+import { fileFeature, fileToMatrix } from './media/to-matrix.ts';
 import type { FileToMatrix } from './media/types.ts';
-import { contextOf, underQuotation } from './quotations.ts';
-import { textContent } from './text.ts';
+import { contextOf, pollOf, roomForQuotation, underQuotation } from './quotations.ts';
+import { plainContent, textContent, textContents } from './text.ts';
 
 export { unsupportedText };
 
@@ -74,26 +68,55 @@ export function toMatrix(message: Message, table: Capabilities = capabilities.wh
   if (feature === undefined) return { kind: 'silent' };
   const reference = carries(table, feature, 'to-matrix') ? referenceOf(feature, inner, table) : undefined;
   if (reference !== undefined) return reference;
-  const content = carries(table, feature, 'to-matrix') ? contentOf(feature, inner, table) : undefined;
-  if (content === undefined) return { kind: 'unsupported', feature };
-  const answers = carries(table, 'reply', 'to-matrix') ? answered(inner, content, table) : undefined;
-  return { kind: 'message', content, ...(answers === undefined ? {} : { answers }) };
+  if (!carries(table, feature, 'to-matrix')) return { kind: 'unsupported', feature };
+  const answers = carries(table, 'reply', 'to-matrix') ? answered(inner) : undefined;
+  if (fileFeature(inner) === feature) return withFile(feature, inner, answers, table);
+  const contents = contentsOf(feature, inner, answers, table);
+  if (contents === undefined) return { kind: 'unsupported', feature };
+  const [content, ...more] = contents;
+  return {
+    kind: 'message',
+    content,
+    ...(more.length === 0 ? {} : { more }),
+    ...(answers === undefined ? {} : { answers: { id: answers.id, quoting: quoting(inner, content, answers, table) } }),
+  };
 }
 
-function answered(message: Message, content: JsonObject, table: Capabilities): Answered | undefined {
+interface Quotation {
+  readonly id: MessageId;
+  readonly text: string;
+}
+
+function answered(message: Message): Quotation | undefined {
   const context = contextOf(message);
-  if (context?.stanzaId === undefined) return undefined;
+  if (!context?.stanzaId) return undefined;
   const quoted = context.quotedMessage && unwrapped(context.quotedMessage);
-  const quotation = quoted === undefined ? '' : quotationOf(quoted);
-  const text = textOf(message);
-  const quoting = text === '' ? content : shownText(underQuotation(quotation, text), table);
-  return { id: context.stanzaId as MessageId, quoting };
+  return { id: context.stanzaId as MessageId, text: quoted === undefined ? '' : quotationOf(quoted) };
+}
+
+/** Of what is no text, the reply stands without a quotation. */
+function quoting(message: Message, content: JsonObject, { text }: Quotation, table: Capabilities): JsonObject {
+  const { body } = content;
+  if (textOf(message) === '' || typeof body !== 'string') return content;
+  return textContent(underQuotation(text, body), table);
+}
+
+function withFile(feature: Feature, message: Message, answers: Quotation | undefined, table: Capabilities): ToMatrix {
+  const file = fileToMatrix(feature, message, table);
+  if (file === undefined) return { kind: 'unsupported', feature };
+  if (answers === undefined) return file;
+  const quoted = underQuotation(answers.text, captionOf(message) ?? '').trimEnd();
+  const quoting = (content: JsonObject): JsonObject =>
+    describesFile(content) ? recaptioned(content, quoted, table) : content;
+  return { ...file, answers: { id: answers.id, quoting } };
 }
 
 /** The words of a quoted message; of what has none, what it is. */
 function quotationOf(message: Message): string {
   const feature = featureOf(message);
-  return textOf(message) || (feature === undefined ? '' : `[${capabilities.whatsapp[feature].noun}]`);
+  return (
+    textOf(message) || captionOf(message) || (feature === undefined ? '' : `[${capabilities.whatsapp[feature].noun}]`)
+  );
 }
 
 /** A message about another one. Undefined: it is none, or cannot be read. */
@@ -107,18 +130,25 @@ function referenceOf(feature: Feature, message: Message, table: Capabilities): T
       const key = text === '' ? undefined : emojiOf(text);
       return text !== '' && key === undefined ? undefined : { kind: 'reaction', target, key };
     }
-    case 'edit': {
-      const text = textOf((protocolMessage?.editedMessage && unwrapped(protocolMessage.editedMessage)) ?? message);
-      if (text === '') return undefined;
-      const label = table.edit['to-matrix']?.told ?? '';
-      const apart = shownText(`${text}\n\n(${label})`, table);
-      return { kind: 'edit', target, content: shownText(text, table), apart };
-    }
+    case 'edit':
+      return protocolMessage?.editedMessage && editOf(target, protocolMessage.editedMessage, table);
     case 'deletion':
       return { kind: 'deletion', target };
     default:
       return undefined;
   }
+}
+
+function editOf(target: MessageTarget, edited: Message, table: Capabilities): ToMatrix | undefined {
+  const inner = unwrapped(edited);
+  if (inner === undefined) return undefined;
+  const caption = textOf(inner) === '' ? captionOf(inner) : undefined;
+  const text = caption ?? textOf(inner);
+  if (text === '' && caption === undefined) return undefined;
+  const label = table.edit['to-matrix']?.told ?? '';
+  const apart = textContent(`${text}\n\n(${label})`.trimStart(), table);
+  const content = textContent(text, table);
+  return { kind: 'edit', target, content, apart, ...(caption === undefined ? {} : { caption }) };
 }
 
 /** A key is written from the viewpoint of who sends it: what is theirs is not ours. The addresses in it are not looked at. */
@@ -150,11 +180,8 @@ function unwrapped(message: Message): Message | undefined {
 /** What the message is. Undefined: nothing for people. */
 function featureOf(message: Message): Feature | undefined {
   if (textOf(message) !== '') return 'text';
-  if (message.imageMessage) return 'image';
-  if (message.audioMessage) return 'audio';
-  if (message.videoMessage || message.ptvMessage) return 'video';
-  if (message.documentMessage) return 'file';
-  if (message.stickerMessage || message.lottieStickerMessage || message.stickerPackMessage) return 'sticker';
+  const file = fileFeature(message);
+  if (file !== undefined) return file;
   if (message.liveLocationMessage || message.locationMessage?.isLive) return 'live-location';
   if (message.locationMessage) return 'location';
   if (message.contactMessage || message.contactsArrayMessage) return 'contact';
@@ -184,11 +211,19 @@ function isHousekeeping(message: Message): boolean {
 }
 
 /** Undefined: what is in it cannot be read, or there is no translation. */
-function contentOf(feature: Feature, message: Message, table: Capabilities): JsonObject | undefined {
-  const label = table[feature]['to-matrix']?.told ?? '';
+function contentsOf(
+  feature: Feature,
+  message: Message,
+  answers: Quotation | undefined,
+  table: Capabilities,
+): readonly [JsonObject, ...JsonObject[]] | undefined {
+  if (feature === 'text') return textContents(textOf(message), table, answers === undefined ? 0 : roomForQuotation);
+  const content = fallbackOf(feature, message, table[feature]['to-matrix']?.told ?? '');
+  return content && [content];
+}
+
+function fallbackOf(feature: Feature, message: Message, label: string): JsonObject | undefined {
   switch (feature) {
-    case 'text':
-      return shownText(textOf(message), table);
     case 'location':
       return message.locationMessage && locationContent(message.locationMessage);
     case 'live-location': {
@@ -197,34 +232,19 @@ function contentOf(feature: Feature, message: Message, table: Capabilities): Jso
     }
     case 'contact': {
       const cards = message.contactMessage ? [message.contactMessage] : message.contactsArrayMessage?.contacts;
-      return cards && textContent(cardsText(cards, label), undefined);
+      return cards && plainContent(cardsText(cards, label));
     }
     case 'poll': {
       const poll = pollOf(message);
-      return poll && textContent(pollText(poll, label), undefined);
+      return poll && plainContent(pollText(poll, label));
     }
     case 'group-invite':
-      return message.groupInviteMessage && textContent(groupInviteText(message.groupInviteMessage, label), undefined);
+      return message.groupInviteMessage && plainContent(groupInviteText(message.groupInviteMessage, label));
     default:
       return undefined;
   }
 }
 
-function shownText(text: string, table: Capabilities): JsonObject {
-  // What is too long for one event goes without formatting in any case.
-  const formatted = carries(table, 'formatting', 'to-matrix') && text.length < largestContent;
-  return textContent(text, formatted ? readMarkup(text) : undefined);
-}
-
 function textOf(message: Message): string {
   return message.conversation || message.extendedTextMessage?.text || '';
-}
-
-function pollOf(message: Message): Message['pollCreationMessage'] {
-  return (
-    message.pollCreationMessage ??
-    message.pollCreationMessageV2 ??
-    message.pollCreationMessageV3 ??
-    message.pollCreationMessageV5
-  );
 }

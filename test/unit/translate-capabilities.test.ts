@@ -16,6 +16,7 @@ import {
   refusedText,
   unsupportedText,
 } from '../../src/translate/capabilities.ts';
+import { writeMatrixFile } from '../../src/translate/media/matrix-file.ts';
 import { deletion, edit, reaction } from '../../src/translate/references.ts';
 import { parseMessage, toMatrix } from '../../src/translate/to-matrix.ts';
 import { toWhatsApp } from '../../src/translate/to-whatsapp.ts';
@@ -24,15 +25,22 @@ const table = capabilities.whatsapp;
 const features = Object.keys(table) as Feature[];
 const key = { id: 'A', fromMe: true };
 const place = { degreesLatitude: 1, degreesLongitude: 2 };
+const hash = new Uint8Array(32);
+const file = { directPath: '/v/a?b', mediaKey: hash, fileEncSha256: hash, fileSha256: hash, fileLength: 5n };
 
 /** One of each from a contact. */
 const received: Partial<Record<Feature, MessageInitShape<typeof MessageSchema>>> = {
   text: { conversation: '*hi*' },
-  image: { imageMessage: {} },
-  audio: { audioMessage: {} },
-  video: { videoMessage: {} },
-  file: { documentMessage: {} },
-  sticker: { stickerMessage: {} },
+  image: { imageMessage: file },
+  gif: { videoMessage: { ...file, gifPlayback: true } },
+  video: { videoMessage: file },
+  'video-note': { ptvMessage: file },
+  voice: { audioMessage: { ...file, ptt: true } },
+  audio: { audioMessage: file },
+  file: { documentMessage: file },
+  sticker: { stickerMessage: file },
+  'lottie-sticker': { lottieStickerMessage: { message: { stickerMessage: { ...file, isLottie: true } } } },
+  'sticker-pack': { stickerPackMessage: {} },
   location: { locationMessage: place },
   'live-location': { liveLocationMessage: place },
   contact: { contactMessage: { displayName: 'Anna' } },
@@ -50,18 +58,33 @@ const received: Partial<Record<Feature, MessageInitShape<typeof MessageSchema>>>
 
 const room = (content: Record<string, unknown>) => ({ type: 'm.room.message', content: { body: 'b', ...content } });
 
+const attachment = writeMatrixFile({
+  url: 'mxc://example.org/abc',
+  key: hash,
+  iv: new Uint8Array(16),
+  encryptedSha256: hash,
+});
+const words = (text: string) => ({ 'org.matrix.msc1767.text': text });
+const lunch = { question: words('Lunch?'), answers: [{ id: '1', ...words('Soup') }] };
+
 /** One of each from a Matrix user. */
 const sent: Partial<Record<Feature, { type: string; content: Record<string, unknown> }>> = {
   text: room({ msgtype: 'm.text' }),
   emote: room({ msgtype: 'm.emote' }),
-  image: room({ msgtype: 'm.image' }),
-  audio: room({ msgtype: 'm.audio' }),
-  video: room({ msgtype: 'm.video' }),
-  file: room({ msgtype: 'm.file' }),
-  sticker: { type: 'm.sticker', content: {} },
+  image: room({ msgtype: 'm.image', file: attachment, info: { mimetype: 'image/jpeg' } }),
+  gif: room({ msgtype: 'm.video', file: attachment, info: { mimetype: 'video/mp4', 'fi.mau.gif': true } }),
+  video: room({ msgtype: 'm.video', file: attachment, info: { mimetype: 'video/mp4' } }),
+  voice: room({ msgtype: 'm.audio', file: attachment, 'org.matrix.msc3245.voice': {} }),
+  audio: room({ msgtype: 'm.audio', file: attachment, info: { mimetype: 'audio/mpeg' } }),
+  file: room({ msgtype: 'm.file', file: attachment }),
+  sticker: {
+    type: 'm.sticker',
+    content: { body: 'Wave', url: 'mxc://example.org/abc', info: { mimetype: 'image/webp' } },
+  },
   location: room({ msgtype: 'm.location', geo_uri: 'geo:1,2' }),
   'live-location': { type: 'org.matrix.msc3672.beacon', content: {} },
-  poll: { type: 'org.matrix.msc3381.poll.start', content: {} },
+  poll: { type: 'org.matrix.msc3381.poll.start', content: { 'org.matrix.msc3381.poll.start': lunch } },
+  'poll-end': { type: 'org.matrix.msc3381.poll.end', content: {} },
   'poll-vote': { type: 'org.matrix.msc3381.poll.response', content: {} },
   call: { type: 'm.call.invite', content: {} },
   unknown: room({ msgtype: 'm.key.verification.request' }),
@@ -69,6 +92,9 @@ const sent: Partial<Record<Feature, { type: string; content: Record<string, unkn
 
 /** Messages about other messages. */
 const kinds: Partial<Record<Feature, string>> = { reaction: 'reaction', edit: 'edit', deletion: 'deletion' };
+
+const files = new Set<Feature>(['image', 'gif', 'video', 'video-note', 'voice', 'audio', 'file', 'sticker']);
+const kindOf = (feature: Feature) => kinds[feature] ?? (files.has(feature) ? 'media' : 'message');
 
 function withRefusal(feature: Feature, direction: Direction): Capabilities {
   return { ...table, [feature]: { ...table[feature], [direction]: { support: 'refused' } } };
@@ -83,7 +109,7 @@ describe('the translators do what the table says', () => {
     if (init === undefined) throw new Error('no example');
     const message = create(MessageSchema, init);
     const refusal = { kind: 'unsupported', feature };
-    if (carries(table, feature, 'to-matrix')) expect(toMatrix(message).kind).toBe(kinds[feature] ?? 'message');
+    if (carries(table, feature, 'to-matrix')) expect(toMatrix(message).kind).toBe(kindOf(feature));
     else expect(toMatrix(message)).toEqual(refusal);
     expect(toMatrix(message, withRefusal(feature, 'to-matrix'))).toEqual(refusal);
   });
@@ -94,7 +120,8 @@ describe('the translators do what the table says', () => {
       const event = sent[feature];
       if (event === undefined) throw new Error('no example');
       const refusal = { kind: 'refused', feature };
-      if (carries(table, feature, 'to-whatsapp')) expect(toWhatsApp(event.type, event.content).kind).toBe('message');
+      if (carries(table, feature, 'to-whatsapp'))
+        expect(toWhatsApp(event.type, event.content).kind).toBe(kindOf(feature));
       else expect(toWhatsApp(event.type, event.content)).toEqual(refusal);
       expect(toWhatsApp(event.type, event.content, withRefusal(feature, 'to-whatsapp'))).toEqual(refusal);
     },
@@ -140,10 +167,21 @@ describe('the translators do what the table says', () => {
   });
 });
 
+it('what a Matrix user sends in another form says so as well', () => {
+  const event = sent.poll;
+  const result = event && toWhatsApp(event.type, event.content);
+  expect(result?.kind === 'message' && parseMessage(result.payload).conversation).toBe(
+    `Poll: Lunch?\n• Soup\n\n(${table.poll['to-whatsapp']?.told})`,
+  );
+});
+
 describe('words for people', () => {
   it('name everything that is carried in full, and nothing else', () => {
-    expect(nouns('to-whatsapp', 'full')).toEqual(['text messages', 'locations', 'edits', 'deletions']);
-    expect(nouns('to-matrix', 'refused')).toContain('pictures');
+    expect(nouns('to-whatsapp', 'full')).toEqual([
+      ...['text messages', 'pictures', 'videos', 'voice notes', 'audio files', 'files'],
+      ...['locations', 'edits', 'deletions'],
+    ]);
+    expect(nouns('to-matrix', 'refused')).toContain('sticker packs');
     expect(nouns('to-matrix', 'refused')).not.toContain('messages of other kinds');
     expect(nouns('to-matrix', 'fallback', 'messenger')).toContain('polls');
   });
@@ -154,9 +192,7 @@ describe('words for people', () => {
       expect(refusedText(feature)).toMatch(/not sent/);
       expect(unsupportedText('Anna', feature) + refusedText(feature)).not.toMatch(/[{}]|undefined/);
     }
-    expect(unsupportedText('$& {noun}', 'image')).toBe(
-      '$& {noun} sent something that this bridge does not carry yet (pictures).',
-    );
+    expect(unsupportedText('$& {noun}', 'image')).toBe('$& {noun} sent something that could not be read (pictures).');
     expect(refusedText('text')).toBe('This was not sent: for text messages there is a limit (1 to 65,536 characters).');
   });
 });

@@ -120,8 +120,8 @@ describe('what a contact does to earlier messages', () => {
     };
     expect(received({ protocolMessage })).toMatchObject(expected);
     expect(received({ editedMessage: { message: { protocolMessage } } })).toMatchObject(expected);
-    const picture = { ...protocolMessage, editedMessage: { imageMessage: {} } };
-    expect(received({ protocolMessage: picture })).toEqual({ kind: 'unsupported', feature: 'edit' });
+    const place = { ...protocolMessage, editedMessage: { locationMessage: {} } };
+    expect(received({ protocolMessage: place })).toEqual({ kind: 'unsupported', feature: 'edit' });
   });
 
   it('an edit in Matrix keeps within what an event may take', () => {
@@ -162,7 +162,7 @@ describe('what a Matrix user does to earlier messages', () => {
       editedMessage: { conversation: '*new*' },
     });
     expect(stanzaKind(edited)).toEqual({ type: 'text', edit: '1', hidden: true });
-    for (const replacement of [undefined, 'new', { msgtype: 'm.image', body: 'x' }, text(' ')]) {
+    for (const replacement of [undefined, 'new', { msgtype: 'm.location', body: 'x' }, text(' ')]) {
       expect(edit({ 'm.new_content': replacement }, own)).toEqual({ kind: 'refused', feature: 'edit' });
     }
   });

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BridgeError } from '../../src/model/errors.ts';
 import { MessageSchema, ProtocolMessage_Type } from '../../src/proto/message_pb.ts';
-import { largestContent, nouns } from '../../src/translate/capabilities.ts';
+import { nouns } from '../../src/translate/capabilities.ts';
 import { parseMessage, toMatrix } from '../../src/translate/to-matrix.ts';
 import { longestText, toWhatsApp, withoutReplyFallback } from '../../src/translate/to-whatsapp.ts';
 
@@ -23,20 +23,6 @@ describe('text', () => {
         });
       }),
     );
-  });
-
-  it('that is too long for one event is cut off, and says so', () => {
-    for (const character of ['x', '\u0001', 'é', '😀', '"', '<']) {
-      const result = toMatrix(message({ conversation: `*${character.repeat(60_000)}*` }));
-      if (result.kind !== 'message') throw new Error(result.kind);
-      const { body } = result.content;
-      expect(Buffer.byteLength(JSON.stringify(result.content))).toBeLessThanOrEqual(largestContent);
-      expect(body).toMatch(/^\*.+\n\n\[The bridge cut this message off here: .*\]$/su);
-      expect(String(body).isWellFormed()).toBe(true);
-    }
-    expect(toMatrix(message({ conversation: 'x'.repeat(40_000) }))).toMatchObject({
-      content: { body: 'x'.repeat(40_000) },
-    });
   });
 
   it('is read from both places in which clients write it', () => {
@@ -86,11 +72,7 @@ describe('what is not carried', () => {
     const timer = { protocolMessage: { type: ProtocolMessage_Type.EPHEMERAL_SETTING, ephemeralExpiration: 86_400 } };
     expect(toMatrix(message(timer))).toEqual({ kind: 'unsupported', feature: 'disappearing' });
     expect(toMatrix(message({}))).toEqual({ kind: 'unsupported', feature: 'unknown' });
-    expect(toWhatsApp('m.room.message', { msgtype: 'm.image', body: 'a.png', url: 'mxc://x/y' })).toEqual({
-      kind: 'refused',
-      feature: 'image',
-    });
-    expect(toWhatsApp('m.sticker', { body: 's' })).toEqual({ kind: 'refused', feature: 'sticker' });
+    expect(toWhatsApp('m.call.invite', {})).toEqual({ kind: 'refused', feature: 'call' });
     const edit = { msgtype: 'm.text', body: '* new', 'm.relates_to': { rel_type: 'm.replace', event_id: '$e' } };
     expect(toWhatsApp('m.room.message', edit)).toEqual({ kind: 'refused', feature: 'edit' });
   });

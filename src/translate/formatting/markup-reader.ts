@@ -6,7 +6,7 @@ import { insideWord } from './lines.ts';
 type Piece = string | { readonly code: string };
 type Line = readonly Piece[] | { readonly block: string };
 
-const fence = '```';
+export const fence = '```';
 const tags: Readonly<Record<string, string>> = { '*': 'strong', _: 'em', '~': 'del' };
 
 /** Returns sanitised HTML, or undefined where the text has no formatting. Linear in its length. */
@@ -29,27 +29,36 @@ function lines(text: string): Line[] {
     }
   };
   let position = 0;
-  for (;;) {
-    const start = text.indexOf(fence, position);
-    const end = start === -1 ? -1 : text.indexOf(fence, start + fence.length);
-    if (end === -1) break;
-    const code = text.slice(start + fence.length, end);
-    if (code.trim() === '') {
-      add(text.slice(position, end));
-    } else {
-      add(text.slice(position, start));
-      if (code.includes('\n')) {
-        if (line.length > 0) found.push(line);
-        found.push({ block: code.replace(/^\n/, '').replace(/\n$/, '') });
-        line = [];
-        afterBlock = true;
-      } else line.push({ code });
-    }
-    position = code.trim() === '' ? end : end + fence.length;
+  for (const { start, end } of fenced(text)) {
+    add(text.slice(position, start));
+    position = end;
+    const code = text.slice(start + fence.length, end - fence.length);
+    if (code.includes('\n')) {
+      if (line.length > 0) found.push(line);
+      found.push({ block: code.replace(/^\n/, '').replace(/\n$/, '') });
+      line = [];
+      afterBlock = true;
+    } else line.push({ code });
   }
   add(text.slice(position));
   if (line.length > 0 || !afterBlock) found.push(line);
   return found;
+}
+
+/** Where code stands between fences, the fences included. What is blank between two of them is text. */
+export function fenced(text: string): { readonly start: number; readonly end: number }[] {
+  const found: { start: number; end: number }[] = [];
+  let start = text.indexOf(fence);
+  for (;;) {
+    const close = start === -1 ? -1 : text.indexOf(fence, start + fence.length);
+    if (close === -1) return found;
+    if (text.slice(start + fence.length, close).trim() === '') start = close;
+    else {
+      const end = close + fence.length;
+      found.push({ start, end });
+      start = text.indexOf(fence, end);
+    }
+  }
 }
 
 type Kind = { readonly tag: 'p' | 'pre' | 'blockquote' | 'ul' } | { readonly tag: 'ol'; readonly number: number };
