@@ -1,7 +1,7 @@
 // Encrypted attachments (Matrix spec, "Sending encrypted attachments", version v2), chunk by chunk: AES-256-CTR, SHA-256 of the ciphertext.
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
-import { BridgeError } from '../../model/errors.ts';
 import type { FileBytes, MatrixFile } from '../../model/media.ts';
+import { corrupt } from '../../model/media-errors.ts';
 
 const algorithm = 'aes-256-ctr';
 const keyBytes = 32;
@@ -55,10 +55,4 @@ export async function* decryptAttachment(secrets: AttachmentSecrets, ciphertext:
     yield decipher.update(chunk);
   }
   if (!hash.digest().equals(encryptedSha256)) throw corrupt('its hash does not fit');
-}
-
-function corrupt(why: string): BridgeError {
-  return new BridgeError('media.corrupt', `an attachment cannot be decrypted: ${why}`, {
-    userText: 'The file is damaged: it is not what its message describes. Sending it again helps.',
-  });
 }

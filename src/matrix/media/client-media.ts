@@ -2,11 +2,11 @@
 import { type Clock, systemClock } from '../../model/clock.ts';
 import type { Actor } from '../../model/contact.ts';
 import type { FileBytes, MatrixFile, MatrixMedia, MediaUri, OpenedFile, TransferOptions } from '../../model/media.ts';
+import { tooLarge } from '../../model/media-errors.ts';
 import { type ClientApi, isError } from '../client-api.ts';
 import { decryptAttachment, encryptAttachment } from './attachment.ts';
 import { download } from './download.ts';
 import { defaultPatience, type Patience } from './exchange.ts';
-import { tooLarge } from './too-large.ts';
 import { upload } from './upload.ts';
 
 /** Of attachments: nothing that the homeserver learns of a file says what it is. */

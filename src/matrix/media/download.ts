@@ -4,10 +4,10 @@ import type { Clock } from '../../model/clock.ts';
 import type { Actor } from '../../model/contact.ts';
 import { BridgeError } from '../../model/errors.ts';
 import type { FileBytes, MediaUri, OpenedFile, TransferOptions } from '../../model/media.ts';
+import { tooLarge } from '../../model/media-errors.ts';
 import { type ClientApi, isError, jsonObject, matrixError } from '../client-api.ts';
 import { answerTo, bodyOf, exchange, type Patience, textOf } from './exchange.ts';
 import { pathOf } from './media-uri.ts';
-import { tooLarge } from './too-large.ts';
 
 const what = 'GET media/download';
 /** Since Matrix 1.11, and before; the later only where the server does not know the former: it no longer has newer files. */

@@ -3,10 +3,10 @@ import { z } from 'zod';
 import type { Actor } from '../../model/contact.ts';
 import { BridgeError } from '../../model/errors.ts';
 import type { FileBytes, MediaUri } from '../../model/media.ts';
+import { tooLarge } from '../../model/media-errors.ts';
 import { type ClientApi, isError, jsonObject, matrixError } from '../client-api.ts';
 import { answerTo, exchange, type Patience, textOf } from './exchange.ts';
 import { isMediaUri } from './media-uri.ts';
-import { tooLarge } from './too-large.ts';
 
 const path = '/_matrix/media/v3/upload';
 const what = `POST ${path}`;
