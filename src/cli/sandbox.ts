@@ -4,6 +4,7 @@ import { createLogger, type LogLevel } from '../observability/logger.ts';
 import { runUntilSignal } from './shutdown.ts';
 
 const stopBoundMs = 10_000;
+const MAX_MEDIA_MIB = 2048;
 
 interface Options {
   readonly port: number;
@@ -12,12 +13,21 @@ interface Options {
   readonly data?: string;
   readonly provider?: string;
   readonly audience: string;
+  readonly mediaLimit: number;
   readonly logLevel: LogLevel;
 }
 
 function port(text: string): number {
   const number = Number(text);
   if (!/^\d{1,5}$/.test(text) || number > 65_535) throw new InvalidArgumentError('A port is a number from 0 to 65535.');
+  return number;
+}
+
+function mebibytes(text: string): number {
+  const number = Number(text);
+  if (!/^\d{1,4}$/.test(text) || number < 1 || number > MAX_MEDIA_MIB) {
+    throw new InvalidArgumentError(`A number from 1 to ${MAX_MEDIA_MIB}.`);
+  }
   return number;
 }
 
@@ -42,6 +52,7 @@ export const sandboxCommand = new Command('sandbox')
   .option('-d, --data <dir>', 'keep the state here; without it everything is forgotten at the end')
   .option('--provider <url>', 'origin or OpenID document of the third-party service whose users may enlist', address)
   .option('--audience <text>', 'what the audience of its tokens must be', 'whatsapp-interop-sandbox')
+  .option('--media-limit <MiB>', 'largest file that the media host takes or passes on, encrypted', mebibytes, 100)
   .addOption(
     new Option('--log-level <level>', 'how much is said')
       .choices(['debug', 'info', 'warn', 'error', 'silent'] satisfies LogLevel[])
@@ -49,7 +60,7 @@ export const sandboxCommand = new Command('sandbox')
   )
   .addHelpText('after', '\nExample:\n  $ matrix-appservice-whatsapp sandbox --port 8765 --data ./sandbox-data')
   .action(async (options: Options) => {
-    const { data, provider, audience, tcpPort } = options;
+    const { data, provider, audience, tcpPort, mediaLimit } = options;
     const logger = createLogger({ level: options.logLevel, pretty: true });
     const { startSandbox } = await import('../sandbox/server.ts');
     const start = async () => {
@@ -57,6 +68,7 @@ export const sandboxCommand = new Command('sandbox')
         port: options.port,
         host: options.host,
         logger,
+        limits: { mediaBytes: mediaLimit * 2 ** 20 },
         ...(tcpPort === undefined ? {} : { tcpPort }),
         ...(data === undefined ? {} : { dataDir: data }),
         ...(provider === undefined ? {} : { provider: { discoveryUrl: provider, audience } }),

@@ -1,6 +1,29 @@
 // A WhatsApp phone of the sandbox, moved over its control API (docs/sandbox.md) as any other program would.
 import { z } from 'zod';
 
+const mediaSchema = z.object({
+  kind: z.enum(['image', 'video', 'video-note', 'audio', 'document', 'sticker']),
+  mimetype: z.string().optional(),
+  size: z.number().optional(),
+  sha256: z.string().optional(),
+  encryptedSha256: z.string().optional(),
+  caption: z.string().optional(),
+  fileName: z.string().optional(),
+  seconds: z.number().optional(),
+  width: z.number().optional(),
+  height: z.number().optional(),
+  waveform: z.array(z.number()).optional(),
+  voice: z.boolean().optional(),
+  gif: z.boolean().optional(),
+  viewOnce: z.boolean().optional(),
+  thumbnail: z.boolean(),
+  state: z.enum(['fetching', 'verified', 'failed']).optional(),
+  error: z.string().optional(),
+  downloads: z.number().optional(),
+});
+/** A file as its message describes it, and how far the phone has come with it. Hashes are hexadecimal. */
+export type PhoneMedia = z.infer<typeof mediaSchema>;
+
 const messageSchema = z.object({
   seq: z.number(),
   id: z.string(),
@@ -9,11 +32,40 @@ const messageSchema = z.object({
   direction: z.enum(['in', 'out']),
   type: z.string(),
   text: z.string().optional(),
+  media: mediaSchema.optional(),
   raw: z.string(),
   status: z.string(),
 });
 /** As the phone itself has it: decrypted by it, or sent from it. */
 export type PhoneMessage = z.infer<typeof messageSchema>;
+
+/** What `messages` of the control API takes for a file. */
+export interface PhoneFile {
+  readonly type: 'image' | 'video' | 'gif' | 'audio' | 'voice' | 'document' | 'sticker' | 'video-note';
+  /** Bytes, or the absolute path of a file, which may be large. */
+  readonly content: Uint8Array | string;
+  readonly mimetype?: string;
+  readonly caption?: string;
+  readonly fileName?: string;
+  readonly width?: number;
+  readonly height?: number;
+  readonly seconds?: number;
+  readonly waveform?: readonly number[];
+  readonly thumbnail?: Uint8Array;
+  readonly viewOnce?: boolean;
+  /** Id of the message that it replies to. */
+  readonly reply?: string;
+  /** What happens to the file on its way, from the start. */
+  readonly fault?: MediaFault;
+  /** What is wrong with the file or with what its message says of it. */
+  readonly forge?: 'hash' | 'encrypted-hash' | 'mac' | 'size';
+}
+
+/** What may happen to a file between the media host and those who fetch it (docs/sandbox.md). */
+export type MediaFault =
+  | { readonly fault: 'drop' | 'corrupt' | 'truncate' | 'wrong-mac' | 'huge-length' | 'endless' }
+  | { readonly fault: 'cut'; readonly afterBytes: number }
+  | { readonly fault: 'slow'; readonly bytesPerSecond: number };
 
 const idSchema = z.object({ id: z.string() });
 
@@ -48,12 +100,40 @@ export class SandboxPhone {
 
   /** Sends any serialised WhatsApp `Message`. */
   async sendRaw(to: string, payload: Uint8Array): Promise<string> {
-    return idSchema.parse(await this.post('messages', { to, raw: Buffer.from(payload).toString('base64') })).id;
+    return idSchema.parse(await this.post('messages', { to, raw: base64(payload) })).id;
   }
 
   /** Sends a message about another one: `about` is what the control API takes beside `to`. */
   async refer(to: string, about: { readonly type: string; readonly id: string } & Readonly<Record<string, unknown>>) {
     return idSchema.parse(await this.post('messages', { to, ...about })).id;
+  }
+
+  /** Encrypts, uploads and sends a file; answers the message id when it is uploaded. */
+  async sendFile(to: string, { content, thumbnail, ...file }: PhoneFile): Promise<string> {
+    const source = typeof content === 'string' ? { path: content } : { base64: base64(content) };
+    const body = { to, ...file, ...source, ...(thumbnail ? { thumbnail: base64(thumbnail) } : {}) };
+    return idSchema.parse(await this.post('messages', body)).id;
+  }
+
+  /** The message once its file has been fetched and verified, or given up. */
+  async fetched(id: string, timeoutMs = defaultTimeoutMs): Promise<PhoneMessage> {
+    const query = `media=verified&waitMs=${Math.min(timeoutMs, longestWaitMs)}`;
+    return messageSchema.parse(
+      await this.call('GET', `/phones/${this.number}/messages/${encodeURIComponent(id)}?${query}`),
+    );
+  }
+
+  /** A message's file, decrypted. */
+  async download(id: string): Promise<Buffer> {
+    const path = `/phones/${this.number}/messages/${encodeURIComponent(id)}/media`;
+    const response = await fetch(this.#sandbox + path);
+    if (!response.ok) throw new Error(`GET ${path}: the sandbox answered ${response.status}`);
+    return Buffer.from(await response.arrayBuffer());
+  }
+
+  /** What happens from now on to the file of a message that this phone has sent or received. */
+  async setFault(messageId: string, fault: MediaFault | { readonly fault: 'none' }): Promise<void> {
+    await this.call('POST', '/faults/media', { phone: this.number, messageId, ...fault });
   }
 
   /** What this phone sent and decrypted after `after`; waits up to `waitMs` where there is nothing yet. */
@@ -112,3 +192,5 @@ export class SandboxPhone {
     return text === '' ? undefined : JSON.parse(text);
   }
 }
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');

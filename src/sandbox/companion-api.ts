@@ -11,7 +11,6 @@ import type { Phone } from './phone.ts';
 import type { Phones } from './phones.ts';
 import type { Router } from './router.ts';
 
-const BODY_LIMIT = '16kb';
 const linkSchema = z.object({ qr: z.string().min(1).max(4_096) });
 const deviceSchema = z.coerce.number().int().min(1).max(255);
 
@@ -33,7 +32,6 @@ export interface CompanionApi {
 
 export function companionApi({ network, router, linking, phones }: CompanionApi): HttpRouter {
   const api = express.Router();
-  api.use(express.json({ limit: BODY_LIMIT }));
 
   api.post('/sandbox/phones/:number/link', async (request, response) => {
     const phone = phoneOf(phones, request);

@@ -1,20 +1,21 @@
 // The control API's other part: what the network is, its provider, its weather and its faults.
 import express, { type Router as HttpRouter } from 'express';
 import { z } from 'zod';
-import { numberSchema, recipientOf } from './control-api.ts';
+import { messageIdSchema, numberSchema, recipientOf } from './control-api.ts';
 import type { Faults } from './faults.ts';
 import { HttpError, readBody } from './http-error.ts';
 import type { Network } from './network.ts';
 import type { NetworkConditions } from './network-conditions.ts';
 import type { Router } from './router.ts';
-import type { Tokens } from './tokens.ts';
-
-const BODY_LIMIT = '16kb';
+import type { ProviderSettings } from './tokens.ts';
 
 const providerSchema = z.object({
   discoveryUrl: z.url({ protocol: /^https?$/ }),
   audience: z.string().min(1),
   issuer: z.string().min(1).optional(),
+  media: z
+    .object({ origin: z.url({ protocol: /^https?$/ }).optional(), prefix: z.string().startsWith('/').optional() })
+    .optional(),
 });
 const conditionsSchema = z.object({
   latencyMs: z.int().min(0).max(60_000).optional(),
@@ -26,7 +27,7 @@ const targetSchema = z.object({ to: z.string() });
 const forgedRetrySchema = z.object({
   phone: numberSchema,
   to: z.string(),
-  id: z.string().min(1).max(128),
+  id: messageIdSchema,
   count: z.int().min(1).max(5).default(1),
 });
 
@@ -35,7 +36,7 @@ const injectedDeviceSchema = z.object({ phone: numberSchema, chain: z.enum(['non
 export interface NetworkApi {
   readonly network: Network;
   readonly router: Router;
-  readonly tokens: Tokens;
+  readonly configure: (provider: ProviderSettings) => void;
   readonly conditions: NetworkConditions;
   readonly faults: Faults;
   readonly info: () => object;
@@ -43,16 +44,23 @@ export interface NetworkApi {
   readonly disconnect: () => void;
 }
 
-export function networkApi({ network, router, tokens, conditions, faults, info, disconnect }: NetworkApi): HttpRouter {
+export function networkApi({
+  network,
+  router,
+  configure,
+  conditions,
+  faults,
+  info,
+  disconnect,
+}: NetworkApi): HttpRouter {
   const api = express.Router();
-  api.use(express.json({ limit: BODY_LIMIT }));
 
   api.get('/sandbox/info', (_request, response) => {
     response.json(info());
   });
 
   api.post('/sandbox/provider', (request, response) => {
-    tokens.configure(readBody(providerSchema, request));
+    configure(readBody(providerSchema, request));
     response.status(204).end();
   });
 

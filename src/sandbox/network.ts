@@ -3,16 +3,35 @@ import type { Clock } from '../model/clock.ts';
 import type { Stanza } from '../whatsapp/binary/index.ts';
 import type { Companions } from './companions.ts';
 import type { Account, Directory } from './directory.ts';
+import type { FileBytes } from './media-cipher.ts';
+import type { MediaFault } from './media-faults.ts';
 import type { Device, PreKeys } from './pre-keys.ts';
 import type { Queue } from './queue.ts';
 import type { State } from './state.ts';
+
+/** A file that the media host has taken. */
+export interface StoredBlob {
+  readonly name: string;
+  readonly url: string;
+  readonly directPath: string;
+  /** Of what was stored. */
+  readonly sha256: Uint8Array;
+}
 
 /** Where clients upload and fetch encrypted files. */
 export interface Blobs {
   /** `localhost:<port>`, always over HTTPS. */
   readonly host: string;
+  /** The same host without TLS, within this process: `http://127.0.0.1:<port>`. */
+  readonly innerUrl: string;
   /** What an upload must carry, and for how many seconds it is accepted. */
   permit(): { readonly auth: string; readonly seconds: number };
+  /** Stores a file as an upload does; `expected` is the base64url of its hash. Rejects with HttpError 400 or 413, or with what `bytes` throws. */
+  put(bytes: FileBytes, expected?: string): Promise<StoredBlob>;
+  /** What happens to a file on its way from now on; undefined: nothing. */
+  setFault(directPath: string, fault: MediaFault | undefined): void;
+  /** How often a file was asked for (GET), since the start of this process. */
+  downloads(directPath: string): number;
 }
 
 /** A way for tests to play a faulty or malicious network. */

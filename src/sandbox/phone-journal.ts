@@ -1,12 +1,12 @@
 // What a phone has sent and decrypted, and how far each message has come.
-import { EventEmitter } from 'node:events';
 import { fromBinary } from '@bufbuild/protobuf';
 import { type LidJid, lidJid } from '../model/jid.ts';
 import { MessageSchema } from '../proto/message_pb.ts';
+import { Changes } from './changes.ts';
 import type { State } from './state.ts';
 
 /** In the order in which a message goes through them; `failed` means that the network refused it. */
-export const statuses = ['queued', 'sent', 'delivered', 'read'] as const;
+export const statuses = ['queued', 'sent', 'delivered', 'read', 'played'] as const;
 export type Status = (typeof statuses)[number] | 'failed';
 
 export interface Entry {
@@ -55,16 +55,17 @@ const entry = ({ peer, peer_name, text, stanza, ...row }: Row): Entry => ({
 export class PhoneJournal {
   readonly #state: State;
   readonly #account: number;
-  readonly #changes = new EventEmitter<{ change: [] }>().setMaxListeners(0);
+  readonly changes = new Changes();
 
   constructor(state: State, account: number) {
     this.#state = state;
     this.#account = account;
   }
 
-  add(message: NewEntry): void {
+  /** Returns its number in the journal. */
+  add(message: NewEntry): number {
     const { type, text } = describe(message.payload);
-    this.#state.run(
+    const { id } = this.#state.run(
       `INSERT INTO phone_message (account, id, peer, peer_name, direction, type, text, payload, timestamp, status)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       this.#account,
@@ -78,6 +79,12 @@ export class PhoneJournal {
       message.timestamp,
       message.status,
     );
+    return id;
+  }
+
+  bySeq(seq: number): Entry | undefined {
+    const row = this.#state.row<Row>('SELECT * FROM phone_message WHERE account = ? AND seq = ?', this.#account, seq);
+    return row && entry(row);
   }
 
   find(direction: 'in' | 'out', peer: LidJid, id: string): Entry | undefined {
@@ -109,6 +116,11 @@ export class PhoneJournal {
     this.#state.run('UPDATE phone_message SET stanza = ? WHERE seq = ?', stanza, seq);
   }
 
+  /** What the message says from now on, where it is encrypted once more. */
+  replacePayload(seq: number, payload: Uint8Array): void {
+    this.#state.run('UPDATE phone_message SET payload = ? WHERE seq = ?', payload, seq);
+  }
+
   /** After a reinstallation: what was encrypted with the old keys and not sent is encrypted anew. */
   dropStanzas(): void {
     this.#state.run('UPDATE phone_message SET stanza = NULL WHERE account = ?', this.#account);
@@ -119,34 +131,7 @@ export class PhoneJournal {
     const rank = (one: Status): number => (one === 'failed' ? 1 : statuses.indexOf(one));
     if (rank(status) <= rank(message.status)) return;
     this.#state.run('UPDATE phone_message SET status = ?, stanza = NULL WHERE seq = ?', status, message.seq);
-    this.changed();
-  }
-
-  /** Wakes those who wait; called after the transaction in which something was added. */
-  changed(): void {
-    this.#changes.emit('change');
-  }
-
-  /** Resolves with what `look` finds, as soon as it finds something, at the latest at the time-out or abort. */
-  async wait<Found>(look: () => Found | undefined, ms: number, signal: AbortSignal): Promise<Found | undefined> {
-    const found = look();
-    if (found !== undefined || ms <= 0 || signal.aborted) return found;
-    return new Promise((resolve) => {
-      const finish = (result: Found | undefined): void => {
-        clearTimeout(timer);
-        this.#changes.off('change', check);
-        signal.removeEventListener('abort', giveUp);
-        resolve(result);
-      };
-      const check = (): void => {
-        const now = look();
-        if (now !== undefined) finish(now);
-      };
-      const giveUp = (): void => finish(undefined);
-      const timer = setTimeout(giveUp, ms);
-      this.#changes.on('change', check);
-      signal.addEventListener('abort', giveUp, { once: true });
-    });
+    this.changes.changed();
   }
 }
 

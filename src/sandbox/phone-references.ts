@@ -1,7 +1,7 @@
 // Messages of a phone that refer to an earlier one: replies, reactions, edits, deletions, as WhatsApp's clients write them.
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { formatJid, type UserJid } from '../model/jid.ts';
-import { MessageSchema, ProtocolMessage_Type } from '../proto/message_pb.ts';
+import { type ContextInfoSchema, MessageSchema, ProtocolMessage_Type } from '../proto/message_pb.ts';
 import type { Entry } from './phone-journal.ts';
 
 /** `emoji` may be empty: the reaction is taken back. */
@@ -29,15 +29,8 @@ function contentOf(
   const fromMe = target.direction === 'out';
   const key = { remoteJid: formatJid(peer), fromMe, id: target.id };
   switch (reference.type) {
-    case 'reply': {
-      const quoted = target.payload && fromBinary(MessageSchema, target.payload);
-      const contextInfo = {
-        stanzaId: target.id,
-        participant: formatJid(fromMe ? own : peer),
-        quotedMessage: quoted ?? { conversation: 'something earlier' },
-      };
-      return { extendedTextMessage: { text: reference.text, contextInfo } };
-    }
+    case 'reply':
+      return { extendedTextMessage: { text: reference.text, contextInfo: quotation(target, peer, own) } };
     case 'reaction':
       return { reactionMessage: { key, text: reference.emoji, senderTimestampMs: BigInt(now) } };
     case 'edit': {
@@ -49,4 +42,14 @@ function contentOf(
     case 'delete':
       return { protocolMessage: { key, type: ProtocolMessage_Type.REVOKE } };
   }
+}
+
+/** What a reply says of the message that it is about. */
+export function quotation(target: Target, peer: UserJid, own: UserJid): MessageInitShape<typeof ContextInfoSchema> {
+  const quoted = target.payload && fromBinary(MessageSchema, target.payload);
+  return {
+    stanzaId: target.id,
+    participant: formatJid(target.direction === 'out' ? own : peer),
+    quotedMessage: quoted ?? { conversation: 'something earlier' },
+  };
 }

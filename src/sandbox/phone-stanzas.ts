@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { type Jid, SERVER, type UserJid } from '../model/jid.ts';
 import { attribute, type Stanza, stanza } from '../whatsapp/binary/index.ts';
 import { integerBytes, keyStanza, keysContent, signedKeyStanza } from './key-stanzas.ts';
+import type { Envelope } from './phone-envelope.ts';
 import type { Ciphertext } from './phone-sessions.ts';
 import type { Bundle, DeviceKeys, OneTimeKey } from './pre-keys.ts';
 
@@ -49,26 +50,47 @@ export function askDevices(people: readonly UserJid[]): Stanza {
   return question('get', 'usync', stanza('usync', attrs, [query, list]));
 }
 
-const encStanza = ({ type, bytes }: Ciphertext, count?: number): Stanza => stanza('enc', { v: 2, type, count }, bytes);
+const plain: Envelope = { type: 'text' };
 
-export function messageStanza(id: string, to: UserJid, copies: readonly Copy[]): Stanza {
-  const participants = copies.map((copy) => stanza('to', { jid: copy.to }, [encStanza(copy.ciphertext)]));
-  return stanza('message', { id, to, type: 'text' }, [stanza('participants', {}, participants)]);
+function encStanza({ type, bytes }: Ciphertext, { mediatype, hidden }: Envelope, count?: number): Stanza {
+  return stanza('enc', { v: 2, type, mediatype, 'decrypt-fail': hidden ? 'hide' : undefined, count }, bytes);
 }
 
-/** The answer to a retry receipt: the same message for one device. `recipient` names the chat for one's own device. */
-export function retriedMessage(id: string, { to, ciphertext }: Copy, count: number, recipient?: UserJid): Stanza {
-  const attrs = { id, to, type: 'text', device_fanout: false, recipient };
-  return stanza('message', attrs, [encStanza(ciphertext, count)]);
+const meta = ({ polltype }: Envelope): Stanza[] => (polltype ? [stanza('meta', { polltype })] : []);
+
+export function messageStanza(id: string, to: UserJid, copies: readonly Copy[], envelope = plain): Stanza {
+  const participants = copies.map((copy) => stanza('to', { jid: copy.to }, [encStanza(copy.ciphertext, envelope)]));
+  const { type, edit } = envelope;
+  return stanza('message', { id, to, type, edit }, [stanza('participants', {}, participants), ...meta(envelope)]);
+}
+
+export interface RetriedMessage extends Copy {
+  readonly id: string;
+  readonly count: number;
+  readonly envelope: Envelope;
+  /** The chat, for one's own device. */
+  readonly recipient: UserJid | undefined;
+}
+
+/** The answer to a retry receipt: the same message for one device. */
+export function retriedMessage({ id, to, ciphertext, count, envelope, recipient }: RetriedMessage): Stanza {
+  const { type, edit } = envelope;
+  const attrs = { id, to, type, edit, device_fanout: false, recipient };
+  return stanza('message', attrs, [encStanza(ciphertext, envelope, count), ...meta(envelope)]);
 }
 
 /** What the primary device tells one of its companions, and no chat shows. */
 export function peerMessage(id: string, { to, ciphertext }: Copy): Stanza {
-  return stanza('message', { id, to, type: 'text', category: 'peer' }, [encStanza(ciphertext)]);
+  return stanza('message', { id, to, type: 'text', category: 'peer' }, [encStanza(ciphertext, plain)]);
 }
 
 /** `recipient` names the chat where `to` is one's own device. */
-export function receiptStanza(id: string, to: Jid, type?: 'read' | 'sender' | 'peer_msg', recipient?: Jid): Stanza {
+export function receiptStanza(
+  id: string,
+  to: Jid,
+  type?: 'read' | 'played' | 'sender' | 'peer_msg',
+  recipient?: Jid,
+): Stanza {
   return stanza('receipt', { id, to, type, recipient });
 }
 

@@ -20,12 +20,14 @@ import {
 import type { PhoneAccount } from './directory.ts';
 import { readBundle } from './key-stanzas.ts';
 import type { Network } from './network.ts';
+import { envelopeOf } from './phone-envelope.ts';
 import { PhoneFanout } from './phone-fanout.ts';
+import { type FileSource, PhoneFiles } from './phone-files.ts';
 import { type Entry, type NewEntry, PhoneJournal } from './phone-journal.ts';
 import { PhoneKeys } from './phone-keys.ts';
 import { OfflineError, PhoneLine } from './phone-line.ts';
 import { emptyHistory, readDeviceSent } from './phone-payloads.ts';
-import { type Reference, referring } from './phone-references.ts';
+import { type Reference, referring, type Target } from './phone-references.ts';
 import { PhoneSessions } from './phone-sessions.ts';
 import * as stanzas from './phone-stanzas.ts';
 import { type Bundle, type Device, LOW_WATER } from './pre-keys.ts';
@@ -35,7 +37,6 @@ const FIRST_UPLOAD = 100;
 const TOP_UP = 50;
 /** Both sides of a retry give up after this many rounds, as the known clients do. */
 const MAX_RETRIES = 5;
-const READ = new Set(['read', 'played', 'read-self', 'played-self']);
 
 /** What a decrypted message adds to the journal, if anything, and how its arrival is confirmed. */
 interface Received {
@@ -47,6 +48,7 @@ export class Phone {
   readonly account: PhoneAccount;
   readonly journal: PhoneJournal;
   readonly keys: PhoneKeys;
+  readonly files: PhoneFiles;
   readonly #network: Network;
   readonly #logger: Logger;
   readonly #line: PhoneLine;
@@ -55,12 +57,16 @@ export class Phone {
   readonly #serial = new Serial<'phone'>();
   readonly #failures = new Map<string, number>();
 
-  constructor(network: Network, router: Router, account: PhoneAccount, logger: Logger) {
+  /** `directory`: for files that the phone has fetched. */
+  constructor(network: Network, router: Router, account: PhoneAccount, directory: string, logger: Logger) {
     this.account = account;
     this.#network = network;
     this.#logger = logger;
     this.journal = new PhoneJournal(network.state, account.id);
     this.keys = new PhoneKeys(network.state, account.id, network.clock);
+    const { state, blobs, clock } = network;
+    const files = { state, blobs, clock, journal: this.journal, account: account.id, directory, logger };
+    this.files = new PhoneFiles(files);
     const device = { account: account.id, device: 0 };
     this.#line = new PhoneLine(router, { account, device }, (received) => this.#task(() => this.#take(received)));
     this.#fanout = new PhoneFanout(this.#line, account.lid);
@@ -79,8 +85,9 @@ export class Phone {
 
   async setOffline(offline: boolean): Promise<void> {
     this.#network.state.run('UPDATE phone SET offline = ? WHERE account = ?', offline ? 1 : 0, this.account.id);
-    if (offline) this.#line.disconnect();
-    else await this.#connect();
+    if (!offline) return this.#connect();
+    this.#line.disconnect();
+    await this.files.stop();
   }
 
   /** A reinstallation: new keys, no sessions. The network tells everybody who knows this phone. */
@@ -96,28 +103,36 @@ export class Phone {
 
   async stop(): Promise<void> {
     this.#line.disconnect();
-    await this.#serial.drain();
+    await Promise.all([this.#serial.drain(), this.files.stop()]);
   }
 
-  /** Keeps the message and returns its id; it goes out as soon as the phone is online. */
-  send(peer: LidJid, peerName: string, payload: Uint8Array): string {
+  /** Keeps the message, and where its file came from, and returns its id; it goes out as soon as the phone is online. */
+  send(peer: LidJid, peerName: string, payload: Uint8Array, source?: FileSource): string {
     const id = newMessageId();
     const timestamp = this.#network.clock.now();
-    this.journal.add({ id, peer, peerName, direction: 'out', payload, timestamp, status: 'queued' });
-    this.journal.changed();
+    this.#network.state.transaction(() => {
+      const message = { id, peer, peerName, direction: 'out', payload, timestamp, status: 'queued' } as const;
+      const seq = this.journal.add(message);
+      if (source) this.files.keep(seq, source);
+    });
+    this.journal.changes.changed();
     this.#task(() => this.#sendQueued());
     return id;
   }
 
-  /** The payload of a message about another one; one that is not in this chat is named by its id alone, as its own or the peer's. */
+  /** The payload of a message about another one. */
   referring(
     about: Reference & { readonly id: string; readonly fromMe?: boolean | undefined },
     peer: LidJid,
   ): Uint8Array {
-    const { id, fromMe } = about;
-    const known = (['in', 'out'] as const).map((direction) => this.journal.find(direction, peer, id));
-    const target = known.find((one) => one !== undefined) ?? { id, direction: fromMe ? 'out' : 'in' };
+    const target = this.target(peer, about.id, about.fromMe);
     return referring(about, target, peer, this.account.lid, this.#network.clock.now());
+  }
+
+  /** The message that is meant; one that is not in this chat is named by its id alone, as one's own or the peer's. */
+  target(peer: LidJid, id: string, fromMe = false): Target {
+    const known = (['in', 'out'] as const).map((direction) => this.journal.find(direction, peer, id));
+    return known.find((one) => one !== undefined) ?? { id, direction: fromMe ? 'out' : 'in' };
   }
 
   /** Gives clients that have just been linked what they wait for once they are there: the history, of which there is none. */
@@ -136,12 +151,12 @@ export class Phone {
     });
   }
 
-  /** Confirms a received message once more, or says that it was read. False if there is no such message. */
-  sendReceipt(id: string, type: 'delivered' | 'read'): boolean {
+  /** Confirms a received message once more, or says that it was read or played. False if there is no such message. */
+  sendReceipt(id: string, type: 'delivered' | 'read' | 'played'): boolean {
     const message = this.journal.byId(id);
     if (message?.direction !== 'in') return false;
     if (!this.#line.up) throw new OfflineError();
-    this.#line.send(stanzas.receiptStanza(id, message.peer, type === 'read' ? 'read' : undefined));
+    this.#line.send(stanzas.receiptStanza(id, message.peer, type === 'delivered' ? undefined : type));
     this.journal.advance(message, type);
     return true;
   }
@@ -162,6 +177,7 @@ export class Phone {
       await this.#line.ask(stanzas.becomeActive());
     });
     this.#task(() => this.#sendQueued());
+    this.files.start();
   }
 
   #upload(count: number): Stanza {
@@ -216,12 +232,13 @@ export class Phone {
       : this.#fromPeer(id, from, result.plaintext);
     const timestamp = (integerAttribute(message, 't') ?? 0) * 1000;
     this.#network.state.transaction(() => {
-      if (received) this.journal.add({ id, timestamp, ...received });
+      if (received) this.files.expect(this.journal.add({ id, timestamp, ...received }), received.payload);
       sessions.commit();
     });
     this.#failures.delete(`${formatJid(from)} ${id}`);
     this.#line.send(receipt);
-    this.journal.changed();
+    this.journal.changes.changed();
+    if (this.#line.up) this.files.start();
   }
 
   #fromPeer(id: string, from: LidJid, payload: Uint8Array): Received {
@@ -275,7 +292,9 @@ export class Phone {
     else if (count > 1 || !(await sessions.has(to))) await this.#fanout.startSessions(sessions, [to]);
     const copy = await this.#fanout.encryptFor(sessions, to, message.peer, message.payload);
     this.#network.state.transaction(() => sessions.commit());
-    this.#line.send(stanzas.retriedMessage(id, copy, count, isOwn ? message.peer : undefined));
+    const envelope = envelopeOf(message.payload);
+    const recipient = isOwn ? message.peer : undefined;
+    this.#line.send(stanzas.retriedMessage({ ...copy, id, count, envelope, recipient }));
   }
 
   /** Of one's own devices, only what was read on them counts. */
@@ -284,13 +303,13 @@ export class Phone {
     const recipient = jidAttribute(receipt, 'recipient');
     const isOwn = from !== undefined && sameUser(from, this.account.lid);
     const chat = isOwn ? recipient : from && withoutDevice(from);
-    const isRead = READ.has(attribute(receipt, 'type') ?? '');
-    if (chat?.kind !== 'lid' || (isOwn && !isRead)) return;
+    const progress = progressOf(receipt);
+    if (chat?.kind !== 'lid' || (isOwn && progress === 'delivered')) return;
     const list = child(receipt, 'list');
     const ids = [receipt, ...(list ? children(list, 'item') : [])].map((one) => requireAttribute(one, 'id'));
     for (const id of ids) {
       const message = this.journal.find(isOwn ? 'in' : 'out', chat, id);
-      if (message) this.journal.advance(message, isRead ? 'read' : 'delivered');
+      if (message) this.journal.advance(message, progress);
     }
   }
 
@@ -317,12 +336,26 @@ export class Phone {
     const sessions = this.#sessions();
     const copies = await this.#fanout.encrypt(sessions, message.peer, message.payload);
     if (copies.length === 0) return undefined;
-    const stanza = stanzas.messageStanza(message.id, message.peer, copies);
+    const stanza = stanzas.messageStanza(message.id, message.peer, copies, envelopeOf(message.payload));
     this.#network.state.transaction(() => {
       sessions.commit();
       this.journal.keepStanza(message.seq, encodeStanza(stanza));
     });
     return stanza;
+  }
+}
+
+/** What a receipt says of the message. */
+function progressOf(receipt: Stanza): 'delivered' | 'read' | 'played' {
+  switch (attribute(receipt, 'type')) {
+    case 'read':
+    case 'read-self':
+      return 'read';
+    case 'played':
+    case 'played-self':
+      return 'played';
+    default:
+      return 'delivered';
   }
 }
 

@@ -8,13 +8,16 @@ import type { Router } from './router.ts';
 export class Phones {
   readonly #network: Network;
   readonly #router: Router;
+  readonly #files: string;
   readonly #logger: Logger;
   readonly #phones = new Map<string, Phone>();
   readonly #making = new Serial<string>();
 
-  constructor(network: Network, router: Router, logger: Logger) {
+  /** `files`: the directory for what phones fetch. */
+  constructor(network: Network, router: Router, files: string, logger: Logger) {
     this.#network = network;
     this.#router = router;
+    this.#files = files;
     this.#logger = logger;
   }
 
@@ -36,7 +39,7 @@ export class Phones {
       const known = this.#phones.get(number);
       const account = this.#network.directory.addPhone(number, name);
       if (known) return { phone: known, made: false };
-      const phone = new Phone(this.#network, this.#router, account, this.#logger);
+      const phone = new Phone(this.#network, this.#router, account, this.#files, this.#logger);
       await phone.start();
       this.#phones.set(number, phone);
       return { phone, made: true };

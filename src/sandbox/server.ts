@@ -11,21 +11,24 @@ import { type BlobLimits, BlobStore } from './blob-store.ts';
 import { CHAT_PATH, ChatListener } from './chat-listener.ts';
 import { companionApi } from './companion-api.ts';
 import { Companions } from './companions.ts';
-import { phoneApi } from './control-api.ts';
 import { Directory, INTEGRATOR } from './directory.ts';
 import { enlistmentApi } from './enlistment.ts';
 import { Faults } from './faults.ts';
 import { answerErrors, HttpError } from './http-error.ts';
 import { Linking } from './linking.ts';
+import { mediaProvider } from './media-proxy.ts';
+import { messageApi } from './message-api.ts';
 import type { Network } from './network.ts';
 import { networkApi } from './network-api.ts';
 import { NetworkConditions } from './network-conditions.ts';
+import { phoneApi } from './phone-api.ts';
 import { Phones } from './phones.ts';
 import { PreKeys } from './pre-keys.ts';
 import { Queue } from './queue.ts';
 import { Router } from './router.ts';
 import { serverIdentity } from './server-identity.ts';
 import { State } from './state.ts';
+import { Storage } from './storage.ts';
 import { type ProviderSettings, Tokens } from './tokens.ts';
 
 export interface SandboxOptions {
@@ -85,6 +88,10 @@ const defaultLimits: SandboxLimits = {
   mediaBytes: 100 << 20,
   mediaMs: 30 * 86_400_000,
 };
+const CONTROL_BODY_LIMIT = '256kb';
+/** Files in base64; larger ones come by path. */
+const FILE_BODY_LIMIT = '48mb';
+const FILE_PATHS = ['/sandbox/phones/:number/messages', '/sandbox/phones/:number/picture'];
 /** How long clients get to say goodbye when the sandbox closes. */
 const FAREWELL_MS = 250;
 
@@ -95,7 +102,9 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const state = new State(options.dataDir);
   const faults = new Faults();
   const preKeys = new PreKeys(state);
-  const blobs = new BlobStore({ state, directory: options.dataDir, limits, clock, logger });
+  const storage = new Storage(options.dataDir);
+  const blobs = new BlobStore({ state, directory: storage.blobs, limits, clock, logger });
+  blobs.proxy.provider = options.provider && mediaProvider(options.provider);
   const network: Network = {
     state,
     directory: new Directory(state),
@@ -110,7 +119,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const tokens = new Tokens(clock, options.provider);
   const conditions = new NetworkConditions();
   const identity = serverIdentity(state, clock);
-  const phones = new Phones(network, router, logger);
+  const phones = new Phones(network, router, storage.phoneFiles, logger);
   await phones.startAll();
   const linking = new Linking(network, router);
   router.events.on('active', ({ account }) => phones.of(account)?.welcome((device) => router.isConnected(device)));
@@ -132,8 +141,8 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     await Promise.race([listener.idle(), clock.sleep(FAREWELL_MS)]);
     await listener.stop();
     await phones.stopAll();
-    await Promise.all([stop(http), stop(blobs.server), tcp && stop(tcp)]);
-    await blobs.close();
+    await Promise.all([stop(http), stop(blobs.server), stop(blobs.inner), tcp && stop(tcp)]);
+    await storage.close();
     faults.close();
     state.close();
   };
@@ -141,16 +150,19 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     listen(http, options.port ?? 0, host),
     tcp && listen(tcp, options.tcpPort ?? 0, host),
     listenAsBefore(state, blobs.server, host),
+    listen(blobs.inner, 0, '127.0.0.1'),
   ]);
   const failed = ports.find((result) => result.status === 'rejected');
   if (failed !== undefined) {
     await close();
     throw failed.reason;
   }
-  const [port, tcpPort, mediaPort] = ports.map((result) => (result.status === 'fulfilled' ? result.value : undefined));
-  if (mediaPort === undefined) throw new Error('the media store has no port');
+  const [port, tcpPort, mediaPort, innerPort] = ports.map((result) =>
+    result.status === 'fulfilled' ? result.value : undefined,
+  );
+  if (mediaPort === undefined || innerPort === undefined) throw new Error('the media store has no port');
 
-  blobs.listening(mediaPort);
+  blobs.listening(mediaPort, innerPort);
   const authority = host.includes(':') ? `[${host}]` : host;
   const url = `http://${authority}:${port}`;
   const info = (): SandboxInfo => ({
@@ -166,8 +178,15 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   });
   const disconnect = (): void => listener.cutAll();
   app.use(enlistmentApi(network, router, tokens));
-  app.use(networkApi({ network, router, tokens, conditions, faults, info, disconnect }));
+  const configure = (provider: ProviderSettings): void => {
+    tokens.configure(provider);
+    blobs.proxy.provider = mediaProvider(provider);
+  };
+  app.use(FILE_PATHS, express.json({ limit: FILE_BODY_LIMIT }));
+  app.use(express.json({ limit: CONTROL_BODY_LIMIT }));
+  app.use(networkApi({ network, router, configure, conditions, faults, info, disconnect }));
   app.use(phoneApi(phones, network.directory, linking));
+  app.use(messageApi(network, phones));
   app.use(companionApi({ network, router, linking, phones }));
   app.use(() => {
     throw new HttpError(404, 'not_found', 'there is nothing here');

@@ -5,7 +5,7 @@ import Database from 'better-sqlite3';
 
 export type Value = string | number | bigint | Buffer | Uint8Array | null;
 
-const SCHEMA_VERSION = 2;
+const SCHEMA_VERSION = 3;
 
 const SCHEMA = `
 -- The network's own secrets and settings.
@@ -72,6 +72,11 @@ CREATE TABLE phone_message (
   peer TEXT NOT NULL, peer_name TEXT NOT NULL, direction TEXT NOT NULL CHECK (direction IN ('in', 'out')), type TEXT NOT NULL,
   text TEXT, payload BLOB NOT NULL, timestamp INTEGER NOT NULL, status TEXT NOT NULL, stanza BLOB,
   UNIQUE (account, direction, peer, id));
+-- Files of messages: still to be fetched, verified, or given up; for those that the phone has sent itself, where they came from.
+CREATE TABLE phone_file (
+  message INTEGER PRIMARY KEY REFERENCES phone_message ON DELETE CASCADE,
+  state TEXT NOT NULL CHECK (state IN ('fetching', 'verified', 'failed')), error TEXT, source_path TEXT, source_bytes BLOB);
+CREATE INDEX phone_file_fetching ON phone_file (message) WHERE state = 'fetching';
 `;
 
 export class State {

@@ -11,6 +11,8 @@ export interface ProviderSettings {
   readonly audience: string;
   /** What `iss` must be; undefined trusts what the document says. */
   readonly issuer?: string | undefined;
+  /** Where the third party hosts files; absent parts are the origin of `discoveryUrl` and `/media/`. */
+  readonly media?: { readonly origin?: string | undefined; readonly prefix?: string | undefined } | undefined;
 }
 
 export type TokenPurpose = 'enlist' | 'connect' | 'withdraw';

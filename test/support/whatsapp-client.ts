@@ -158,8 +158,9 @@ export class WhatsAppClient {
     await this.socket.readMessages([message.key]);
   }
 
+  /** From the network's media host, as WhatsApp's own clients do, whatever host the message names. */
   async download(message: WAMessage): Promise<Buffer> {
-    return downloadMediaMessage(message, 'buffer', {});
+    return downloadMediaMessage(message, 'buffer', { host: this.#sandbox.info.mediaHost });
   }
 
   /** Leaves without a word and keeps its state, as a closed laptop does. */

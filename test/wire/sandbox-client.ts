@@ -7,7 +7,7 @@ import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import { systemClock } from '../../src/model/clock.ts';
 import { SERVER, type UserJid } from '../../src/model/jid.ts';
 import { decodeProto } from '../../src/proto/decode.ts';
-import { MessageSchema } from '../../src/proto/message_pb.ts';
+import { type Message as Content, MessageSchema } from '../../src/proto/message_pb.ts';
 import { ClientPayload_Product, ClientPayloadSchema } from '../../src/proto/wire_pb.ts';
 import { Directory } from '../../src/sandbox/directory.ts';
 import { readBundle } from '../../src/sandbox/key-stanzas.ts';
@@ -229,13 +229,13 @@ export class InteropUser {
     return this.#asked(stanza('iq', { id: `q${this.#ids}`, to: SERVER, type, xmlns }, content));
   }
 
-  /** Encrypts a text and sends it; starts a session where there is none. Resolves with the ack. */
-  async write(to: UserJid, text: string, id: string): Promise<Stanza> {
-    this.send(await this.encrypt(to, text, id));
+  /** Encrypts a text or a serialised Message and sends it; starts a session where there is none. Resolves with the ack. */
+  async write(to: UserJid, content: string | Uint8Array, id: string): Promise<Stanza> {
+    this.send(await this.encrypt(to, content, id));
     return this.next((candidate) => candidate.tag === 'ack' && attribute(candidate, 'id') === id);
   }
 
-  async encrypt(to: UserJid, text: string, id: string): Promise<Stanza> {
+  async encrypt(to: UserJid, content: string | Uint8Array, id: string): Promise<Stanza> {
     const sessions = this.#sessions();
     if (!(await sessions.has(to))) {
       const answer = await this.#asked(askKeys([to]));
@@ -243,14 +243,21 @@ export class InteropUser {
       if (!user) throw new Error('no bundle');
       await sessions.start(to, readBundle(user, requireChild(user, 'registration')));
     }
-    const plaintext = toBinary(MessageSchema, create(MessageSchema, { conversation: text }));
+    const isText = typeof content === 'string';
+    const plaintext = isText ? toBinary(MessageSchema, create(MessageSchema, { conversation: content })) : content;
     const ciphertext = await sessions.encrypt(to, plaintext);
     sessions.commit();
     return messageStanza(id, to, [{ to, ciphertext }]);
   }
 
-  /** Decrypts a message stanza; undefined if that fails. */
+  /** The text of a message stanza; undefined if it has none or cannot be decrypted. */
   async read(message: Stanza): Promise<string | undefined> {
+    const content = await this.decrypt(message);
+    return content?.conversation ?? content?.extendedTextMessage?.text;
+  }
+
+  /** Undefined if that fails. */
+  async decrypt(message: Stanza): Promise<Content | undefined> {
     const from = requireJid(message, 'from');
     const enc = requireChild(message, 'enc');
     const sessions = this.#sessions();
@@ -258,8 +265,7 @@ export class InteropUser {
     const result = await sessions.decrypt(from as UserJid, { type, bytes: requireBytes(enc) });
     if (result.outcome !== 'plaintext') return undefined;
     sessions.commit();
-    const { conversation, extendedTextMessage } = decodeProto(MessageSchema, result.plaintext);
-    return conversation ?? extendedTextMessage?.text;
+    return decodeProto(MessageSchema, result.plaintext);
   }
 
   /** Encrypts for whoever offered these keys, as a client does that trusts every retry receipt. */

@@ -4,18 +4,23 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
 import { attribute, child, requireChild, stanza } from '../../src/whatsapp/binary/index.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { FileHost } from './file-host.ts';
 import { InteropUser, Provider } from './sandbox-client.ts';
 
 let provider: Provider;
+let host: FileHost;
 let sandbox: Sandbox;
 const clock = new ManualClock(Date.now());
 
 beforeAll(async () => {
   provider = await Provider.start();
-  sandbox = await startSandbox({ clock, provider: provider.settings, limits: { mediaBytes: 1000, mediaMs: 60_000 } });
+  host = await FileHost.start();
+  const settings = { ...provider.settings, media: { origin: host.url } };
+  sandbox = await startSandbox({ clock, provider: settings, limits: { mediaBytes: 1000, mediaMs: 60_000 } });
 });
 afterAll(async () => {
   await sandbox.close();
+  host.stop();
   provider.stop();
 });
 
@@ -36,6 +41,7 @@ function call(method: string, path: string, body?: Buffer, headers: Record<strin
         const { statusCode: status = 0, headers } = response;
         resolve({ status, body: Buffer.concat(chunks), range: headers['content-range'] });
       });
+      response.on('error', reject);
     });
     sent.on('error', reject);
     sent.end(body);
@@ -89,5 +95,67 @@ describe('the media store', () => {
       expect((await call('GET', path)).status).toBe(404);
     clock.advance(3_601_000);
     expect((await upload(file, auth)).status).toBe(401);
+  });
+});
+
+describe('the media proxy', () => {
+  it('passes on what the provider hosts, whole, in parts, and its refusals', async () => {
+    const file = randomBytes(1000);
+    host.put('/media/one', file);
+    const whole = await call('GET', '/media/one?a=b&hash=c');
+    expect([whole.status, whole.body.equals(file)]).toEqual([200, true]);
+    const part = await call('GET', '/media/one?a=b', undefined, { range: 'bytes=990-' });
+    expect([part.status, part.range, part.body.equals(file.subarray(990))]).toEqual([206, 'bytes 990-999/1000', true]);
+    expect((await call('HEAD', '/media/one')).status).toBe(200);
+    expect((await call('GET', '/media/none')).status).toBe(404);
+    host.put('/media/gone', (_request, response) => response.writeHead(410).end());
+    expect((await call('GET', '/media/gone')).status).toBe(410);
+    expect(host.asked.slice(-5)).toEqual([
+      'GET /media/one?a=b&hash=c',
+      'GET /media/one?a=b bytes=990-',
+      'HEAD /media/one',
+      'GET /media/none',
+      'GET /media/gone',
+    ]);
+  });
+
+  it('asks for nothing outside the provider’s media, follows nobody, and only reads', async () => {
+    host.put('/media/elsewhere', (_request, response) => response.writeHead(302, { location: '/media/one' }).end());
+    expect((await call('GET', '/media/elsewhere')).status).toBe(502);
+    const asked = host.asked.length;
+    for (const path of ['/other', '/media/../other', '/media/%2e%2e/other', '//localhost/media/one', '/mediaone'])
+      expect((await call('GET', path)).status, path).toBe(404);
+    expect((await call('POST', '/media/one', randomBytes(1))).status).toBe(404);
+    expect(host.asked.length).toBe(asked);
+  });
+
+  it('takes no more than the limit, announced or not, and tells a broken file from a whole one', async () => {
+    host.put('/media/long', randomBytes(1001));
+    expect((await call('GET', '/media/long')).status).toBe(502);
+    host.put('/media/unannounced', (_request, response) => {
+      response.write(randomBytes(600));
+      response.end(randomBytes(600));
+    });
+    await expect(call('GET', '/media/unannounced')).rejects.toThrow(/aborted|hang up/);
+    host.put('/media/broken', (_request, response) => {
+      response.writeHead(200, { 'content-length': 900 }).write(randomBytes(100), () => response.destroy());
+    });
+    await expect(call('GET', '/media/broken')).rejects.toThrow(/aborted|hang up/);
+  });
+
+  it('stops reading from the provider when the client has gone', async () => {
+    const gone = new Promise<void>((resolve) => {
+      host.put('/media/endless', (_request, response) => {
+        response.once('close', resolve);
+        response.write(randomBytes(10));
+      });
+    });
+    const { mediaHost, mediaAuthority: ca } = sandbox.info;
+    const sent = request(`https://${mediaHost}/media/endless`, { ca, agent: false }, (response) => {
+      response.once('data', () => sent.destroy());
+    });
+    sent.on('error', () => {});
+    sent.end();
+    await gone;
   });
 });
