@@ -170,6 +170,7 @@ function settings(config: Config, instanceId: string): BridgeSettings {
     botName: config.appservice.bot.display_name,
     ghostPrefix: config.appservice.ghost_prefix,
     networks: networks(config),
+    readReceipts: new Set(networks(config).filter((network) => config.networks[network]?.read_receipts)),
     federatePortals: config.portals.federate,
     devicePolicy: config.encryption.devices,
     mayOptIn: (user) => mayOptIn(config, user),

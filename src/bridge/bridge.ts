@@ -6,15 +6,19 @@ import type { TransactionSink } from '../model/matrix.ts';
 import { sendNextBotMessage } from './bot/bot-messages.ts';
 import type { CommandEffects } from './bot/commands.ts';
 import { Connections, sendReceipts } from './connections.ts';
+import { ContactTyping } from './contact-typing.ts';
 import { type BridgeContext, isActive } from './context.ts';
 import { deliverNext } from './deliver.ts';
 import { depart } from './departures.ts';
 import { enlist } from './enlistments.ts';
+import { setNextMark } from './marks.ts';
 import { handleNextEvent } from './matrix-events.ts';
+import { confirmReading } from './reading.ts';
 import { expireUnconfirmed } from './receipts.ts';
 import { giveUpUnanswered } from './receive.ts';
 import { sendNext } from './send.ts';
 import { Transactions } from './transactions.ts';
+import { UserTyping } from './user-typing.ts';
 import { type Step, Workers } from './workers.ts';
 
 const expiryCheckMs = 5 * 60 * 1000;
@@ -29,6 +33,9 @@ export class Bridge {
   readonly #rooms: Workers<RoomId>;
   readonly #bot: Workers<RoomId>;
   readonly #receipts: Workers<AccountId>;
+  readonly #marks: Workers<PortalId>;
+  readonly #userTyping: UserTyping;
+  readonly #contactTyping: ContactTyping;
   readonly #enlistments: Workers<AccountId>;
   readonly #departures: Workers<AccountId>;
   readonly #recovery: Workers<'all'>;
@@ -44,6 +51,9 @@ export class Bridge {
     this.#rooms = workers('events', (room) => handleNextEvent(context, room, this.#keyWaits, this.#effects()));
     this.#bot = workers('bot', (room) => sendNextBotMessage(context, room));
     this.#receipts = workers('receipts', (account) => this.#sendReceipts(account));
+    this.#marks = workers('marks', (portal) => setNextMark(context, portal));
+    this.#userTyping = new UserTyping(context, (account) => this.#connections.get(account));
+    this.#contactTyping = new ContactTyping(context);
     this.#enlistments = workers('enlistments', (account) => this.#enlist(account));
     this.#departures = workers('departures', (account) => depart(context, account, (room) => this.#bot.wake(room)));
     this.#recovery = workers('recovery', () => this.#recoverAll());
@@ -53,11 +63,16 @@ export class Bridge {
       wakeOutbox: (portal) => this.#outbox.wake(portal),
       wakeReceipts: (account) => this.#receipts.wake(account),
       wakeBot: (room) => this.#bot.wake(room),
+      wakeMarks: (portal) => this.#marks.wake(portal),
+      typing: (account, typing) => this.#contactTyping.told(account, typing),
+      wrote: (account, addresses) => this.#contactTyping.wrote(account, addresses),
     });
     this.#transactions = new Transactions({
       context,
       wakeRoom: (room) => this.#rooms.wake(room),
       devicesChanged: (users) => this.devicesChanged(users),
+      wakeReceipts: (account) => this.#receipts.wake(account),
+      typing: (typing) => this.#userTyping.pushed(typing),
       recoverAll: () => this.#recovery.wake('all'),
     });
   }
@@ -92,6 +107,7 @@ export class Bridge {
     }
     for (const departure of await store.accounts.departures()) this.#departures.wake(departure.account);
     for (const portal of await store.inbox.portalsWithWork()) this.#inbox.wake(portal);
+    for (const portal of await store.reading.portalsToMark()) this.#marks.wake(portal);
     this.#expiry.wake('expiry');
   }
 
@@ -105,6 +121,9 @@ export class Bridge {
       this.#rooms,
       this.#bot,
       this.#receipts,
+      this.#marks,
+      this.#userTyping,
+      this.#contactTyping,
       this.#enlistments,
       this.#departures,
       this.#recovery,
@@ -138,6 +157,7 @@ export class Bridge {
       wakeEnlistment: (account) => this.#enlistments.wake(account),
       wakeDeparture: (account) => this.#departures.wake(account),
       disconnect: (account) => this.#connections.close(account),
+      showPresence: (account, state) => this.#connections.showPresence(account, state),
       client: (account) => this.#connections.get(account),
     };
   }
@@ -181,7 +201,8 @@ export class Bridge {
     const client = this.#connections.get(account);
     if (client === undefined || !client.connected) return 'idle';
     try {
-      return await sendReceipts(this.#context, account, client);
+      const step = await sendReceipts(this.#context, account, client);
+      return step === 'idle' ? await confirmReading(this.#context, account, client) : step;
     } catch (error) {
       // The next connection wakes this again.
       if (error instanceof BridgeError && error.code === 'interop.offline') return 'idle';

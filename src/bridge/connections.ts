@@ -1,8 +1,10 @@
 // Connections: one interop client per active account, and what its events lead to.
+import { errorCode } from '../model/errors.ts';
 import type { AccountId, PortalId, RoomId } from '../model/ids.ts';
-import type { Disconnect, IncomingMessage, InteropClient, InteropEvents } from '../model/interop.ts';
+import type { Disconnect, IncomingMessage, IncomingTyping, InteropClient, InteropEvents } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
 import { Serial } from '../model/serial.ts';
+import { noteCall } from './calls.ts';
 import { preferredAddress } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { followDevices } from './device-changes.ts';
@@ -16,6 +18,10 @@ export interface ConnectionEffects {
   wakeOutbox(portal: PortalId): void;
   wakeReceipts(account: AccountId): void;
   wakeBot(room: RoomId): void;
+  wakeMarks(portal: PortalId): void;
+  typing(account: ActiveAccount, typing: IncomingTyping): void;
+  /** A message has come from the person with these addresses. */
+  wrote(account: ActiveAccount, addresses: readonly UserJid[]): void;
 }
 
 /** Reasons after which no new connection is tried. Each is told once until there is a connection again. */
@@ -61,6 +67,15 @@ export class Connections {
     await Promise.all([...this.#clients.keys()].map((account) => this.close(account)));
   }
 
+  /** Best effort: without a connection nobody is shown as present anyway. */
+  async showPresence(account: AccountId, state: 'available' | 'unavailable'): Promise<void> {
+    try {
+      await this.#clients.get(account)?.sendPresence(state);
+    } catch (error) {
+      if (errorCode(error) !== 'interop.offline') throw error;
+    }
+  }
+
   /** How many accounts have a connection, and how many should. */
   count(): { readonly connected: number; readonly wanted: number } {
     const clients = [...this.#clients.values()];
@@ -72,7 +87,10 @@ export class Connections {
     const effects = this.#effects;
     return {
       message: (message) => this.#message(account, message),
-      receipt: (receipt) => settle(context, account, receipt),
+      receipt: async (receipt) => {
+        const portal = await settle(context, account, receipt);
+        if (portal !== undefined) effects.wakeMarks(portal.id);
+      },
       retry: async (retry) => {
         const portal = await answerRetry(context, account, retry);
         if (portal === undefined) return;
@@ -80,8 +98,11 @@ export class Connections {
         effects.wakeInbox(portal.id);
       },
       mediaRetry: async () => undefined,
-      call: async () => undefined,
-      typing: () => undefined,
+      call: async (call) => {
+        const portal = await noteCall(context, account, call);
+        if (portal !== undefined) effects.wakeInbox(portal.id);
+      },
+      typing: (typing) => effects.typing(account, typing),
       identityChanged: (from) => this.#identityChanged(account, from),
       devicesChanged: (from) => this.#devicesChanged(account, from),
       preKeysLow: () => this.#replenish(account),
@@ -92,6 +113,7 @@ export class Connections {
 
   async #message(account: ActiveAccount, message: IncomingMessage): Promise<void> {
     const received = await receiveMessage(this.#context, account, message);
+    this.#effects.wrote(account, message.alternative ? [message.from, message.alternative] : [message.from]);
     if (received.portal !== undefined) this.#effects.wakeInbox(received.portal.id);
     const client = this.#clients.get(account.id);
     if (received.askAgain !== undefined && client !== undefined) {
@@ -126,6 +148,8 @@ export class Connections {
     const { store } = this.#context;
     await store.commit(endings.map((reason) => ({ change: 'bot-message.release', key: endedKey(account, reason) })));
     this.#effects.wakeReceipts(account.id);
+    // Asked last: nothing shows the user as present who has not switched it on.
+    if ((await store.accounts.preferences(account.id)).typing) await this.showPresence(account.id, 'available');
     for (const portal of await store.portals.ofAccount(account.id)) this.#effects.wakeOutbox(portal.id);
     await this.#keys.run(account.id, () => this.#signedPreKey(account));
   }

@@ -18,6 +18,8 @@ export interface BridgeSettings {
   /** Start of a ghost's localpart, `wa_`. */
   readonly ghostPrefix: string;
   readonly networks: readonly Network[];
+  /** Networks to which read receipts are offered. */
+  readonly readReceipts: ReadonlySet<Network>;
   readonly federatePortals: boolean;
   readonly devicePolicy: DevicePolicy;
   mayOptIn(user: UserId): boolean;

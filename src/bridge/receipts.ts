@@ -1,5 +1,6 @@
 // Receipts from the contact, and retry receipts: which message is settled, which must be encrypted again.
 import type { Contact } from '../model/contact.ts';
+import type { MessageId } from '../model/ids.ts';
 import type { IncomingReceipt, RetryReceipt } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
 import type { OutboxRow } from '../model/journal.ts';
@@ -24,29 +25,56 @@ export async function chatWith(
   context: BridgeContext,
   account: ActiveAccount,
   from: UserJid,
+  alternative?: UserJid,
 ): Promise<Chat | undefined> {
-  const [contact] = await context.store.contacts.byAddress(account.network, [from]);
+  const addresses = alternative === undefined ? [from] : [from, alternative];
+  const [contact] = await context.store.contacts.byAddress(account.network, addresses);
   if (contact === undefined) return undefined;
   const portal = await context.store.portals.find(account.id, contact.id);
   return portal === undefined ? undefined : { contact, portal };
 }
 
-/** A device has the message: once every addressed device has, the payload is erased. */
-export async function settle(context: BridgeContext, account: ActiveAccount, receipt: IncomingReceipt): Promise<void> {
-  if (receipt.type === 'other') return;
+/**
+ * A device has the message: once every addressed device has, the payload is erased. Returns the portal where a mark is to be set because
+ * of it: the person has received a message, or read one.
+ */
+export async function settle(
+  context: BridgeContext,
+  account: ActiveAccount,
+  receipt: IncomingReceipt,
+): Promise<Portal | undefined> {
+  if (receipt.type === 'other') return undefined;
   const chat = await chatWith(context, account, receipt.from);
-  if (chat === undefined) return;
+  if (chat === undefined) return undefined;
+  const { portal } = chat;
   // A receipt that names no device speaks for the person's primary one.
   const device = receipt.device ?? primaryDevice;
-  await withDevices(context, chat, async () => {
+  return withDevices(context, chat, async () => {
     const changes: Change[] = [];
+    const marks: Change[] = receipt.type === 'delivered' ? [] : await readMark(context, portal, receipt.ids);
+    const { deliveryMarks } = await context.store.accounts.preferences(account.id);
     for (const id of new Set(receipt.ids)) {
-      const row = await context.store.outbox.byMessageId(account.id, chat.portal.id, id);
+      const row = await context.store.outbox.byMessageId(account.id, portal.id, id);
       const change = row && afterReceipt(row, device);
-      if (change !== undefined) changes.push(change);
+      if (row === undefined || change === undefined) continue;
+      changes.push(change);
+      if (deliveryMarks && !row.confirmed) {
+        marks.push({ change: 'delivery-mark.add', mark: { portal: portal.id, event: row.event } });
+      }
     }
-    if (changes.length > 0) await context.store.commit(changes);
+    if (changes.length + marks.length > 0) await context.store.commit([...changes, ...marks]);
+    return marks.length > 0 ? portal : undefined;
   });
+}
+
+/** Whoever has read a message has read what stands before it. Nothing where that is known. */
+async function readMark({ store }: BridgeContext, { id }: Portal, ids: readonly MessageId[]): Promise<Change[]> {
+  let upTo = 0;
+  for (const messageId of new Set(ids)) {
+    upTo = Math.max(upTo, (await store.references.byMessage(id, messageId, true))?.position ?? 0);
+  }
+  const known = (await store.reading.of(id))?.contactRead ?? 0;
+  return upTo > known ? [{ change: 'reading.contact', portal: id, upTo }] : [];
 }
 
 /**

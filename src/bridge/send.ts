@@ -63,7 +63,7 @@ async function openChat(
 }
 
 /** True while an identity key of this contact, or the user's own identity, waits for a decision. */
-async function isHeld(context: BridgeContext, chat: Chat): Promise<boolean> {
+export async function isHeld(context: BridgeContext, chat: Pick<Chat, 'account' | 'contact'>): Promise<boolean> {
   const user = await context.store.trust.ofUser(chat.account.user);
   if (user?.state === 'changed') return true;
   const devices = await context.store.trust.ofContact(chat.account.id, chat.contact.id);

@@ -1,10 +1,11 @@
 // What the homeserver pushes: stored whole, then keys before events. Implements the sink of the transaction endpoint.
 import type { Actor } from '../model/contact.ts';
-import type { RoomId, UserId } from '../model/ids.ts';
+import type { AccountId, RoomId, UserId } from '../model/ids.ts';
 import { parseUserId } from '../model/ids.ts';
 import type { JsonObject, NewTransaction } from '../model/journal.ts';
-import type { TransactionSink } from '../model/matrix.ts';
+import type { Ephemeral, TransactionSink, TypingUsers } from '../model/matrix.ts';
 import { type BridgeContext, isOurs } from './context.ts';
+import { readingChanges } from './reading.ts';
 import { releaseDeviceNotice } from './user-trust.ts';
 import { type Step, Workers } from './workers.ts';
 
@@ -14,6 +15,9 @@ export interface TransactionsOptions {
   readonly wakeRoom: (room: RoomId) => void;
   /** Called when these users' devices or identities may have changed. */
   readonly devicesChanged: (users: readonly UserId[]) => void;
+  /** Called when something that this account's user has read is to be told. */
+  readonly wakeReceipts: (account: AccountId) => void;
+  readonly typing: (typing: TypingUsers) => void;
   /** Called when the homeserver has dropped to-device messages. */
   readonly recoverAll: () => void;
 }
@@ -28,15 +32,19 @@ export class Transactions implements TransactionSink {
     this.#workers = new Workers({ name: 'transactions', step: () => this.#handleNext(), clock, logger });
   }
 
-  async store({ id, body, events }: NewTransaction): Promise<void> {
+  async store({ id, body, events }: NewTransaction, ephemeral: Ephemeral): Promise<void> {
+    const { context, wakeReceipts, typing } = this.#options;
     // An event reaches us because of a user of ours in its room, and that user's keys are counted: events without any counts are a
     // catch-up, before which the homeserver has dropped to-device messages (Synapse).
     const caughtUp = events.length > 0 && !hasKeyCounts(body);
     // What our own users send comes back to us, and says nothing new.
-    const news = events.filter(({ sender }) => !isOurs(this.#options.context, sender));
+    const news = events.filter(({ sender }) => !isOurs(context, sender));
     const transaction = { id, body: caughtUp ? { ...body, [catchUp]: true } : body, events: news };
-    await this.#options.context.store.commit([{ change: 'transaction.store', transaction }]);
+    const reading = await readingChanges(context, ephemeral.receipts);
+    await context.store.commit([{ change: 'transaction.store', transaction }, ...reading.changes]);
     this.#workers.wake('transactions');
+    for (const account of reading.accounts) wakeReceipts(account.id);
+    for (const each of ephemeral.typing) typing(each);
   }
 
   async userExists(user: UserId): Promise<boolean> {

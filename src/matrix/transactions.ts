@@ -7,6 +7,7 @@ import { parseUserId } from '../model/ids.ts';
 import type { MatrixEvent } from '../model/journal.ts';
 import type { TransactionSink } from '../model/matrix.ts';
 import type { Logger } from '../observability/logger.ts';
+import { readEphemeral, withoutEphemeral } from './ephemeral.ts';
 import { roomEvent } from './room-event.ts';
 
 export interface TransactionRouterOptions {
@@ -40,7 +41,8 @@ export function transactionRouter(sink: TransactionSink, options: TransactionRou
     }
     const { events, ...body } = parsed.data;
     try {
-      await sink.store({ id: txnId, body, events: wellFormed(events, txnId, logger) });
+      const transaction = { id: txnId, body: withoutEphemeral(body), events: wellFormed(events, txnId, logger) };
+      await sink.store(transaction, readEphemeral(body));
     } catch (error) {
       logger.error({ transaction: txnId, code: errorCode(error), err: error }, 'a transaction could not be stored');
       response.status(503).json({ errcode: 'M_UNKNOWN', error: 'The transaction could not be stored.' });

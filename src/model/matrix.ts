@@ -116,10 +116,29 @@ export interface MatrixCryptoEvents {
   devicesChanged(users: readonly UserId[]): void;
 }
 
+/** A user has read a room up to this event, and lets everybody know. */
+export interface ReadReceipt {
+  readonly room: RoomId;
+  readonly user: UserId;
+  readonly event: EventId;
+}
+
+/** Everybody who types in a room, from now on. */
+export interface TypingUsers {
+  readonly room: RoomId;
+  readonly users: readonly UserId[];
+}
+
+/** What is pushed once, and lost where it is not taken. */
+export interface Ephemeral {
+  readonly receipts: readonly ReadReceipt[];
+  readonly typing: readonly TypingUsers[];
+}
+
 /** What the transaction endpoint needs of the rest. It answers 200 only after `store` has resolved. */
 export interface TransactionSink {
   /** Stores it durably, once, whatever is pushed again; resolves after the commit. */
-  store(transaction: NewTransaction): Promise<void>;
+  store(transaction: NewTransaction, ephemeral: Ephemeral): Promise<void>;
   /** Whether a user or a room alias in our namespace exists or may be created. */
   userExists(user: UserId): Promise<boolean>;
 }

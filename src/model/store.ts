@@ -218,6 +218,8 @@ export interface Store {
     byMessage(portal: PortalId, messageId: MessageId, fromUser?: boolean): Promise<KeptReference | undefined>;
     /** The further events of a message of the contact. */
     parts(portal: PortalId, messageId: MessageId): Promise<readonly EventId[]>;
+    /** Whether any message of either side is known. */
+    any(portal: PortalId): Promise<boolean>;
     byPosition(portal: PortalId, position: number): Promise<KeptReference | undefined>;
     /** Messages of the contact that are shown in this room, after `position`, oldest first. */
     shownAfter(portal: PortalId, room: RoomId, position: number, limit: number): Promise<readonly KeptReference[]>;

@@ -67,6 +67,7 @@ export function referenceReads({ db }: Reader): Store['references'] {
       const named = select.where('portal', '=', portal).where('message_id', '=', messageId);
       return one(fromUser === undefined ? named : named.where('from_user', '=', fromUser ? 1 : 0));
     },
+    any: async (portal) => (await select.where('portal', '=', portal).limit(1).executeTakeFirst()) !== undefined,
     byPosition: (portal, position) => one(select.where('portal', '=', portal).where('id', '=', position)),
     shownAfter: async (portal, room, position, limit) => {
       const after = shown.where('portal', '=', portal).where('id', '>', position).where('room', '=', room);

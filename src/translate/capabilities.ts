@@ -39,6 +39,9 @@ export const largestContent = 45_000;
 /** How long after sending a message WhatsApp takes an edit of it, in milliseconds (docs/protocol.md). */
 export const editWindowMs = 20 * 60_000;
 
+/** The reaction that says that a message has arrived. Two ticks mean that to people on WhatsApp. */
+export const deliveryMark = '✓✓';
+
 const thousands = (count: number): string => count.toLocaleString('en');
 const serverSize = 'up to the size that your server allows';
 const full: Capability = { support: 'full' };
@@ -286,8 +289,8 @@ const whatsapp = {
     kind: 'message',
     'to-matrix': {
       support: 'refused',
-      limit: 'told only where WhatsApp sends a message about the call',
-      told: '{name} called on WhatsApp. Calls are not carried over.',
+      limit: 'calls to you are told, once each; the other side hears it ring',
+      told: '{name} called on WhatsApp{how}. Calls are not carried over: nobody can pick up here, and at the other end it just rings.',
     },
     'to-whatsapp': refused,
   },
@@ -307,11 +310,41 @@ const whatsapp = {
   'delivery-receipt': {
     noun: 'delivery receipts',
     kind: 'signal',
-    'to-matrix': refused,
+    'to-matrix': {
+      support: 'partial',
+      limit: 'off until you switch on "delivery-marks"; your homeserver can read them',
+      told: `Matrix has none: the reaction ${deliveryMark} under your message stands for it, once any device of the contact has the message.`,
+    },
     'to-whatsapp': { support: 'full', told: 'Sent when your homeserver has the message.' },
   },
-  'read-receipt': { noun: 'read receipts', kind: 'signal', 'to-matrix': refused, 'to-whatsapp': refused },
-  typing: { noun: 'typing notifications', kind: 'signal', 'to-matrix': refused, 'to-whatsapp': refused },
+  'read-receipt': {
+    noun: 'read receipts',
+    kind: 'signal',
+    'to-matrix': {
+      support: 'partial',
+      limit: 'where this server asks the network for them, and the contact sends them',
+      told: 'That a voice note was played is shown as read.',
+    },
+    'to-whatsapp': {
+      support: 'partial',
+      limit: 'off until you switch on "receipts"; private ones stay private',
+      told: 'Of what you have read since then, as far as it could be shown here. Voice notes become read, never played: Matrix does not say whether you have listened.',
+    },
+  },
+  typing: {
+    noun: 'typing notifications',
+    kind: 'signal',
+    'to-matrix': {
+      support: 'partial',
+      limit: 'in chats that exist',
+      told: 'A contact who records a voice note is shown as typing.',
+    },
+    'to-whatsapp': {
+      support: 'partial',
+      limit: 'off until you switch on "typing"; not before the first message of a chat',
+      told: 'While it is on, you are shown as online.',
+    },
+  },
 } as const satisfies Record<string, Row>;
 
 export type Feature = keyof typeof whatsapp;
@@ -337,7 +370,16 @@ export function unsupportedText(name: string, feature: Feature, table: Capabilit
   const { noun, 'to-matrix': capability } = table[feature];
   if (carries(table, feature, 'to-matrix')) return `${name} sent something that could not be read (${noun}).`;
   const told = capability?.told ?? '{name} sent something that this bridge does not carry yet ({noun}).';
-  return told.replace('{noun}', noun).replace('{name}', () => name);
+  return told
+    .replace('{noun}', noun)
+    .replace('{how}', '')
+    .replace('{name}', () => name);
+}
+
+/** The sentence that stands in the room for a call. */
+export function callText(name: string, video: boolean, table: Capabilities = capabilities.whatsapp): string {
+  const told = table.call['to-matrix']?.told ?? '';
+  return told.replace('{how}', video ? ' (video)' : '').replace('{name}', () => name);
 }
 
 /** The sentence under a message of the user that is not carried, or is outside the limits. */

@@ -4,6 +4,7 @@ import express from 'express';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { transactionRouter } from '../../src/matrix/transactions.ts';
 import type { NewTransaction } from '../../src/model/journal.ts';
+import type { Ephemeral } from '../../src/model/matrix.ts';
 import type { Logger } from '../../src/observability/logger.ts';
 
 const hsToken = 'the-token-of-the-homeserver';
@@ -27,16 +28,19 @@ const event = {
 let server: Server;
 let url: string;
 let stored: NewTransaction[];
+let ephemeral: Ephemeral[];
 let store: () => Promise<void>;
 
 beforeEach(async () => {
   stored = [];
+  ephemeral = [];
   warnings.length = 0;
   store = async () => {};
   const sink = {
-    store: async (transaction: NewTransaction) => {
+    store: async (transaction: NewTransaction, pushed: Ephemeral) => {
       await store();
       stored.push(transaction);
+      ephemeral.push(pushed);
     },
     userExists: async (user: string) => user === '@wa_known:example.org',
   };
@@ -62,10 +66,12 @@ const ok = { status: 200, errcode: undefined };
 const put = (body: string | object, token?: string | null, id = '7') =>
   call('PUT', `/_matrix/app/v1/transactions/${id}`, body, token);
 
-test('a transaction is stored whole: its events apart from the rest', async () => {
-  const rest = { 'de.sorunome.msc2409.to_device': [{ type: 'm.room.encrypted' }], ephemeral: [] };
-  expect(await put({ events: [{ ...event, unsigned: {}, age: 3 }], ...rest })).toEqual(ok);
+test('a transaction is stored whole: its events, and what is pushed only once, apart from the rest', async () => {
+  const rest = { 'de.sorunome.msc2409.to_device': [{ type: 'm.room.encrypted' }] };
+  const typing = [{ type: 'm.typing', room_id: '!r:x', content: { user_ids: ['@u:x'] } }];
+  expect(await put({ events: [{ ...event, unsigned: {}, age: 3 }], ...rest, ephemeral: typing })).toEqual(ok);
   expect(stored).toEqual([{ id: '7', body: rest, events: [event] }]);
+  expect(ephemeral).toEqual([{ receipts: [], typing: [{ room: '!r:x', users: ['@u:x'] }] }]);
 });
 
 test('200 comes only after the store has it', async () => {

@@ -91,6 +91,7 @@ const settings: BridgeSettings = {
   botName: 'WhatsApp bridge',
   ghostPrefix: 'wa_',
   networks: ['whatsapp'],
+  readReceipts: new Set<never>(),
   federatePortals: false,
   devicePolicy: 'cross-signed',
   mayOptIn: () => true,

@@ -9,6 +9,7 @@ import { chat } from './chat.ts';
 import { confirmIdentityCommand } from './confirm-identity.ts';
 import { confirmed, optIn, optOut } from './consent.ts';
 import { help } from './help.ts';
+import { settings, switchHandlers } from './preferences.ts';
 import { status } from './status.ts';
 
 /** What commands set in motion once they are committed. */
@@ -20,6 +21,8 @@ export interface CommandEffects {
   wakeDeparture(account: AccountId): void;
   /** Ends the account's connection at once. */
   disconnect(account: AccountId): Promise<void>;
+  /** Shows the user as present to the network, or not any more. */
+  showPresence(account: AccountId, state: 'available' | 'unavailable'): Promise<void>;
   client(account: ActiveAccount): InteropClient | undefined;
 }
 
@@ -53,6 +56,8 @@ const handlers: Readonly<Record<string, CommandHandler>> = {
   'opt-out': optOut,
   yes: confirmed,
   status,
+  settings,
+  ...switchHandlers,
   chat,
   'confirm-identity': confirmIdentityCommand,
 };
@@ -83,7 +88,7 @@ export async function runCommand(context: BridgeContext, command: Command, effec
 }
 
 /** What may be asked while the user's own identity is in doubt. Ending everything is always allowed. */
-const harmless: ReadonlySet<string> = new Set(['help', 'status', 'confirm-identity', 'opt-out']);
+const harmless: ReadonlySet<string> = new Set(['help', 'status', 'settings', 'confirm-identity', 'opt-out']);
 
 function identityFirst(): Answer {
   return {

@@ -2,6 +2,7 @@
 import type { BridgeContext } from '../context.ts';
 import { networkNames, whatWorks } from '../labels.ts';
 import type { Answer } from './commands.ts';
+import { switchHelp } from './preferences.ts';
 
 export async function help({ settings }: BridgeContext): Promise<Answer> {
   const names = settings.networks.map((network) => networkNames[network]).join(' or ');
@@ -10,6 +11,7 @@ export async function help({ settings }: BridgeContext): Promise<Answer> {
       `opt-in: connect your account to ${names}; explains first, then asks`,
       'opt-out: end it; says what is deleted',
       'status: whether you are connected, and what is waiting',
+      ...switchHelp,
       'chat <phone number> [name]: start a chat; only in an encrypted room with me. The name is for that chat alone: nobody else here is shown it, but your homeserver can read it',
       'confirm-identity: after you have reset your own encryption identity',
       '',

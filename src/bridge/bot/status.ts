@@ -2,6 +2,7 @@
 import { type BridgeContext, isActive } from '../context.ts';
 import { networkNames } from '../labels.ts';
 import type { Answer, Command, CommandEffects } from './commands.ts';
+import { switchedOn } from './preferences.ts';
 
 export async function status(
   context: BridgeContext,
@@ -31,7 +32,7 @@ export async function status(
         outbox += await store.outbox.waiting(portal.id);
       }
       lines.push(
-        `${name}: opted in, ${connected ? 'connected' : 'not connected at the moment'}. Chats: ${portals.length}. Waiting for you: ${inbox}. Waiting to be sent: ${outbox}.`,
+        `${name}: opted in, ${connected ? 'connected' : 'not connected at the moment'}. Chats: ${portals.length}. Waiting for you: ${inbox}. Waiting to be sent: ${outbox}. Settings: ${await switchedOn(context, account)}`,
       );
     }
   }
