@@ -89,6 +89,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     gauges: {
       inboxWaiting: store.counts.inboxWaiting,
       outboxWaiting: store.counts.outboxWaiting,
+      parked: store.counts.parked,
       ghosts: store.counts.ghosts,
       connections: () => {
         const { connected, wanted } = bridge?.connections ?? { connected: 0, wanted: 0 };

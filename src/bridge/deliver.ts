@@ -70,6 +70,7 @@ async function deliverRow(context: BridgeContext, chat: Chat, row: InboxRow): Pr
     case 'encrypted':
       await send(context, chat, row, row.state.events, row.state.body);
       return 'delivered';
+    case 'parked':
     case 'accepted':
     case 'done':
       return 'delivered';
@@ -84,6 +85,8 @@ async function deliverReceived(context: BridgeContext, chat: Chat, row: InboxRow
       return 'delivered';
     case 'notice':
       return deliverAsNotice(context, chat, row, what.notice);
+    case 'parked':
+      return park(context, chat, row, body, what.notice);
     case 'reference':
       if (await identityHolds(context, chat)) return 'held';
       await attempt(context, chat, row, body, async () => {
@@ -101,17 +104,46 @@ async function deliverReceived(context: BridgeContext, chat: Chat, row: InboxRow
   }
 }
 
-/** Puts a notice where the message would stand. The notice is a row of its own, so that replies to it are known as such. */
+/** What is not carried is delivered as a notice about it. */
 async function deliverAsNotice(context: BridgeContext, chat: Chat, row: InboxRow, notice: Notice): Promise<Outcome> {
+  const told = await tell(context, chat, row, notice);
+  if (told === 'held') return 'held';
+  const { event } = told;
+  await setState(context, row, event === undefined ? { at: 'done', event } : { at: 'accepted', event });
+  return 'delivered';
+}
+
+/** What could not be shown is set aside: the user is told, the contact gets no receipt, the chat goes on. */
+async function park(
+  context: BridgeContext,
+  chat: Chat,
+  row: InboxRow,
+  body: InboxBody,
+  notice: Notice,
+): Promise<Outcome> {
+  const told = await tell(context, chat, row, notice);
+  if (told === 'held') return 'held';
+  const { code } = notice;
+  context.logger.warn({ portal: chat.portal.id, code }, 'a message could not be shown; it is parked');
+  context.counters.delivered('to-matrix', 'failed');
+  await setState(context, row, { at: 'parked', code, notice: told.event, body });
+  return 'delivered';
+}
+
+/** Puts a notice where the message would stand. The notice is a row of its own, so that replies to it are known as such. */
+async function tell(
+  context: BridgeContext,
+  chat: Chat,
+  row: InboxRow,
+  notice: Notice,
+): Promise<'held' | { readonly event: EventId | undefined }> {
   const key = `${notice.code}:${row.messageId}:${row.device}`;
   await context.store.commit([noticeOnce(chat.portal, key, row.timestamp, notice)]);
   const find = () => context.store.inbox.find(chat.portal.id, noticeId(key), 0);
   const written = await find();
   if (written !== undefined && (await deliverRow(context, chat, written)) === 'held') return 'held';
   const delivered = await find();
-  const event = delivered?.state.at === 'done' ? delivered.state.event : undefined;
-  await setState(context, row, event === undefined ? { at: 'done', event } : { at: 'accepted', event });
-  return 'delivered';
+  return { event: delivered?.state.at === 'done' ? delivered.state.event : undefined };
 }
 
 /** While the user's own identity has changed, nothing is delivered. */
@@ -224,7 +256,7 @@ async function sendRefused(
   // A refused notice is in the log; a notice about it would be refused as well.
   if (row.isNotice) return setState(context, row, { at: 'done', event: undefined });
   const text = `A message from ${contactName(chat.contact, chat.portal)} could not be shown: this server does not take it (${error.code}).`;
-  await deliverAsNotice(context, chat, row, { code: 'not-shown', text });
+  await park(context, chat, row, body, { code: 'not-shown', text });
 }
 
 function accepted({ portal, room }: Chat, row: InboxRow, [event, ...parts]: readonly EventId[]): Change[] {

@@ -141,7 +141,7 @@ async function giveUp(context: BridgeContext, chat: Chat, row: OutboxRow, device
   }
   const text = `${contactName(chat.contact, chat.portal)} has this message, but their device could not decrypt it, several times over. Send it again.`;
   await context.store.commit([
-    { change: 'outbox.state', id: row.id, state: { at: 'failed', code: 'retries-exhausted' }, erasePayload: true },
+    { change: 'outbox.state', id: row.id, state: { at: 'parked', code: 'retries-exhausted' } },
     notSent(chat.portal, row.event, context.clock.now(), 'not-decrypted', text),
   ]);
 }

@@ -10,9 +10,9 @@ import { preferredAddress } from './contacts.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { type Chat, peerOf, putDevices, reach, refreshDevices, withDevices } from './device-sessions.ts';
 import { addressees, afterRefusal, primaryDevice } from './devices.ts';
-import { failRow } from './failed-rows.ts';
 import { contactName, networkNames } from './labels.ts';
 import { afterSending, afterStaleList, withoutDevice } from './outbox-steps.ts';
+import { parkRow } from './parked-rows.ts';
 import type { Step } from './workers.ts';
 
 /** Sends one row of this portal. `client` finds the account's live connection. */
@@ -41,7 +41,7 @@ export async function sendNext(
     if (error.code === 'interop.offline') return 'idle';
     if (error.code === 'signal.untrusted') return 'idle';
     if (error.retry === 'later' || error.code.startsWith('store.')) throw error;
-    await failRow(context, chat.portal, row, error.code, error.userText ?? 'This message could not be sent.');
+    await parkRow(context, chat.portal, row, error.code, error.userText ?? 'This message could not be sent.');
     return 'again';
   }
 }
@@ -79,7 +79,7 @@ async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow):
     const { payload } = row;
     if (payload === undefined) {
       const text = 'This message waited too long and is not kept any more. Send it again.';
-      await failRow(context, chat.portal, row, 'outbox.payload-gone', text);
+      await parkRow(context, chat.portal, row, 'outbox.payload-gone', text);
       return 'again';
     }
     const [asking] = row.retryFor;
@@ -153,7 +153,7 @@ async function unreachable(
   }
   const text =
     cause?.userText ?? `No device of ${contactName(chat.contact, chat.portal)} can be reached at the moment.`;
-  await failRow(context, chat.portal, row, cause?.code ?? 'signal.no-device', text);
+  await parkRow(context, chat.portal, row, cause?.code ?? 'signal.no-device', text);
   return 'again';
 }
 
@@ -175,7 +175,7 @@ async function sendRow(context: BridgeContext, chat: Chat, row: OutboxRow, stanz
     if (refusal.next === 'refresh') {
       await context.store.commit([putDevices(chat, refusal.list), afterStaleList(now)]);
     } else {
-      await failRow(
+      await parkRow(
         context,
         chat.portal,
         now,

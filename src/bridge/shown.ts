@@ -29,6 +29,8 @@ export type Shown =
   | { readonly kind: 'reference'; readonly reference: PlainReference; readonly target: MessageReference }
   /** A message that is not carried: the bridge says so in its place. */
   | { readonly kind: 'notice'; readonly notice: Notice }
+  /** It could not be shown; the notice tells why. */
+  | { readonly kind: 'parked'; readonly notice: Notice }
   | { readonly kind: 'nothing' };
 
 export async function shown(context: BridgeContext, chat: Chat, row: InboxRow, body: InboxBody): Promise<Shown> {
@@ -37,7 +39,7 @@ export async function shown(context: BridgeContext, chat: Chat, row: InboxRow, b
   const translated = readable(context, row, body.payload);
   if (translated === undefined) {
     const text = `A message from ${name} arrived damaged and cannot be shown.`;
-    return { kind: 'notice', notice: { code: 'unreadable', text } };
+    return { kind: 'parked', notice: { code: 'unreadable', text } };
   }
   switch (translated.kind) {
     case 'silent':

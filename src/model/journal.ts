@@ -62,6 +62,11 @@ export type InboxState =
    * room that is lost in between needs another encryption.
    */
   | { readonly at: 'encrypted'; readonly events: readonly [SealedEvent, ...SealedEvent[]]; readonly body: InboxBody }
+  /**
+   * It could not be shown, and trying again by itself does not help. The contact gets no delivery receipt; `notice` told the user. The body
+   * stays for the retention time, so that the administrator may try again.
+   */
+  | { readonly at: 'parked'; readonly code: string; readonly notice: EventId | undefined; readonly body: InboxBody }
   /** Matrix has it; the contact has not been sent the delivery receipt yet. */
   | { readonly at: 'accepted'; readonly event: EventId }
   | { readonly at: 'done'; readonly event: EventId | undefined };
@@ -106,7 +111,8 @@ export type OutboxState =
   /** The network has it. The payload stays until every addressed device has confirmed, for retry receipts. */
   | { readonly at: 'acknowledged' }
   | { readonly at: 'done' }
-  | { readonly at: 'failed'; readonly code: string };
+  /** It could not be sent, and its sender was told. The payload stays for the retention time, so that the administrator may try again. */
+  | { readonly at: 'parked'; readonly code: string };
 
 /** What a row may be set to; it is `transfer` only from the beginning. */
 export type OutboxProgress = Exclude<OutboxState, { readonly at: 'transfer' }>;

@@ -31,6 +31,7 @@ import type {
   StoredTransaction,
 } from './journal.ts';
 import type { Portal, PortalState } from './portal.ts';
+import type { QueueFilter, QueueItem, QueueItemId } from './queue.ts';
 import type { DeliveryMark, Reading } from './reading.ts';
 import type { KeptReference, MessagePart, MessageReaction, MessageReference, MessageTarget } from './reference.ts';
 import type { SignalChange, SignalReads } from './signal.ts';
@@ -98,6 +99,10 @@ export type Change =
     }
   /** The file has been carried over: the row is ready to be encrypted. */
   | { readonly change: 'outbox.payload'; readonly id: OutboxId; readonly payload: Uint8Array }
+  /** A parked message is tried again, in its old place. */
+  | { readonly change: 'queue.retry'; readonly item: QueueItemId }
+  /** A parked message is given up: its content is erased. */
+  | { readonly change: 'queue.drop'; readonly item: QueueItemId }
   /** A device of the contact is no more: no message waits for it, and those that waited for nothing else are done. */
   | { readonly change: 'outbox.device-gone'; readonly portal: PortalId; readonly device: number }
   | { readonly change: 'reference.put'; readonly reference: MessageReference }
@@ -258,10 +263,18 @@ export interface Store {
     /** Undefined before the first look. */
     devices(account: AccountId, contact: ContactId): Promise<DeviceList | undefined>;
   };
+  /** What waits and what is parked, for the administrator: no content. */
+  readonly queue: {
+    /** The oldest first; `after` continues a list. */
+    list(filter: QueueFilter): Promise<readonly QueueItem[]>;
+    find(id: QueueItemId): Promise<QueueItem | undefined>;
+  };
   /** Totals over all accounts, for monitoring. */
   readonly counts: {
     inboxWaiting(): Promise<number>;
     outboxWaiting(): Promise<number>;
+    /** Parked messages of both directions. */
+    parked(): Promise<number>;
     /** Ghosts that have a device and an identity. */
     ghosts(): Promise<number>;
   };

@@ -15,6 +15,8 @@ export interface MetricsOptions {
     readonly inboxWaiting?: ReadNow;
     /** Messages that the network has not acknowledged yet. */
     readonly outboxWaiting?: ReadNow;
+    /** Messages of both directions that were given up for now. */
+    readonly parked?: ReadNow;
     /** Ghosts that have a device and an identity. */
     readonly ghosts?: ReadNow;
     readonly connections?: () => Readonly<Record<(typeof states)[number], number>>;
@@ -77,6 +79,7 @@ export function createMetrics({ processMetrics, gauges = {} }: MetricsOptions = 
   };
   gauge('maw_inbox_waiting', 'Messages that Matrix has not accepted yet', gauges.inboxWaiting);
   gauge('maw_outbox_waiting', 'Messages that the network has not acknowledged yet', gauges.outboxWaiting);
+  gauge('maw_parked', 'Messages that could not be carried and wait for the administrator', gauges.parked);
   gauge('maw_ghosts', 'Ghosts that have a device and an identity', gauges.ghosts);
   const { connections } = gauges;
   if (connections) {

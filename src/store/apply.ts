@@ -10,6 +10,7 @@ import { mergeContacts } from './merge.ts';
 import { addOutbox, dropDevice, setOutboxPayload, setOutboxState } from './outbox.ts';
 import { createPortal, namePortal, setPortalState } from './portals.ts';
 import { putPreferences } from './preferences.ts';
+import { dropParked, retryParked } from './queue.ts';
 import { putReaction, removeReaction } from './reactions.ts';
 import {
   addDeliveryMark,
@@ -96,6 +97,10 @@ function apply(unit: Unit, change: Change): Steps {
       return setOutboxState(unit, change);
     case 'outbox.payload':
       return setOutboxPayload(unit, change.id, change.payload);
+    case 'queue.retry':
+      return retryParked(unit, change.item);
+    case 'queue.drop':
+      return dropParked(unit, change.item);
     case 'outbox.device-gone':
       return dropDevice(unit, change.portal, change.device);
     case 'reference.put':

@@ -1,6 +1,6 @@
 // The inbox: messages and notices on their way to Matrix. Content is erased as soon as the next state no longer needs it.
 import { type Selectable, sql } from 'kysely';
-import type { InboxId, MessageId, PortalId } from '../model/ids.ts';
+import type { EventId, InboxId, MessageId, PortalId } from '../model/ids.ts';
 import type {
   InboxBody,
   InboxRow,
@@ -58,17 +58,23 @@ export function* setInboxState({ db, keys, now }: Unit, id: InboxId, state: Inbo
   );
   if (!row) throw gone('the inbox row');
   const key = yield* keys.get(accountKey(row.account));
-  const isOpen = state.at === 'received' || state.at === 'encrypted';
+  const isKept = state.at === 'received' || state.at === 'encrypted' || state.at === 'parked';
   const columns = {
     state: state.at,
-    body: isOpen ? sealBody(key, inboxPlace('body', row), state.body) : null,
-    ...(isOpen ? {} : { file: null }),
+    failure: state.at === 'parked' ? state.code : null,
+    body: isKept ? sealBody(key, inboxPlace('body', row), state.body) : null,
+    ...(state.at === 'received' || state.at === 'encrypted' ? {} : { file: null }),
     event: state.at === 'encrypted' ? sealJson(key, inboxPlace('event', row), state.events) : null,
-    event_id: state.at === 'accepted' || state.at === 'done' ? (state.event ?? null) : null,
+    event_id: eventOf(state) ?? null,
     // A notice is remembered as long as its portal lives: a reply to it must never be relayed.
-    settled_at: state.at === 'done' && row.notice === 0 ? now : null,
+    settled_at: (state.at === 'done' || state.at === 'parked') && row.notice === 0 ? now : null,
   };
   yield* mustChange(db.updateTable('inbox').set(columns).where('id', '=', id), 'the inbox row');
+}
+
+function eventOf(state: InboxState): EventId | undefined {
+  if (state.at === 'parked') return state.notice;
+  return state.at === 'accepted' || state.at === 'done' ? state.event : undefined;
 }
 
 export function* setInboxFile({ db, keys }: Unit, id: InboxId, file: IncomingFile): Steps {
@@ -195,6 +201,9 @@ function toState(key: DataKey, row: Row): InboxState {
       row.notice === 1
         ? { kind: 'notice', notice: unsealJson<Notice>(key, place, row.body) }
         : { kind: 'message', payload: unseal(key, place, row.body) };
+    if (row.state === 'parked') {
+      return { at: 'parked', code: row.failure ?? 'unknown', notice: row.event_id ?? undefined, body };
+    }
     if (!row.event) return { at: 'received', body };
     return { at: 'encrypted', events: eventsOf(unsealJson(key, inboxPlace('event', row), row.event)), body };
   }

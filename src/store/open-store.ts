@@ -19,6 +19,7 @@ import { Keyring } from './keyring.ts';
 import { inspectSchema } from './migrate.ts';
 import { outboxReads } from './outbox.ts';
 import { portalReads } from './portals.ts';
+import { queueReads } from './queue.ts';
 import { reactionReads } from './reactions.ts';
 import { readingReads } from './reading.ts';
 import { referenceReads } from './references.ts';
@@ -103,6 +104,7 @@ async function build(database: Database, master: KeyObject, clock: Pick<Clock, '
     botMessages: botMessageReads(reader),
     signal: signalReads(reader),
     trust: trustReads(reader),
+    queue: queueReads(reader),
     counts: countReads(reader),
     signingKeys: signingKeyStore(reader, write),
     hostedFiles: hostedFiles(reader, write),

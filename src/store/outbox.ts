@@ -31,7 +31,7 @@ export function* addOutbox({ db, keys }: Unit, added: NewOutboxRow): Steps {
     'file' in added
       ? {
           state: 'transfer' as const,
-          payload: sealJson(key, place('file', added), withBase64(added.file)),
+          file: sealJson(key, place('file', added), withBase64(added.file)),
           hosted: added.file.name,
         }
       : { state: 'ready' as const, payload: seal(key, place('payload', added), added.payload) };
@@ -57,17 +57,18 @@ export function* setOutboxState(unit: Unit, change: Change & { readonly change: 
   const row = yield* first(db.selectFrom('outbox').select(['account', 'event']).where('id', '=', id));
   if (!row) throw gone('the outbox row');
   const key = yield* keys.get(accountKey(row.account));
-  const settled = state?.at === 'done' || state?.at === 'failed';
+  const done = state?.at === 'done';
   const columns = {
     ...(state === undefined
       ? {}
       : {
           state: state.at,
-          failure: state.at === 'failed' ? state.code : null,
+          failure: state.at === 'parked' ? state.code : null,
           stanza: state.at === 'encrypted' ? seal(key, place('stanza', row), state.stanza) : null,
-          settled_at: settled ? now : null,
+          settled_at: done || state.at === 'parked' ? now : null,
         }),
-    ...(settled || erasePayload ? { payload: null } : {}),
+    ...(done || erasePayload ? { payload: null } : {}),
+    ...(done ? { file: null } : {}),
     ...(waitingFor === undefined ? {} : { waiting_for: JSON.stringify(waitingFor) }),
     ...(retryFor === undefined ? {} : { retry_for: JSON.stringify(retryFor) }),
     ...(confirmed ? { confirmed: 1 as const } : {}),
@@ -82,7 +83,7 @@ export function* setOutboxPayload({ db, keys }: Unit, id: OutboxId, payload: Uin
   const row = yield* first(waiting.where('state', '=', 'transfer'));
   if (!row) throw gone('the outbox row');
   const key = yield* keys.get(accountKey(row.account));
-  const columns = { state: 'ready' as const, payload: seal(key, place('payload', row), payload) };
+  const columns = { state: 'ready' as const, payload: seal(key, place('payload', row), payload), file: null };
   yield* mustChange(db.updateTable('outbox').set(columns).where('id', '=', id), 'the outbox row');
 }
 
@@ -164,7 +165,7 @@ function toOutboxRow(key: DataKey, row: Row): OutboxRow {
     messageId: row.message_id,
     createdAt: row.created_at,
     state: toState(key, row),
-    payload: row.payload && row.state !== 'transfer' ? unseal(key, place('payload', row), row.payload) : undefined,
+    payload: row.payload ? unseal(key, place('payload', row), row.payload) : undefined,
     waitingFor: toDevices(row.waiting_for),
     retryFor: toDevices(row.retry_for),
     confirmed: row.confirmed === 1,
@@ -176,11 +177,11 @@ function toOutboxRow(key: DataKey, row: Row): OutboxRow {
 function toState(key: DataKey, row: Row): OutboxState {
   if (row.stanza) return { at: 'encrypted', stanza: unseal(key, place('stanza', row), row.stanza) };
   switch (row.state) {
-    case 'failed':
-      return { at: 'failed', code: row.failure ?? 'unknown' };
+    case 'parked':
+      return { at: 'parked', code: row.failure ?? 'unknown' };
     case 'transfer':
-      if (!row.payload) throw gone('the file of a message');
-      return { at: 'transfer', file: withBytes<OutgoingFile>(unsealJson(key, place('file', row), row.payload)) };
+      if (!row.file) throw gone('the file of a message');
+      return { at: 'transfer', file: withBytes<OutgoingFile>(unsealJson(key, place('file', row), row.file)) };
     case 'encrypted':
       throw gone('the stanza of an encrypted message');
     default:

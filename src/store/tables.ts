@@ -101,6 +101,8 @@ export interface Tables {
     event: SealedOrErased;
     /** What has become of its file; null where it has none, or nothing has been done yet. */
     file: SealedOrErased;
+    /** Why it is parked. */
+    failure: string | null;
     event_id: EventId | null;
     settled_at: SettledAt;
   };
@@ -121,8 +123,9 @@ export interface Tables {
     created_at: number;
     state: OutboxState['at'];
     failure: string | null;
-    /** While `transfer`: the file that is to be carried over. */
     payload: SealedOrErased;
+    /** What is to be carried over before there is a payload. */
+    file: SealedOrErased;
     stanza: SealedOrErased;
     /** Device numbers, a JSON array. */
     waiting_for: string;

@@ -138,3 +138,8 @@ export function aPortal(account: AccountId, contact: Contact['id'], id: PortalId
     state: { at: 'open', room: `!room${unique()}` as RoomId, labelled: true },
   };
 }
+
+export function present<Row>(row: Row | undefined): Row {
+  if (row === undefined) throw new Error('there is no such row');
+  return row;
+}

@@ -35,7 +35,7 @@ type Change = ReturnType<typeof afterSending>;
 function applied(row: OutboxRow, change: Change | undefined): OutboxRow {
   if (change === undefined) return row;
   const { state = row.state, waitingFor = row.waitingFor, retryFor = row.retryFor, retries = row.retries } = change;
-  const erased = change.erasePayload === true || state.at === 'done' || state.at === 'failed';
+  const erased = change.erasePayload === true || state.at === 'done';
   const confirmed = row.confirmed || change.confirmed === true;
   return { ...row, state, waitingFor, retryFor, retries, confirmed, payload: erased ? undefined : row.payload };
 }

@@ -7,6 +7,7 @@ import * as hostedFiles from './0004-hosted-files.ts';
 import * as files from './0005-files.ts';
 import * as preferences from './0006-preferences.ts';
 import * as profiles from './0007-profiles.ts';
+import * as parked from './0008-parked.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -16,4 +17,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0005-files': files,
   '0006-preferences': preferences,
   '0007-profiles': profiles,
+  '0008-parked': parked,
 };

@@ -5,7 +5,7 @@ import type { BridgeContext } from './context.ts';
 import { notSent } from './notices.ts';
 
 /** `text`: why, for people. */
-export async function failRow(
+export async function parkRow(
   context: BridgeContext,
   portal: Portal,
   row: OutboxRow,
@@ -15,7 +15,7 @@ export async function failRow(
   context.logger.warn({ portal: portal.id, code }, 'a message could not be delivered to the network');
   context.counters.delivered('to-whatsapp', 'failed');
   await context.store.commit([
-    { change: 'outbox.state', id: row.id, state: { at: 'failed', code }, erasePayload: true },
+    { change: 'outbox.state', id: row.id, state: { at: 'parked', code } },
     notSent(portal, row.event, context.clock.now(), 'not-delivered', `Not delivered. ${text}`),
   ]);
 }

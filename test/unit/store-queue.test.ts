@@ -1,0 +1,77 @@
+// The queue as its administrator sees it: what waits, what is parked and why; trying again, giving up.
+import { expect, it } from 'vitest';
+import type { EventId } from '../../src/model/ids.ts';
+import { formatQueueItemId, parseQueueItemId, type QueueItem } from '../../src/model/queue.ts';
+import type { OpenStore } from '../../src/store/open-store.ts';
+import { aChat, message, openTestStore, outgoing, present } from '../support/store.ts';
+
+const payload = Buffer.from('what was written');
+
+async function parkedBothWays(store: OpenStore) {
+  const { portal } = await aChat(store);
+  const incoming = message(portal, payload);
+  const sent = outgoing(portal, payload);
+  await store.commit([
+    { change: 'inbox.add', row: incoming },
+    { change: 'outbox.add', row: sent },
+  ]);
+  const inbox = present(await store.inbox.next(portal.id));
+  const outbox = present(await store.outbox.next(portal.id));
+  const body = { kind: 'message', payload } as const;
+  const parked = { at: 'parked', code: 'media.gone', notice: '$n' as EventId, body } as const;
+  await store.commit([
+    { change: 'inbox.state', id: inbox.id, state: parked },
+    { change: 'outbox.state', id: outbox.id, state: { at: 'parked', code: 'network.463' } },
+  ]);
+  return { portal, inbox, outbox };
+}
+
+it('holds up nothing, and says what it is without what is in it', async () => {
+  const store = await openTestStore();
+  const { portal, inbox, outbox } = await parkedBothWays(store);
+  expect(await store.inbox.next(portal.id)).toBeUndefined();
+  expect(await store.outbox.next(portal.id)).toBeUndefined();
+  expect(await store.queue.list({ which: 'waiting', limit: 10 })).toEqual([]);
+  const listed = await store.queue.list({ which: 'parked', limit: 10 });
+  expect(listed.map(({ item, code, event }: QueueItem) => [formatQueueItemId(item), code, event])).toEqual(
+    expect.arrayContaining([
+      [`in-${inbox.id}`, 'media.gone', '$n'],
+      [`out-${outbox.id}`, 'network.463', outbox.event],
+    ]),
+  );
+  expect(JSON.stringify(listed)).not.toContain('what was written');
+  expect(await store.counts.parked()).toBe(2);
+});
+
+it('is tried again in its old place, with what was in it', async () => {
+  const store = await openTestStore();
+  const { portal, inbox, outbox } = await parkedBothWays(store);
+  await store.commit([
+    { change: 'queue.retry', item: { journal: 'inbox', id: inbox.id } },
+    { change: 'queue.retry', item: { journal: 'outbox', id: outbox.id } },
+  ]);
+  const body = { kind: 'message', payload };
+  expect((await store.inbox.next(portal.id))?.state).toEqual({ at: 'received', body });
+  expect(await store.outbox.next(portal.id)).toMatchObject({ state: { at: 'ready' }, payload });
+  expect(await store.counts.parked()).toBe(0);
+});
+
+it('is erased when it is given up, and cannot be tried again then', async () => {
+  const store = await openTestStore();
+  const { inbox, outbox } = await parkedBothWays(store);
+  for (const item of [
+    { journal: 'inbox', id: inbox.id },
+    { journal: 'outbox', id: outbox.id },
+  ] as const) {
+    await store.commit([{ change: 'queue.drop', item }]);
+    expect(await store.queue.find(item)).toMatchObject({ state: 'done' });
+    await expect(store.commit([{ change: 'queue.retry', item }])).rejects.toMatchObject({ code: 'store.gone' });
+  }
+  expect(await store.outbox.byEvent(outbox.event)).toMatchObject({ payload: undefined });
+});
+
+it('has ids that people can write', () => {
+  expect(parseQueueItemId('in-12')).toEqual({ journal: 'inbox', id: 12 });
+  for (const text of ['in-', 'inbox-1', 'out-1x', '12', 'out-1234567890123456'])
+    expect(parseQueueItemId(text)).toBeUndefined();
+});
