@@ -62,7 +62,7 @@ const whatsapp = {
     kind: 'property',
     'to-matrix': {
       support: 'full',
-      limit: 'bold, italic, strike, code, lists, quotes',
+      limit: 'bold, italic, strike, code, lists, quotes; left out where it takes more room than an event has',
     },
     'to-whatsapp': {
       support: 'partial',
