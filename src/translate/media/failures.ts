@@ -1,6 +1,8 @@
 // The sentences for files that do not arrive. Each says whether trying again helps.
-import type { Feature } from '../capabilities.ts';
-import { type Capabilities, capabilities } from '../capabilities.ts';
+import { type Capabilities, capabilities, type Feature } from '../capabilities.ts';
+
+/** As the limits of servers are counted, in bytes. */
+const megabyte = 1024 * 1024;
 
 /** In bytes, as far as they are known. */
 export interface Sizes {
@@ -73,6 +75,6 @@ function tooLarge(what: string, { size, limit }: Sizes): string {
 }
 
 function megabytes(bytes: number, round: (value: number) => number): string {
-  const exact = bytes / 1_000_000;
+  const exact = bytes / megabyte;
   return `${exact < 10 ? round(exact * 10) / 10 : round(exact)} MB`;
 }
