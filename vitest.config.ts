@@ -10,6 +10,12 @@ export default defineConfig({
     reporters: ['default', './test/support/closing-line.ts'],
     projects: [
       project('unit'),
+      // Every test of the store again, on PostgreSQL.
+      project('postgres', {
+        include: ['test/unit/store-*.test.ts', 'test/unit/matrix-crypto-journal.test.ts', 'test/postgres/*.test.ts'],
+        globalSetup: './test/support/postgres-setup.ts',
+        testTimeout: 30_000,
+      }),
       project('wire', { testTimeout: 60_000 }),
       project('e2e', { testTimeout: 120_000, hookTimeout: 600_000, fileParallelism: false, pool: 'forks' }),
       project('chaos', { testTimeout: 120_000, hookTimeout: 600_000, fileParallelism: false, pool: 'forks' }),

@@ -3,6 +3,9 @@ import type { Kysely } from 'kysely';
 import type { Tables } from './tables.ts';
 import type { Writer } from './writer.ts';
 
+/** A SQLite file (`:memory:` for none), or a database on a PostgreSQL server. */
+export type StoreLocation = { readonly path: string } | { readonly postgres: string };
+
 export interface Database {
   /** What errors call it: no password in it. */
   readonly name: string;

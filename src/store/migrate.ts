@@ -12,8 +12,10 @@ export async function inspectSchema(database: Database): Promise<'empty' | 'know
   return names.length === 0 ? 'empty' : 'known';
 }
 
-/** Runs what is missing. On a dialect whose schema changes are transactional, all or nothing. */
-export async function migrateToLatest<Schema>(db: Kysely<Schema>): Promise<void> {
-  const { error } = await new Migrator({ db, provider: { getMigrations: async () => migrations } }).migrateToLatest();
+/** Runs what is missing; on a dialect whose schema changes are transactional, all or nothing. `schema` is where PostgreSQL keeps it. */
+export async function migrateToLatest<Schema>(db: Kysely<Schema>, schema?: string): Promise<void> {
+  const place = schema === undefined ? {} : { migrationTableSchema: schema };
+  const provider = { getMigrations: async () => migrations };
+  const { error } = await new Migrator({ db, provider, ...place }).migrateToLatest();
   if (error !== undefined) throw error;
 }

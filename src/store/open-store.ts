@@ -10,7 +10,7 @@ import { applyAll } from './apply.ts';
 import { botMessageReads } from './bot-messages.ts';
 import { contactReads } from './contacts.ts';
 import { countReads } from './counts.ts';
-import type { Database } from './database.ts';
+import type { Database, StoreLocation } from './database.ts';
 import { wrongKey } from './errors.ts';
 import { eventReads } from './events.ts';
 import { hostedFiles } from './hosted-files.ts';
@@ -19,6 +19,7 @@ import { Keyring } from './keyring.ts';
 import { inspectSchema } from './migrate.ts';
 import { outboxReads } from './outbox.ts';
 import { portalReads } from './portals.ts';
+import { openPostgres } from './postgres/database.ts';
 import { queueReads } from './queue.ts';
 import { reactionReads } from './reactions.ts';
 import { readingReads } from './reading.ts';
@@ -33,13 +34,13 @@ import type { Tables } from './tables.ts';
 import { trustReads } from './trust.ts';
 import type { Writer } from './writer.ts';
 
-export interface StoreOptions {
-  /** The database file, or `:memory:`. `<path>.lock` beside it keeps other processes out. */
-  readonly path: string;
-  /** 32 bytes. Without it nothing in the file can be read. */
+export type StoreOptions = StoreLocation & {
+  /** 32 bytes. Without it nothing in the database can be read. */
   readonly masterKey: Uint8Array;
   readonly clock: Pick<Clock, 'now'>;
-}
+  /** PostgreSQL only: another process has taken the database over while we were cut off. Nothing is written any more: end the process. */
+  readonly onTakenOver?: (error: Error) => void;
+};
 
 export interface OpenStore extends Store {
   readonly signingKeys: SigningKeyStore;
@@ -54,13 +55,14 @@ export interface OpenStore extends Store {
 const PRUNE_BATCH = 500;
 
 /**
- * Rejects with BridgeError `store.locked` (another process uses it), `store.wrong-key`, `store.newer-schema`, `store.unavailable`
- * or `store.corrupt`.
+ * Rejects with BridgeError `store.locked` (another process uses it), `store.wrong-key`, `store.newer-schema`, `store.unavailable`,
+ * `store.corrupt`, or `store.refused` and `store.address` (PostgreSQL does not let us in).
  */
-export async function openStore({ path, masterKey, clock }: StoreOptions): Promise<OpenStore> {
-  const database = openSqlite(path);
+export async function openStore(options: StoreOptions): Promise<OpenStore> {
+  const database =
+    'path' in options ? openSqlite(options.path) : await openPostgres(options.postgres, options.onTakenOver);
   try {
-    return await build(database, createSecretKey(masterKey), clock);
+    return await build(database, createSecretKey(options.masterKey), options.clock);
   } catch (error) {
     await database.close();
     throw error;

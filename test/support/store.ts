@@ -1,8 +1,9 @@
 // A store in a temporary directory, and the rows that most tests begin with.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
+import { dirname, join } from 'node:path';
+import Database from 'better-sqlite3';
+import { inject, onTestFinished } from 'vitest';
 import type { Account } from '../../src/model/account.ts';
 import type { Contact, Ghost } from '../../src/model/contact.ts';
 import {
@@ -23,7 +24,10 @@ import { interopJid, lidJid, phoneJid, type UserJid } from '../../src/model/jid.
 import type { NewInboxRow, NewOutboxRow } from '../../src/model/journal.ts';
 import type { Portal } from '../../src/model/portal.ts';
 import type { Change } from '../../src/model/store.ts';
+import type { StoreLocation } from '../../src/store/database.ts';
 import { type OpenStore, openStore } from '../../src/store/open-store.ts';
+import { createSchema, dropSchema, query } from './postgres-server.ts';
+import './postgres-setup.ts';
 
 export const masterKey = new Uint8Array(32).fill(7);
 
@@ -33,11 +37,50 @@ export function temporaryDirectory(): string {
   return directory;
 }
 
-/** Opens a store that the test's end closes; in memory without a path. `clock.time` is its time. */
-export async function openTestStore(path = ':memory:', clock = { time: 1_000 }): Promise<OpenStore> {
-  const store = await openStore({ path, masterKey, clock: { now: () => clock.time } });
+/** The database that this run of the tests is about. */
+export const dialect: 'sqlite' | 'postgres' = inject('postgres') === undefined ? 'sqlite' : 'postgres';
+
+/** Where a store can be opened more than once: an empty file or schema, gone after the test. */
+export async function aPlace(): Promise<StoreLocation> {
+  const server = inject('postgres');
+  if (server === undefined) return { path: join(temporaryDirectory(), 'bridge.db') };
+  const postgres = await createSchema(server);
+  onTestFinished(() => dropSchema(postgres));
+  return { postgres };
+}
+
+/** Opens a store that the test's end closes, in a place of its own by default. `clock.time` is its time. */
+export async function openTestStore(place?: StoreLocation, clock = { time: 1_000 }): Promise<OpenStore> {
+  const location = place ?? (dialect === 'sqlite' ? { path: ':memory:' } : await aPlace());
+  const store = await openStore({ ...location, masterKey, clock: { now: () => clock.time } });
   onTestFinished(() => store.close());
   return store;
+}
+
+/** Runs one statement past the store, which must be closed on SQLite if the statement writes. */
+export async function execute(place: StoreLocation, statement: string): Promise<Record<string, unknown>[]> {
+  if ('postgres' in place) return query(place.postgres, statement);
+  const database = new Database(place.path);
+  try {
+    const prepared = database.prepare<[], Record<string, unknown>>(statement);
+    if (prepared.reader) return prepared.all();
+    prepared.run();
+    return [];
+  } finally {
+    database.close();
+  }
+}
+
+/** Everything that whoever steals the database has: the files, or every value of every row. */
+export async function storedBytes(place: StoreLocation): Promise<Buffer> {
+  if ('path' in place) return allBytes(dirname(place.path));
+  const tables = await query(
+    place.postgres,
+    'select tablename as name from pg_tables where schemaname = current_schema()',
+  );
+  const rows = await Promise.all(tables.map(({ name }) => query(place.postgres, `select * from "${name}"`)));
+  const values = rows.flat().flatMap((row) => Object.values(row));
+  return Buffer.concat(values.map((value) => (Buffer.isBuffer(value) ? value : Buffer.from(`${value}\n`))));
 }
 
 /** Every byte of every file in a directory: databases, logs, whatever is there. */

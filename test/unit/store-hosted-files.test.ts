@@ -1,13 +1,13 @@
 // What is recorded of the files that we host: found by name, summed up, expired in order, gone with their account.
-import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { HostedFile, HostedName } from '../../src/model/media.ts';
-import { anAccount, departure, openTestStore, temporaryDirectory } from '../support/store.ts';
+import type { StoreLocation } from '../../src/store/database.ts';
+import { anAccount, aPlace, departure, openTestStore } from '../support/store.ts';
 
 const name = (text: string) => text as HostedName;
 
-async function opened(path?: string) {
-  const store = await openTestStore(path);
+async function opened(place?: StoreLocation) {
+  const store = await openTestStore(place);
   const [anna, ben] = [anAccount(), anAccount()];
   await store.commit([
     { change: 'account.put', account: anna },
@@ -24,14 +24,14 @@ async function opened(path?: string) {
 }
 
 it('finds a file by its name after a restart, and replaces one of the same name', async () => {
-  const path = join(temporaryDirectory(), 'bridge.db');
-  const { store, hosted, ben, file } = await opened(path);
+  const place = await aPlace();
+  const { store, hosted, ben, file } = await opened(place);
   const large = file('large', { size: 5 * 2 ** 30, expiresAt: Date.UTC(2030, 0, 1) });
   await hosted.put(large);
   await hosted.put(file('b'));
   await hosted.put(file('b', { account: ben.id, size: 7, expiresAt: 2_000 }));
   await store.close();
-  const { hostedFiles: again } = await openTestStore(path);
+  const { hostedFiles: again } = await openTestStore(place);
   expect(await again.find(name('large'))).toEqual(large);
   expect(await again.find(name('b'))).toEqual(file('b', { account: ben.id, size: 7, expiresAt: 2_000 }));
   expect(await again.find(name('c'))).toBeUndefined();

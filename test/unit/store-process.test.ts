@@ -6,8 +6,9 @@ import { createInterface } from 'node:readline';
 import { expect, it, onTestFinished } from 'vitest';
 import type { ActorId, UserId } from '../../src/model/ids.ts';
 import { type OpenCryptoJournal, openCryptoJournal } from '../../src/store/crypto-journal.ts';
+import type { StoreLocation } from '../../src/store/database.ts';
 import { openStore } from '../../src/store/open-store.ts';
-import { allBytes, masterKey, openTestStore, temporaryDirectory } from '../support/store.ts';
+import { allBytes, aPlace, masterKey, openTestStore, temporaryDirectory } from '../support/store.ts';
 
 const clock = { now: () => 1_000 };
 const actor = 'ghost-1' as ActorId;
@@ -35,26 +36,26 @@ async function openJournal(path: string, key = masterKey): Promise<OpenCryptoJou
   return journal;
 }
 
-const holdsStore = (path: string): string => `
+const holdsStore = (place: StoreLocation): string => `
   import { openStore } from ${source('open-store.ts')};
-  const store = await openStore({ path: ${JSON.stringify(path)}, masterKey: new Uint8Array(32).fill(7), clock: { now: () => 1 } });
+  const store = await openStore({ ...${JSON.stringify(place)}, masterKey: new Uint8Array(32).fill(7), clock: { now: () => 1 } });
   await store.commit([{ change: 'pending-command', user: '@u:example.org', command: 'opt-in' }]);
   console.log('open');
   setInterval(() => {}, 1000);`;
 
 it('refuses a database that another process uses, and takes it over once that was killed', async () => {
-  const path = join(temporaryDirectory(), 'bridge.db');
-  const { process: holder } = await child(holdsStore(path));
-  await expect(openStore({ path, masterKey, clock })).rejects.toMatchObject({
+  const place = await aPlace();
+  const { process: holder } = await child(holdsStore(place));
+  await expect(openStore({ ...place, masterKey, clock })).rejects.toMatchObject({
     code: 'store.locked',
     retry: 'after-action',
   });
   await kill(holder);
-  const store = await openTestStore(path);
+  const store = await openTestStore(place);
   expect(await store.accounts.pendingCommand('@u:example.org' as UserId)).toBe('opt-in');
-  await expect(openStore({ path, masterKey, clock })).rejects.toMatchObject({ code: 'store.locked' });
+  await expect(openStore({ ...place, masterKey, clock })).rejects.toMatchObject({ code: 'store.locked' });
   await store.close();
-  await (await openStore({ path, masterKey, clock })).close();
+  await (await openStore({ ...place, masterKey, clock })).close();
 });
 
 it('has in the crypto journal everything that a killed process had appended', async () => {

@@ -51,7 +51,7 @@ it('everything is off until it is switched on, and off again with a new account'
 
 it('finds what the contact wrote in this room: after a position, and by a time', async () => {
   const clock = { time: 1_000 };
-  const store = await openTestStore(':memory:', clock);
+  const store = await openTestStore(undefined, clock);
   const [{ portal }, other] = [await aChat(store), await aChat(store)];
   await store.commit([known(portal, 'A'), known(other.portal, 'X'), known(portal, 'mine', { fromUser: true })]);
   clock.time = 2_000;

@@ -1,11 +1,10 @@
 // Which Matrix event is which WhatsApp message: remembered across restarts, moved with the chat, forgotten with it or after the retention time.
-import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { EventId, MessageId, RoomId } from '../../src/model/ids.ts';
 import type { Portal } from '../../src/model/portal.ts';
 import type { MessageReference } from '../../src/model/reference.ts';
 import type { OpenStore } from '../../src/store/open-store.ts';
-import { aChat, aContact, anAccount, departure, openTestStore, temporaryDirectory } from '../support/store.ts';
+import { aChat, aContact, anAccount, aPlace, departure, openTestStore } from '../support/store.ts';
 
 const reference = (portal: Portal, messageId: string, over: Partial<MessageReference> = {}): MessageReference => ({
   portal: portal.id,
@@ -21,8 +20,8 @@ const put = (store: OpenStore, ...references: MessageReference[]) =>
   store.commit(references.map((each) => ({ change: 'reference.put', reference: each })));
 
 it('is found by event and by message after a restart, in its own chat only', async () => {
-  const path = join(temporaryDirectory(), 'bridge.db');
-  const store = await openTestStore(path);
+  const place = await aPlace();
+  const store = await openTestStore(place);
   const [{ portal }, other] = [await aChat(store), await aChat(store)];
   const [theirs, ours] = [
     reference(portal, 'A'),
@@ -30,7 +29,7 @@ it('is found by event and by message after a restart, in its own chat only', asy
   ];
   await put(store, theirs, ours);
   await store.close();
-  const { references } = await openTestStore(path);
+  const { references } = await openTestStore(place);
   expect(await references.byEvent(portal.id, theirs.event)).toMatchObject(theirs);
   expect(await references.byMessage(portal.id, theirs.messageId, false)).toMatchObject(theirs);
   expect(await references.byMessage(portal.id, theirs.messageId, true)).toMatchObject(ours);
@@ -50,7 +49,7 @@ it('names the event of the last room in which a message was shown', async () => 
 
 it('goes with the account, and after the retention time', async () => {
   const clock = { time: 1_000 };
-  const store = await openTestStore(':memory:', clock);
+  const store = await openTestStore(undefined, clock);
   const [one, other] = [await aChat(store), await aChat(store)];
   await put(store, reference(one.portal, 'A'), reference(other.portal, 'B'));
   await store.commit([departure(one.account)]);

@@ -2,7 +2,6 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { type EventId, ghostActorId, type RoomId, type SendId } from '../../src/model/ids.ts';
@@ -14,13 +13,16 @@ import { type Place, seal, unseal } from '../../src/store/sealing.ts';
 import {
   aChat,
   aContact,
-  allBytes,
   anAccount,
+  aPlace,
   departure,
+  dialect,
+  execute,
   masterKey,
   message,
   openTestStore,
   outgoing,
+  storedBytes,
   temporaryDirectory,
 } from '../support/store.ts';
 
@@ -97,55 +99,60 @@ async function fill(store: Awaited<ReturnType<typeof openTestStore>>) {
   return { ...chat, contact: contact.contact, peer };
 }
 
-it('writes no content, key, name, phone number or address to the disk, in the log neither', async () => {
-  const directory = temporaryDirectory();
-  const path = join(directory, 'bridge.db');
-  const store = await openTestStore(path);
+it('stores no content, key, name, phone number or address that can be read, in a log neither', async () => {
+  const place = await aPlace();
+  const store = await openTestStore(place);
   const { account, contact } = await fill(store);
   if (account.state.at !== 'active') throw new Error('the account is active');
   const { interopAccountId, jid } = account.state.enlistment;
 
   const secrets = [canary, phone, lid, interopAccountId, formatJid(jid)];
-  const exposed = (): string[] => {
-    const bytes = allBytes(directory);
+  const exposed = async (): Promise<string[]> => {
+    const bytes = await storedBytes(place);
+    expect(bytes.includes(account.user)).toBe(true);
     return secrets.filter((secret) =>
       [secret, Buffer.from(secret).toString('base64').slice(0, -4)].some((form) => bytes.includes(form)),
     );
   };
-  expect(statSync(`${path}-wal`).size).toBeGreaterThan(0);
-  expect(exposed()).toEqual([]);
+  expect(await exposed()).toEqual([]);
   await store.commit([departure(account)]);
   expect(await store.accounts.departureOf('whatsapp', account.user)).toMatchObject({ interopAccountId });
   await store.close();
-  expect(exposed()).toEqual([]);
-  expect(statSync(path).mode & 0o077).toBe(0);
+  expect(await exposed()).toEqual([]);
 
-  const again = await openTestStore(path);
+  const again = await openTestStore(place);
   const [found] = await again.contacts.byAddress('whatsapp', [lidJid(lid, 3)]);
   expect(found).toMatchObject({ id: contact.id, name: { text: canary } });
   expect(await again.contacts.byAddress('messenger', [lidJid(lid)])).toEqual([]);
 });
 
-it('destroys an erased account: neither its wrapped key nor its sealed rows are left in the files', async () => {
-  const directory = temporaryDirectory();
-  const path = join(directory, 'bridge.db');
-  const store = await openTestStore(path);
+it.runIf(dialect === 'sqlite')('keeps its files to their owner', async () => {
+  const path = join(temporaryDirectory(), 'bridge.db');
+  const store = await openTestStore({ path });
+  await fill(store);
+  expect(statSync(`${path}-wal`).size).toBeGreaterThan(0);
+  for (const file of [path, `${path}-wal`]) expect(statSync(file).mode & 0o077).toBe(0);
+});
+
+it('destroys an erased account: neither its wrapped key nor its sealed rows are left', async () => {
+  const place = await aPlace();
+  const store = await openTestStore(place);
   const { account, contact, ghost, portal, peer } = await fill(store);
   const other = await aChat(store, { account: anAccount(), contact: { contact, ghost } });
-  const reader = new Database(path, { readonly: true });
-  const blobs = reader
-    .prepare<[string, string, string], Buffer>(
-      `select wrapped from data_key where id = 'account:' || ? union all
-       select record from signal_session where account = ? union all select stanza from outbox where account = ? and stanza is not null`,
-    )
-    .pluck()
-    .all(account.id, account.id, account.id);
-  reader.close();
+  const rows = await execute(
+    place,
+    `select wrapped as bytes from data_key where id = 'account:${account.id}' union all
+     select record from signal_session where account = '${account.id}' union all
+     select stanza from outbox where account = '${account.id}' and stanza is not null`,
+  );
+  const blobs = rows.map(({ bytes }) => bytes as Buffer);
   expect(blobs).toHaveLength(3);
-  expect(blobs.every((blob) => allBytes(directory).includes(blob))).toBe(true);
+  const before = await storedBytes(place);
+  expect(blobs.every((blob) => before.includes(blob))).toBe(true);
 
   await store.commit([departure(account)]);
-  expect(blobs.some((blob) => allBytes(directory).includes(blob))).toBe(false);
+  const after = await storedBytes(place);
+  expect(blobs.some((blob) => after.includes(blob))).toBe(false);
   expect(await store.signal.session(peer)).toBeUndefined();
   expect(await store.portals.get(portal.id)).toBeUndefined();
 
@@ -159,71 +166,69 @@ it('destroys an erased account: neither its wrapped key nor its sealed rows are 
 });
 
 it('refuses another master key before it changes anything, and a newer schema', async () => {
-  const path = join(temporaryDirectory(), 'bridge.db');
-  const store = await openTestStore(path);
+  const place = await aPlace();
+  const store = await openTestStore(place);
   const { contact } = await fill(store);
   await store.close();
-  await expect(openStore({ path, masterKey: randomBytes(32), clock })).rejects.toMatchObject({
+  await expect(openStore({ ...place, masterKey: randomBytes(32), clock })).rejects.toMatchObject({
     code: 'store.wrong-key',
-    message: expect.stringContaining(path),
+    message: expect.stringMatching('path' in place ? place.path : /postgres:\/\/127[^@?]*\/\w+; after/),
   });
 
-  const database = new Database(path);
-  database.prepare("insert into kysely_migration (name, timestamp) values ('9999-later', 'x')").run();
-  database.close();
-  await expect(openStore({ path, masterKey, clock })).rejects.toMatchObject({ code: 'store.newer-schema' });
-
-  const repaired = new Database(path);
-  repaired.prepare("delete from kysely_migration where name = '9999-later'").run();
-  repaired.close();
-  const again = await openTestStore(path);
+  await execute(place, "insert into kysely_migration (name, timestamp) values ('9999-later', 'x')");
+  await expect(openStore({ ...place, masterKey, clock })).rejects.toMatchObject({ code: 'store.newer-schema' });
+  await execute(place, "delete from kysely_migration where name = '9999-later'");
+  const again = await openTestStore(place);
   expect(await again.contacts.get(contact.id)).toMatchObject({ name: { text: canary } });
 });
 
-it('rotates the master key, and finishes a rotation that was interrupted between the files', async () => {
-  const directory = temporaryDirectory();
-  const [path, journalPath] = [join(directory, 'bridge.db'), join(directory, 'crypto.db')];
-  const store = await openTestStore(path);
-  const { contact, peer } = await fill(store);
-  const actor = ghostActorId(contact.id);
-  const journal = await openCryptoJournal({ path: journalPath, masterKey });
-  const storeKey = Buffer.from(await journal.storeKey(actor));
-  const next = randomBytes(32);
+it.runIf(dialect === 'sqlite')(
+  'rotates the master key, and finishes a rotation that was interrupted between the files',
+  async () => {
+    const directory = temporaryDirectory();
+    const [path, journalPath] = [join(directory, 'bridge.db'), join(directory, 'crypto.db')];
+    const store = await openTestStore({ path });
+    const { contact, peer } = await fill(store);
+    const actor = ghostActorId(contact.id);
+    const journal = await openCryptoJournal({ path: journalPath, masterKey });
+    const storeKey = Buffer.from(await journal.storeKey(actor));
+    const next = randomBytes(32);
 
-  await expect(rotateMasterKey([path, journalPath], masterKey, next)).rejects.toMatchObject({ code: 'store.locked' });
-  await store.close();
-  await journal.close();
-  await expect(rotateMasterKey([path, journalPath], randomBytes(32), next)).rejects.toMatchObject({
-    code: 'store.wrong-key',
-  });
+    await expect(rotateMasterKey([path, journalPath], masterKey, next)).rejects.toMatchObject({ code: 'store.locked' });
+    await store.close();
+    await journal.close();
+    await expect(rotateMasterKey([path, journalPath], randomBytes(32), next)).rejects.toMatchObject({
+      code: 'store.wrong-key',
+    });
 
-  // As if the process had been killed after the first file.
-  await rotateMasterKey([path], masterKey, next);
-  await expect(openStore({ path, masterKey, clock })).rejects.toMatchObject({ code: 'store.wrong-key' });
-  await rotateMasterKey([path, journalPath], masterKey, next);
-  await rotateMasterKey([path, journalPath], masterKey, next);
+    // As if the process had been killed after the first file.
+    await rotateMasterKey([path], masterKey, next);
+    await expect(openStore({ path, masterKey, clock })).rejects.toMatchObject({ code: 'store.wrong-key' });
+    await rotateMasterKey([path, journalPath], masterKey, next);
+    await rotateMasterKey([path, journalPath], masterKey, next);
 
-  await expect(openCryptoJournal({ path: journalPath, masterKey })).rejects.toMatchObject({ code: 'store.wrong-key' });
-  const reopened = await openCryptoJournal({ path: journalPath, masterKey: next });
-  expect(Buffer.from(await reopened.storeKey(actor))).toEqual(storeKey);
-  await reopened.close();
-  const again = await openStore({ path, masterKey: next, clock });
-  expect((await again.signal.session(peer))?.toString()).toBe(canary);
-  expect(await again.contacts.byAddress('whatsapp', [phoneJid(phone)])).toMatchObject([{ id: contact.id }]);
-  await again.close();
-});
+    await expect(openCryptoJournal({ path: journalPath, masterKey })).rejects.toMatchObject({
+      code: 'store.wrong-key',
+    });
+    const reopened = await openCryptoJournal({ path: journalPath, masterKey: next });
+    expect(Buffer.from(await reopened.storeKey(actor))).toEqual(storeKey);
+    await reopened.close();
+    const again = await openStore({ path, masterKey: next, clock });
+    expect((await again.signal.session(peer))?.toString()).toBe(canary);
+    expect(await again.contacts.byAddress('whatsapp', [phoneJid(phone)])).toMatchObject([{ id: contact.id }]);
+    await again.close();
+  },
+);
 
 it('notices a sealed value that somebody moved to another row', async () => {
-  const path = join(temporaryDirectory(), 'bridge.db');
-  const store = await openTestStore(path);
+  const place = await aPlace();
+  const store = await openTestStore(place);
   const { account } = await aChat(store);
   const keys = [1, 2].map((id) => ({ id, record: new Uint8Array([id]) }));
   await store.commit([{ change: 'signal.pre-keys', account: account.id, keys }]);
   await store.close();
-  const database = new Database(path);
-  database.exec('update signal_pre_key set record = (select record from signal_pre_key where id = 1)');
-  database.close();
-  const again = await openTestStore(path);
+  await execute(place, 'update signal_pre_key set record = (select record from signal_pre_key where id = 1)');
+  const again = await openTestStore(place);
   expect((await again.signal.preKey(account.id, 1))?.record[0]).toBe(1);
   await expect(again.signal.preKey(account.id, 2)).rejects.toMatchObject({ code: 'store.sealed', retry: 'never' });
 });
