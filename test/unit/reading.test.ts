@@ -106,7 +106,7 @@ describe('from the push to the network', () => {
     packets = [];
     others = new Map();
     [offline, offered] = [false, true];
-    store = await openTestStore(':memory:', clock);
+    store = await openTestStore(undefined, clock);
     const chat = await aChat(store, { account: anAccount() });
     if (chat.account.state.at !== 'active' || chat.portal.state.at !== 'open') throw new Error('an open chat');
     account = { ...chat.account, state: chat.account.state };

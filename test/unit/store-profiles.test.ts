@@ -1,12 +1,10 @@
 // Names of contacts: who had one first, and what a user calls somebody.
 
-import { join } from 'node:path';
-import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import type { ContactId } from '../../src/model/ids.ts';
 import type { OpenStore } from '../../src/store/open-store.ts';
-import { aChat, aContact, anAccount, openTestStore, temporaryDirectory } from '../support/store.ts';
+import { aChat, aContact, anAccount, aPlace, execute, openTestStore } from '../support/store.ts';
 
 const anna = { text: 'Anna', looks: ['anna'] };
 /** Looks like Anna, and like Anne. */
@@ -90,15 +88,12 @@ describe('names that look alike', () => {
 
   it('what a name looks like cannot be told from the file, nor compared with another installation', async () => {
     const hashes = await Promise.all(
-      ['one.db', 'two.db'].map(async (file) => {
-        const path = join(temporaryDirectory(), file);
-        const store = await openTestStore(path);
+      [await aPlace(), await aPlace()].map(async (place) => {
+        const store = await openTestStore(place);
         await contactNamed(store, anna);
         await store.close();
-        const database = new Database(path);
-        const rows = database.prepare<[], { hash: Buffer }>('select hash from contact_look').all();
-        database.close();
-        return rows.map(({ hash }) => hash.toString('hex'));
+        const rows = await execute(place, 'select hash from contact_look');
+        return rows.map(({ hash }) => (hash as Buffer).toString('hex'));
       }),
     );
     expect(hashes.flat()).toHaveLength(2);
