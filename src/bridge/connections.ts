@@ -4,6 +4,7 @@ import type { AccountId, PortalId, RoomId } from '../model/ids.ts';
 import type { Disconnect, IncomingMessage, IncomingTyping, InteropClient, InteropEvents } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
 import { Serial } from '../model/serial.ts';
+import { passed } from '../observability/fail-points.ts';
 import { noteCall } from './calls.ts';
 import { preferredAddress } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
@@ -140,7 +141,9 @@ export class Connections {
     return this.#keys.run(account.id, async () => {
       const made = await this.#context.signal.createPreKeys(account.id, initialPreKeys);
       await this.#context.store.commit(made.changes);
+      passed('K1-keys-committed');
       await this.#clients.get(account.id)?.uploadPreKeys(made.keys);
+      passed('K2-keys-uploaded');
     });
   }
 
@@ -201,8 +204,10 @@ export async function sendReceipts(
     const contact = portal && (await context.store.contacts.get(portal.contact));
     const address = contact && preferredAddress(contact);
     if (address !== undefined) await client.sendDeliveryReceipt(row.messageId, address, row.device);
+    passed('W16-receipt-sent');
     const event = row.state.at === 'accepted' ? row.state.event : undefined;
     await context.store.commit([{ change: 'inbox.state', id: row.id, state: { at: 'done', event } }]);
+    passed('W17-receipt-recorded');
   }
   return due.length > 0 ? 'again' : 'idle';
 }

@@ -5,6 +5,7 @@ import type { InboxRow } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
 import type { MessageReference, MessageTarget } from '../model/reference.ts';
 import type { Change } from '../model/store.ts';
+import { passed } from '../observability/fail-points.ts';
 import type { ToMatrix } from '../translate/to-matrix.ts';
 import type { BridgeContext } from './context.ts';
 import { sendId } from './send-ids.ts';
@@ -37,6 +38,7 @@ export async function carryOut(
 ): Promise<Change[]> {
   if (reference.kind === 'deletion') {
     const first = await redact(context, chat, row, target.event);
+    passed('WR3-deletion-accepted');
     for (const part of await context.store.references.parts(chat.portal.id, target.messageId)) {
       await redact(context, chat, row, part);
     }
@@ -45,6 +47,7 @@ export async function carryOut(
   const { portal, ghost, room } = chat;
   const before = await context.store.reactions.latest(portal.id, reference.target, false);
   const redaction = before && (await redact(context, chat, row, before));
+  if (before !== undefined) passed('WR1-earlier-reaction-removed');
   const removed: Change[] =
     before === undefined ? [] : [{ change: 'reaction.remove', portal: portal.id, event: before }];
   if (reference.key === undefined) return [settled(row, redaction), ...removed];
@@ -52,6 +55,7 @@ export async function carryOut(
   const content = { 'm.relates_to': relation };
   const id = idOf(context, chat, row, 'reaction');
   const event = await context.homeserver.send(ghost.actor, room, 'm.reaction', id, content);
+  passed('WR2-reaction-accepted');
   const put = { portal: portal.id, target: reference.target, byUser: false, event };
   return [settled(row, event), ...removed, { change: 'reaction.put', reaction: put }];
 }

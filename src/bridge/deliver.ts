@@ -5,6 +5,7 @@ import type { EventId, PortalId, RoomId } from '../model/ids.ts';
 import type { InboxBody, InboxRow, InboxState, Notice, SealedEvent } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
 import type { Change } from '../model/store.ts';
+import { passed } from '../observability/fail-points.ts';
 import type { ToMatrixEvent } from '../translate/media/types.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { carryOut } from './deliver-references.ts';
@@ -98,6 +99,7 @@ async function deliverReceived(context: BridgeContext, chat: Chat, row: InboxRow
       const events = await encryptAll(context, chat, row, what.events);
       if (events === undefined) return 'held';
       await setState(context, row, { at: 'encrypted', events, body });
+      passed('W13-event-stored');
       await send(context, chat, row, events, body);
       return 'delivered';
     }
@@ -139,9 +141,11 @@ async function tell(
 ): Promise<'held' | { readonly event: EventId | undefined }> {
   const key = `${notice.code}:${row.messageId}:${row.device}`;
   await context.store.commit([noticeOnce(chat.portal, key, row.timestamp, notice)]);
+  passed('WN1-notice-written');
   const find = () => context.store.inbox.find(chat.portal.id, noticeId(key), 0);
   const written = await find();
   if (written !== undefined && (await deliverRow(context, chat, written)) === 'held') return 'held';
+  passed('WN2-notice-delivered');
   const delivered = await find();
   return { event: delivered?.state.at === 'done' ? delivered.state.event : undefined };
 }
@@ -187,6 +191,7 @@ async function encrypt(
   const result = await crypto.encrypt(chat.ghost.actor, chat.room, user, pinned, settings.devicePolicy, type, content);
   switch (result.outcome) {
     case 'encrypted': {
+      passed('W12-event-encrypted');
       const message = part === 0 ? `${row.messageId}:${row.device}` : `${row.messageId}:${row.device}:part-${part}`;
       const id = sendId(settings.instanceId, chat.ghost.actor.id, chat.room, message);
       return { sendId: id, type: result.type, content: result.content };
@@ -206,7 +211,9 @@ async function send(context: BridgeContext, chat: Chat, row: InboxRow, events: E
     for (const { type, sendId: id, content } of events) {
       ids.push(await context.homeserver.send(chat.ghost.actor, chat.room, type, id, content));
     }
+    passed('W14-event-accepted');
     await context.store.commit(accepted(chat, row, ids));
+    passed('W15-event-recorded');
     context.counters.delivered('to-matrix', row.isNotice ? 'notice' : 'delivered');
   });
 }

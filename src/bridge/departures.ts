@@ -2,6 +2,7 @@
 import type { DepartingChat, Departure } from '../model/account.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { AccountId, RoomId } from '../model/ids.ts';
+import { passed } from '../observability/fail-points.ts';
 import type { BridgeContext } from './context.ts';
 import { networkNames } from './labels.ts';
 import { leaveIfThere } from './portal-rooms.ts';
@@ -18,15 +19,19 @@ export async function depart(
   const [chat, ...rest] = departure.chats;
   if (chat !== undefined) {
     await leaveChat(context, chat);
+    passed('D2-chat-left');
     await store.commit([{ change: 'departure.put', departure: { ...departure, chats: rest } }]);
+    passed('D3-chat-recorded');
     return 'again';
   }
   await withdraw(context, departure, wakeBot);
+  passed('D4-network-told');
   const text = `Your opt-out from ${networkNames[departure.network]} is complete: the network has confirmed it, and the keys to your chats are destroyed here.`;
   await store.commit([
     { change: 'departure.done', account },
     { change: 'bot-message.add', room: departure.managementRoom, key: `departed:${account}`, text },
   ]);
+  passed('D5-departure-recorded');
   wakeBot(departure.managementRoom);
   return 'idle';
 }

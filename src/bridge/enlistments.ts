@@ -2,6 +2,7 @@
 import { BridgeError } from '../model/errors.ts';
 import { type AccountId, localpartOf, type UserId } from '../model/ids.ts';
 import type { PublicKeys } from '../model/signal.ts';
+import { passed } from '../observability/fail-points.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { networkNames } from './labels.ts';
 import type { Step } from './workers.ts';
@@ -25,6 +26,7 @@ export async function enlist(context: BridgeContext, id: AccountId, then: Enlist
     const token = await minter.mint({ user, account: id, interopAccountId: undefined, purpose: 'enlist' });
     const displayName = await visibleName(context, user);
     const enlistment = await network.enlistment(account.network).enlist({ user, displayName, token, keys });
+    passed('E2-network-enlisted');
     const active: ActiveAccount = { ...account, state: { at: 'active', enlistment } };
     await store.commit([
       { change: 'account.put', account: active },
@@ -35,6 +37,7 @@ export async function enlist(context: BridgeContext, id: AccountId, then: Enlist
         text: `You are connected to ${name}. Send "chat <phone number> [name]" in an encrypted room with me to write to somebody, or wait until somebody writes to you.`,
       },
     ]);
+    passed('E3-account-active');
     then.connect(active);
   } catch (error) {
     if (!(error instanceof BridgeError) || error.retry === 'later' || error.code.startsWith('store.')) throw error;
@@ -80,5 +83,6 @@ async function ownKeys(context: BridgeContext, id: AccountId): Promise<PublicKey
       ? context.signal.createIdentity(id, initialPreKeys)
       : await context.signal.createPreKeys(id, initialPreKeys);
   await context.store.commit(made.changes);
+  passed('E1-keys-committed');
   return made.keys;
 }

@@ -3,6 +3,7 @@ import { BridgeError } from '../model/errors.ts';
 import type { RoomId } from '../model/ids.ts';
 import type { StoredEvent } from '../model/journal.ts';
 import type { Change } from '../model/store.ts';
+import { passed } from '../observability/fail-points.ts';
 import type { CommandEffects } from './bot/commands.ts';
 import { handleManagementEvent } from './bot/management.ts';
 import type { BridgeContext } from './context.ts';
@@ -32,6 +33,7 @@ export async function handleNextEvent(
   const finish = { change: 'event.done', seq: stored.seq } as const;
   try {
     await context.store.commit([finish, ...handled.changes]);
+    passed('M7-event-settled');
   } catch (error) {
     if (!(error instanceof BridgeError) || error.code !== 'store.conflict') throw error;
     // What this event led to is stored already: the homeserver pushed it again long after.

@@ -6,6 +6,7 @@ import type { JsonObject, MatrixEvent } from '../model/journal.ts';
 import type { MatrixDecryption } from '../model/matrix.ts';
 import type { Portal } from '../model/portal.ts';
 import type { Change } from '../model/store.ts';
+import { passed } from '../observability/fail-points.ts';
 import { capabilities } from '../translate/capabilities.ts';
 import { relatedEvent } from '../translate/references.ts';
 import { refusedText, repliedTo, toWhatsApp, withoutReplyFallback } from '../translate/to-whatsapp.ts';
@@ -105,6 +106,7 @@ async function encrypted(
     case 'failed':
       return refuse('undecryptable', 'This was not sent: the bridge could not decrypt it. Send it again.');
     case 'decrypted':
+      passed('M6-event-decrypted');
       break;
   }
   if (decryption.masterKey !== undefined && trust !== undefined && decryption.masterKey !== trust.masterKey) {

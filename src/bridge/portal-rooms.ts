@@ -4,6 +4,7 @@ import type { Actor, Contact, Ghost } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { MessageId, RoomId } from '../model/ids.ts';
 import type { Portal } from '../model/portal.ts';
+import { passed } from '../observability/fail-points.ts';
 import type { BridgeContext } from './context.ts';
 import { bridgeInfo, displayName, labelNotice, portalTopic, roomName } from './labels.ts';
 import { noticeId, noticeOnce } from './notices.ts';
@@ -15,12 +16,15 @@ export async function readyGhost(context: BridgeContext, contact: Contact): Prom
   if (ghost === undefined) return undefined;
   if (!ghost.ready) {
     await homeserver.prepare(ghost.actor);
+    passed('W5-ghost-prepared');
     ghost = { ...ghost, ready: true };
     await store.commit([{ change: 'ghost.put', ghost }]);
+    passed('W6-ghost-recorded');
   }
   const name = displayName(contact, await store.contacts.looksLikeAnother(contact.id));
   if (ghost.displayName !== name) {
     await homeserver.setDisplayName(ghost.actor, name);
+    passed('W7-ghost-named');
     ghost = { ...ghost, displayName: name };
     await store.commit([{ change: 'ghost.put', ghost }]);
   }
@@ -46,7 +50,9 @@ export async function openRoom(
       federate: settings.federatePortals,
       bridgeInfo: info,
     }));
+  passed('W8-room-created');
   await store.commit([{ change: 'portal.state', portal: portal.id, state: { at: 'open', room, labelled: false } }]);
+  passed('W9-room-recorded');
   return room;
 }
 
@@ -78,6 +84,7 @@ export async function writeLabel(
 ): Promise<void> {
   const notice = labelNotice(contact, portal, context.settings.serverName);
   await context.store.commit([noticeOnce(portal, `label:${room}`, context.clock.now(), notice)]);
+  passed('W10-label-written');
 }
 
 /** The ghost leaves; a room that it is not in, or that is gone, is as good as left. */

@@ -8,6 +8,7 @@ import type { Portal } from '../model/portal.ts';
 import type { SignalWork } from '../model/signal.ts';
 import type { Change } from '../model/store.ts';
 import type { DeviceList } from '../model/trust.ts';
+import { passed } from '../observability/fail-points.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { identityNotice } from './device-notices.ts';
 import { peerOf, putDevices, startSession, withDevices } from './device-sessions.ts';
@@ -63,6 +64,7 @@ export async function settle(
       }
     }
     if (changes.length + marks.length > 0) await context.store.commit([...changes, ...marks]);
+    passed('MR1-receipt-committed');
     return marks.length > 0 ? portal : undefined;
   });
 }
@@ -106,6 +108,7 @@ export async function answerRetry(
     const changes = [...unit.changes(), ...session.changes];
     if (session.answer) changes.push(afterRetry(row, retry.device));
     await context.store.commit(changes);
+    passed('MR3-retry-committed');
     context.counters.retry(session.answer ? 'answered' : 'refused');
     return portal;
   });

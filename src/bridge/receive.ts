@@ -8,6 +8,7 @@ import type { Portal } from '../model/portal.ts';
 import type { SignalCiphertext, SignalDecryption, SignalWork } from '../model/signal.ts';
 import type { Change } from '../model/store.ts';
 import type { DeviceList } from '../model/trust.ts';
+import { passed } from '../observability/fail-points.ts';
 import { resolveContact } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { identityNotice, unprovenNotice } from './device-notices.ts';
@@ -88,7 +89,9 @@ async function store(context: BridgeContext, account: ActiveAccount, message: In
         body: { kind: 'message', payload: decryption.plaintext },
       },
     });
+    passed('W2-message-decrypted');
     await context.store.commit(changes);
+    passed('W3-message-committed');
     return { portal };
   };
   return withDevices(context, chat, open, [message.device]);
@@ -219,6 +222,7 @@ async function storeFailure(
   const counted: Change = { change: 'inbox.decrypt-failed', portal: portal.id, messageId: id, device, count };
   if (count <= context.settings.retries) {
     await context.store.commit([...before, counted]);
+    passed('WU1-failure-counted');
     // Where only a key was used twice the session is sound: new keys would replace it under the messages that are on their way.
     const withKeys = failure.noSession || (count > 1 && failure.code !== usedKey);
     return { portal, askAgain: { count, withKeys } };
@@ -273,5 +277,6 @@ export async function askAgain(
     registrationId: identity.registrationId,
     keys,
   });
+  passed('WU2-asked-again');
   context.counters.retry('asked');
 }

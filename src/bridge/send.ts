@@ -4,6 +4,7 @@ import type { PortalId } from '../model/ids.ts';
 import type { InteropClient } from '../model/interop.ts';
 import type { OutboxRow } from '../model/journal.ts';
 import type { SignalCiphertext, SignalWork } from '../model/signal.ts';
+import { passed } from '../observability/fail-points.ts';
 import { stanzaKind } from '../translate/references.ts';
 import { parseMessage } from '../translate/to-matrix.ts';
 import { preferredAddress } from './contacts.ts';
@@ -101,6 +102,7 @@ async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow):
       kind: stanzaKind(parseMessage(payload)),
       ...(asking === undefined ? {} : { retryCount: row.retries }),
     });
+    passed('M8-message-encrypted');
     const waitingFor = asking === undefined ? recipients.map(({ device }) => device) : row.waitingFor;
     const retryFor = row.retryFor.slice(1);
     await context.store.commit([
@@ -108,6 +110,7 @@ async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow):
       ...reached.changes,
       { change: 'outbox.state', id: row.id, state: { at: 'encrypted', stanza }, waitingFor, retryFor },
     ]);
+    passed('M9-stanza-committed');
     return 'again';
   });
 }
@@ -162,6 +165,7 @@ async function sendRow(context: BridgeContext, chat: Chat, row: OutboxRow, stanz
   if (!isActive(await context.store.accounts.get(chat.account.id))) return 'idle';
   if (await isHeld(context, chat)) return 'idle';
   const result = await chat.client.send(stanza, row.messageId);
+  passed('M11-stanza-acknowledged');
   return withDevices(context, chat, async (_, list): Promise<Step> => {
     // Receipts may have overtaken the acknowledgement.
     const now = await context.store.outbox.next(chat.portal.id);
@@ -169,6 +173,7 @@ async function sendRow(context: BridgeContext, chat: Chat, row: OutboxRow, stanz
     if (result.accepted) {
       context.counters.delivered('to-whatsapp', row.retries > 0 ? 'retried' : 'delivered');
       await context.store.commit([afterSending(now)]);
+      passed('M12-sending-recorded');
       return 'again';
     }
     const refusal = afterRefusal(list, result.code, row.messageId);

@@ -4,6 +4,7 @@ import type { AccountId, RoomId, UserId } from '../model/ids.ts';
 import { parseUserId } from '../model/ids.ts';
 import type { JsonObject, NewTransaction } from '../model/journal.ts';
 import type { Ephemeral, TransactionSink, TypingUsers } from '../model/matrix.ts';
+import { passed } from '../observability/fail-points.ts';
 import { type BridgeContext, isOurs } from './context.ts';
 import { readingChanges } from './reading.ts';
 import { releaseDeviceNotice } from './user-trust.ts';
@@ -41,7 +42,9 @@ export class Transactions implements TransactionSink {
     const news = events.filter(({ sender }) => !isOurs(context, sender));
     const transaction = { id, body: caughtUp ? { ...body, [catchUp]: true } : body, events: news };
     const reading = await readingChanges(context, ephemeral.receipts);
+    passed('M1-transaction-pushed');
     await context.store.commit([{ change: 'transaction.store', transaction }, ...reading.changes]);
+    passed('M2-transaction-committed');
     this.#workers.wake('transactions');
     for (const account of reading.accounts) wakeReceipts(account.id);
     for (const each of ephemeral.typing) typing(each);
@@ -68,7 +71,9 @@ export class Transactions implements TransactionSink {
       return 'idle';
     }
     await this.#handleKeys(transaction.body);
+    passed('M4-keys-fed');
     await context.store.commit([{ change: 'transaction.done', seq: transaction.seq }]);
+    passed('M5-keys-settled');
     return 'again';
   }
 

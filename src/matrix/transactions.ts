@@ -6,6 +6,7 @@ import { errorCode } from '../model/errors.ts';
 import { parseUserId } from '../model/ids.ts';
 import type { MatrixEvent } from '../model/journal.ts';
 import type { TransactionSink } from '../model/matrix.ts';
+import { acknowledgesFirst, passed } from '../observability/fail-points.ts';
 import type { Logger } from '../observability/logger.ts';
 import { readEphemeral, withoutEphemeral } from './ephemeral.ts';
 import { roomEvent } from './room-event.ts';
@@ -40,6 +41,7 @@ export function transactionRouter(sink: TransactionSink, options: TransactionRou
       return;
     }
     const { events, ...body } = parsed.data;
+    if (acknowledgesFirst) response.json({});
     try {
       const transaction = { id: txnId, body: withoutEphemeral(body), events: wellFormed(events, txnId, logger) };
       await sink.store(transaction, readEphemeral(body));
@@ -48,7 +50,8 @@ export function transactionRouter(sink: TransactionSink, options: TransactionRou
       response.status(503).json({ errcode: 'M_UNKNOWN', error: 'The transaction could not be stored.' });
       return;
     }
-    response.json({});
+    if (!acknowledgesFirst) response.json({});
+    passed('M3-transaction-answered');
   });
 
   router.get(paths('/users/:userId'), authenticated, async (request, response) => {

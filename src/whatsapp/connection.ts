@@ -4,6 +4,7 @@ import { errorCode } from '../model/errors.ts';
 import type { Disconnect, InteropEvents } from '../model/interop.ts';
 import { SERVER } from '../model/jid.ts';
 import type { Serial } from '../model/serial.ts';
+import { passed } from '../observability/fail-points.ts';
 import type { Logger } from '../observability/logger.ts';
 import {
   attribute,
@@ -117,7 +118,11 @@ export class Connection {
 
   /** Sends an encoded stanza and resolves with the network's acknowledgement. */
   deliver(tag: 'message' | 'receipt', id: string, encoded: Uint8Array): Promise<Stanza> {
-    return this.#waiting(this.#requests.acknowledgement(tag, id, () => this.#send(encoded)));
+    const send = (): void => {
+      this.#send(encoded);
+      if (tag === 'message') passed('M10-stanza-written');
+    };
+    return this.#waiting(this.#requests.acknowledgement(tag, id, send));
   }
 
   /** Sends what the network does not answer. */

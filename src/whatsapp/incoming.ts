@@ -3,6 +3,7 @@ import type { Clock } from '../model/clock.ts';
 import { errorCode } from '../model/errors.ts';
 import type { InteropEvents } from '../model/interop.ts';
 import type { Serial } from '../model/serial.ts';
+import { acknowledgesFirst, passed } from '../observability/fail-points.ts';
 import type { Logger } from '../observability/logger.ts';
 import { type Stanza, StanzaError } from './binary/index.ts';
 import { acknowledgement, type Incoming, NACK, readIncoming, senderOf } from './stanzas.ts';
@@ -42,8 +43,10 @@ export class IncomingStanzas {
     const { order, logger } = this.#ports;
     this.#count(1);
     try {
+      if (acknowledgesFirst) this.#ports.send(acknowledgement(stanza));
       await order.run(senderOf(stanza), () => this.#handle(incoming));
-      this.#ports.send(acknowledgement(stanza));
+      if (!acknowledgesFirst) this.#ports.send(acknowledgement(stanza));
+      passed(incoming.kind === 'message' ? 'W4-stanza-acknowledged' : 'MR2-receipt-acknowledged');
     } catch (error) {
       const fields = { err: error, code: errorCode(error), kind: incoming.kind };
       logger.warn(fields, 'a stanza could not be handled and was left with the network');
@@ -67,6 +70,7 @@ export class IncomingStanzas {
     const { events } = this.#ports;
     switch (incoming.kind) {
       case 'message':
+        passed('W1-stanza-read');
         return events.message(incoming.message);
       case 'receipt':
         return events.receipt(incoming.receipt);

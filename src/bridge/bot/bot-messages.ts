@@ -3,6 +3,7 @@
 import { BridgeError } from '../../model/errors.ts';
 import type { RoomId, UserId } from '../../model/ids.ts';
 import type { BotMessage, JsonObject, SealedEvent } from '../../model/journal.ts';
+import { passed } from '../../observability/fail-points.ts';
 import type { BridgeContext } from '../context.ts';
 import { noticeField } from '../labels.ts';
 import { sendId } from '../send-ids.ts';
@@ -17,6 +18,7 @@ export async function sendNextBotMessage(context: BridgeContext, room: RoomId): 
     // Nobody could read it now; a change of the user's devices wakes this again.
     if (event === undefined) return 'idle';
     await homeserver.send(bot, room, event.type, event.sendId, event.content);
+    passed('B2-event-accepted');
   } catch (error) {
     if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
     logger.warn(
@@ -25,6 +27,7 @@ export async function sendNextBotMessage(context: BridgeContext, room: RoomId): 
     );
   }
   await store.commit([{ change: 'bot-message.done', seq: message.seq }]);
+  passed('B3-event-recorded');
   return 'again';
 }
 
@@ -43,6 +46,7 @@ async function finish(context: BridgeContext, message: BotMessage): Promise<Seal
     event = { sendId: id, type: result.type, content: result.content };
   }
   await store.commit([{ change: 'bot-message.event', seq: message.seq, event }]);
+  passed('B1-event-stored');
   return event;
 }
 

@@ -2,6 +2,7 @@
 import type { Account, Departure, Network } from '../../model/account.ts';
 import { newAccountId } from '../../model/ids.ts';
 import type { Change } from '../../model/store.ts';
+import { passed } from '../../observability/fail-points.ts';
 import { type BridgeContext, isActive } from '../context.ts';
 import { networkNames, whatWorks } from '../labels.ts';
 import { type Answer, type Command, type CommandEffects, networkOf } from './commands.ts';
@@ -76,7 +77,10 @@ export async function optOut(
     ].join('\n\n'),
     changes: [{ change: 'account.erase', departure }],
     before: () => effects.disconnect(account.id),
-    after: () => effects.wakeDeparture(account.id),
+    after: () => {
+      passed('D1-account-erased');
+      effects.wakeDeparture(account.id);
+    },
   };
 }
 

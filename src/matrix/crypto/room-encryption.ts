@@ -18,6 +18,7 @@ import type { UserId as MatrixUserId, RoomId } from '../../model/ids.ts';
 import type { JsonObject, MatrixEvent } from '../../model/journal.ts';
 import type { MatrixDecryption, MatrixEncryption } from '../../model/matrix.ts';
 import type { DevicePolicy } from '../../model/trust.ts';
+import { passed } from '../../observability/fail-points.ts';
 import { devicesOf, follow, masterKeyOf, refresh } from './identity.ts';
 import { type Machine, roomId, userIds } from './machine.ts';
 
@@ -59,6 +60,7 @@ export async function encryptFor(machine: Machine, task: EncryptionTask): Promis
   const requests = await shareRoomKey(machine, room, recipient, policy);
   if (requests === undefined) return { outcome: 'no-eligible-device' };
   for (const request of requests) await machine.send(request);
+  if (requests.length > 0) passed('W11-room-key-shared');
 
   // Without a shared session this call would panic and never return: never call it but after `shareRoomKey`.
   const encrypted = await machine.call((olm) =>

@@ -1,0 +1,31 @@
+// Fail points: where a step of delivery is done, a test may let the process die. Without the variables below they do nothing.
+import { type DeliveryStep, deliverySteps } from '../model/delivery-steps.ts';
+
+/**
+ * For tests only: `<step>`, or `<step>:<n>`: SIGKILL when this step has been done for the n-th time. As at a power cut nothing is
+ * flushed and nobody is told.
+ */
+export const killVariable = 'MATRIX_WHATSAPP_KILL_AT';
+
+/** For tests only: `1` acknowledges everything before it is durable, as bridges do that lose messages; shows that the tests see the loss. */
+export const naiveVariable = 'MATRIX_WHATSAPP_ACKNOWLEDGE_FIRST';
+
+/** Says that this step has been done. */
+export const passed: (step: DeliveryStep) => void = killer(process.env[killVariable]);
+
+export const acknowledgesFirst: boolean = process.env[naiveVariable] === '1';
+
+function killer(value: string | undefined): (step: DeliveryStep) => void {
+  if (value === undefined) return () => undefined;
+  const [name, count = '1'] = value.split(':');
+  const fatal = deliverySteps.find((step) => step === name);
+  let left = Number(count);
+  if (fatal === undefined || !Number.isInteger(left) || left < 1) {
+    throw new Error(`${killVariable}: expected the name of a step and perhaps how often, not ${value}`);
+  }
+  return (step) => {
+    if (step !== fatal) return;
+    left -= 1;
+    if (left === 0) process.kill(process.pid, 'SIGKILL');
+  };
+}
