@@ -2,8 +2,11 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Router } from 'express';
+import { adminRouter } from './admin/router.ts';
+import { adminToken } from './admin/token.ts';
 import { Bridge } from './bridge/bridge.ts';
 import type { BridgeContext, BridgeSettings } from './bridge/context.ts';
+import { queueAdmin } from './bridge/queue-admin.ts';
 import { type Config, mayOptIn, type NetworkConfig } from './config/config.ts';
 import { loadMasterKey } from './config/master-key.ts';
 import { createMatrix } from './matrix/matrix.ts';
@@ -22,6 +25,8 @@ import { openCryptoJournal } from './store/crypto-journal.ts';
 import { openStore } from './store/open-store.ts';
 import { createInteropNetwork, type NetworkEndpoints } from './whatsapp/network.ts';
 import { createSignal } from './whatsapp/signal/index.ts';
+
+export { queueAdmin };
 
 export interface AppOptions {
   readonly config: Config;
@@ -123,7 +128,11 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     metrics: config.metrics.enabled && !config.metrics.listen ? metrics : undefined,
   });
   const servers = await listenAll(config, logger, {
-    appservice: [metrics.measureTransactions, matrix.router(running.transactions)],
+    appservice: [
+      metrics.measureTransactions,
+      adminRouter(running.queue, adminToken(masterKey)),
+      matrix.router(running.transactions),
+    ],
     provider: provider.router,
     health,
     metrics: healthRouter({ checks: { homeserver: () => ready }, metrics }),

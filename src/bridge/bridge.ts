@@ -1,4 +1,5 @@
 // The domain as a whole: the workers over the journals, started and stopped together.
+import type { QueueAdmin } from '../model/admin.ts';
 import type { Actor } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { AccountId, EventId, PortalId, RoomId, UserId } from '../model/ids.ts';
@@ -13,6 +14,7 @@ import { depart } from './departures.ts';
 import { enlist } from './enlistments.ts';
 import { setNextMark } from './marks.ts';
 import { handleNextEvent } from './matrix-events.ts';
+import { queueAdmin } from './queue-admin.ts';
 import { confirmReading } from './reading.ts';
 import { expireUnconfirmed } from './receipts.ts';
 import { giveUpUnanswered } from './receive.ts';
@@ -79,6 +81,13 @@ export class Bridge {
 
   get transactions(): TransactionSink {
     return this.#transactions;
+  }
+
+  get queue(): QueueAdmin {
+    return queueAdmin(this.#context.store, (portal) => {
+      this.#inbox.wake(portal);
+      this.#outbox.wake(portal);
+    });
   }
 
   /** How many accounts have a live connection, and how many should. */

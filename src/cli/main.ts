@@ -26,6 +26,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./key.ts')).keyCommand,
   },
   {
+    name: 'queue',
+    summary: 'show messages that wait or are parked, try parked ones again',
+    load: async () => (await import('./queue.ts')).queueCommand,
+  },
+  {
     name: 'sandbox',
     summary: 'run a local WhatsApp network, for trying and testing',
     load: async () => (await import('./sandbox.ts')).sandboxCommand,
