@@ -94,7 +94,7 @@ const whatsapp = {
   image: {
     noun: 'pictures',
     kind: 'message',
-    'to-matrix': { support: 'full', limit: serverSize },
+    'to-matrix': { support: 'full', limit: `${serverSize}; what is sent in high quality comes twice, first small` },
     'to-whatsapp': {
       support: 'full',
       limit: `${serverSize}; JPEG and PNG, other formats as files; a preview only where your client makes one of at most 16 KiB`,

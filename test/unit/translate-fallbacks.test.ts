@@ -160,6 +160,32 @@ describe('polls and invitations', () => {
     );
   });
 
+  it('of Matrix users are read in both forms in which clients write them', () => {
+    const asked = (type: string, content: Record<string, unknown>) => {
+      const result = toWhatsApp(type, content);
+      return result.kind === 'message' ? proto.Message.decode(result.payload).conversation : result;
+    };
+    const words = (body: string) => ({ 'm.text': [{ body }] });
+    const stable = { question: words('Lunch?'), answers: [{ 'm.id': '1', ...words('Soup\n• forged') }] };
+    expect(asked('m.poll.start', { 'm.poll': stable })).toMatch(
+      /^Poll: Lunch\?\n• Soup • forged\n\n\(Poll from Matrix/,
+    );
+    const many = Array.from({ length: 22 }, (_, index) => ({ 'org.matrix.msc1767.text': `${index}` }));
+    const poll = { question: { 'org.matrix.msc1767.text': 'Which?' }, answers: many };
+    expect(asked('org.matrix.msc3381.poll.start', { 'org.matrix.msc3381.poll.start': poll })).toMatch(
+      /^Poll: Which\?\n• 0\n.*\n• 19\n… and 2 more\n\n/s,
+    );
+    const replaced = { 'm.poll': stable, 'm.relates_to': { rel_type: 'm.replace', event_id: '$e' } };
+    expect(asked('m.poll.start', replaced)).toEqual({ kind: 'refused', feature: 'edit' });
+    expect(asked('m.poll.end', { body: 'over' })).toEqual({ kind: 'refused', feature: 'poll-end' });
+    fc.assert(
+      fc.property(fc.anything(), fc.anything(), (question, answers) => {
+        const content = { 'm.poll': { question, answers } };
+        expect(['message', 'refused']).toContain(toWhatsApp('m.poll.start', content).kind);
+      }),
+    );
+  });
+
   it('votes are told', () => {
     expect(toMatrix(create(MessageSchema, { pollUpdateMessage: {} }))).toEqual({
       kind: 'unsupported',
