@@ -24,6 +24,7 @@ import { interopJid, lidJid, phoneJid, type UserJid } from '../../src/model/jid.
 import type { NewInboxRow, NewOutboxRow } from '../../src/model/journal.ts';
 import type { Portal } from '../../src/model/portal.ts';
 import type { Change } from '../../src/model/store.ts';
+import { type OpenCryptoJournal, openCryptoJournal } from '../../src/store/crypto-journal.ts';
 import type { StoreLocation } from '../../src/store/database.ts';
 import { type OpenStore, openStore } from '../../src/store/open-store.ts';
 import { createSchema, dropSchema, query } from './postgres-server.ts';
@@ -55,6 +56,13 @@ export async function openTestStore(place?: StoreLocation, clock = { time: 1_000
   const store = await openStore({ ...location, masterKey, clock: { now: () => clock.time } });
   onTestFinished(() => store.close());
   return store;
+}
+
+export async function openTestJournal(place?: StoreLocation, key = masterKey): Promise<OpenCryptoJournal> {
+  const location = place ?? (dialect === 'sqlite' ? { path: ':memory:' } : await aPlace());
+  const journal = await openCryptoJournal({ ...location, masterKey: key });
+  onTestFinished(() => journal.close());
+  return journal;
 }
 
 /** Runs one statement past the store, which must be closed on SQLite if the statement writes. */

@@ -2,22 +2,22 @@
 import { spawnSync } from 'node:child_process';
 import { IDBKeyRange, indexedDB } from 'fake-indexeddb';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { CryptoDatabases, mainDatabase } from '../../src/matrix/crypto/databases.ts';
 import { decodeKey, encodeKey } from '../../src/matrix/crypto/indexeddb-codec.ts';
 import { botActorId } from '../../src/model/ids.ts';
-import { type OpenCryptoJournal, openCryptoJournal } from '../../src/store/crypto-journal.ts';
+import type { OpenCryptoJournal } from '../../src/store/crypto-journal.ts';
+import { openTestJournal } from '../support/store.ts';
 
 let journal: OpenCryptoJournal;
 let databases: CryptoDatabases;
 let fatal: Error[];
 
 beforeEach(async () => {
-  journal = await openCryptoJournal({ path: ':memory:', masterKey: new Uint8Array(32) });
+  journal = await openTestJournal();
   fatal = [];
   databases = new CryptoDatabases(journal, (error) => void fatal.push(error));
 });
-afterEach(() => journal.close());
 
 function settled<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {

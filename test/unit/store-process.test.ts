@@ -1,14 +1,13 @@
 // Processes: one per database, nothing left behind by a killed one, and what a killed one had written is there.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, it, onTestFinished } from 'vitest';
 import type { ActorId, UserId } from '../../src/model/ids.ts';
-import { type OpenCryptoJournal, openCryptoJournal } from '../../src/store/crypto-journal.ts';
+import { openCryptoJournal } from '../../src/store/crypto-journal.ts';
 import type { StoreLocation } from '../../src/store/database.ts';
 import { openStore } from '../../src/store/open-store.ts';
-import { allBytes, aPlace, masterKey, openTestStore, temporaryDirectory } from '../support/store.ts';
+import { aPlace, masterKey, openTestJournal, openTestStore, storedBytes } from '../support/store.ts';
 
 const clock = { now: () => 1_000 };
 const actor = 'ghost-1' as ActorId;
@@ -28,12 +27,6 @@ async function kill(process_: ChildProcess): Promise<void> {
   const exited = once(process_, 'exit');
   process_.kill('SIGKILL');
   await exited;
-}
-
-async function openJournal(path: string, key = masterKey): Promise<OpenCryptoJournal> {
-  const journal = await openCryptoJournal({ path, masterKey: key });
-  onTestFinished(() => journal.close());
-  return journal;
 }
 
 const holdsStore = (place: StoreLocation): string => `
@@ -59,20 +52,21 @@ it('refuses a database that another process uses, and takes it over once that wa
 });
 
 it('has in the crypto journal everything that a killed process had appended', async () => {
-  const path = join(temporaryDirectory(), 'crypto.db');
+  const place = await aPlace();
   const { process: writer, line } = await child(`
     import { openCryptoJournal } from ${source('crypto-journal.ts')};
-    const journal = await openCryptoJournal({ path: ${JSON.stringify(path)}, masterKey: new Uint8Array(32).fill(7) });
+    const journal = await openCryptoJournal({ ...${JSON.stringify(place)}, masterKey: new Uint8Array(32).fill(7) });
     const key = Buffer.from(await journal.storeKey('ghost-1')).toString('hex');
     const row = (n) => ({ op: 'put', database: 'd', store: 's', key: Uint8Array.of(n), value: new Uint8Array(5000).fill(n) });
     journal.append('ghost-1', [{ op: 'schema', database: 'd', schema: '{}' }, row(1), row(2)]);
     for (let n = 3; n <= 200; n += 1) journal.append('ghost-1', [row(n), { op: 'delete', database: 'd', store: 's', key: Uint8Array.of(n - 1) }]);
     journal.setSyncToken('ghost-1', 's5');
+    await journal.flushed();
     console.log(key);
     setInterval(() => {}, 1000);`);
-  await expect(openCryptoJournal({ path, masterKey })).rejects.toMatchObject({ code: 'store.locked' });
+  await expect(openCryptoJournal({ ...place, masterKey })).rejects.toMatchObject({ code: 'store.locked' });
   await kill(writer);
-  const journal = await openJournal(path);
+  const journal = await openTestJournal(place);
   const { schemas, rows } = await journal.load(actor);
   expect([...schemas]).toEqual([['d', '{}']]);
   expect(rows.map(({ key, value }) => [...key, value.length, value[0]])).toEqual([
@@ -84,8 +78,8 @@ it('has in the crypto journal everything that a killed process had appended', as
 });
 
 it('applies clear and drop to what they name, and erases an actor with its key', async () => {
-  const directory = temporaryDirectory();
-  const journal = await openJournal(join(directory, 'crypto.db'));
+  const place = await aPlace();
+  const journal = await openTestJournal(place);
   const other = 'ghost-2' as ActorId;
   const value = Buffer.from('value-canary-91c');
   const put = (database: string, store: string) =>
@@ -113,11 +107,12 @@ it('applies clear and drop to what they name, and erases an actor with its key',
   journal.erase(other);
   expect(await stores(other)).toEqual([]);
   expect(await journal.storeKey(other)).not.toEqual(key);
-  expect(allBytes(directory).includes(value)).toBe(false);
+  await journal.flushed();
+  expect((await storedBytes(place)).includes(value)).toBe(false);
 });
 
 it('rolls a failed append back as a whole', async () => {
-  const journal = await openJournal(':memory:');
+  const journal = await openTestJournal();
   const put = { op: 'put', database: 'd', store: 's', key: Uint8Array.of(1), value: Uint8Array.of(1) } as const;
   const broken = {
     ...put,
@@ -132,7 +127,7 @@ it('rolls a failed append back as a whole', async () => {
 });
 
 it('refuses a journal under another master key', async () => {
-  const path = join(temporaryDirectory(), 'crypto.db');
-  await (await openCryptoJournal({ path, masterKey })).close();
-  await expect(openJournal(path, new Uint8Array(32))).rejects.toMatchObject({ code: 'store.wrong-key' });
+  const place = await aPlace();
+  await (await openCryptoJournal({ ...place, masterKey })).close();
+  await expect(openTestJournal(place, new Uint8Array(32))).rejects.toMatchObject({ code: 'store.wrong-key' });
 });

@@ -22,7 +22,7 @@ export interface Transaction {
   execute(sql: string, parameters?: readonly unknown[]): Promise<Outcome>;
 }
 
-/** A killed process' server session takes a moment to end. Milliseconds. */
+/** The server session of a killed process or a lost connection takes a moment to end. Milliseconds. */
 const LOCK_WAIT_MS = 1_000;
 const LOCK_POLL_MS = 100;
 const HEARTBEAT_MS = 10_000;
@@ -57,11 +57,7 @@ export class LockedSession {
     const session = new LockedSession(options);
     const client = await session.#connect();
     try {
-      const deadline = Date.now() + LOCK_WAIT_MS;
-      while (!(await session.#lock(client))) {
-        if (Date.now() > deadline) throw locked(options.address.name);
-        await new Promise((done) => setTimeout(done, LOCK_POLL_MS));
-      }
+      if (!(await session.#lock(client))) throw locked(options.address.name);
       await session.#takeOver(client);
     } catch (error) {
       await client.end();
@@ -95,6 +91,11 @@ export class LockedSession {
       await this.#commit(client, (await id).rows);
       return result;
     });
+  }
+
+  /** Runs a statement that no transaction may contain. */
+  maintain(sql: string): Promise<Outcome> {
+    return this.#alone(async () => run(await this.#live(), sql, []));
   }
 
   /** Finishes what has been handed over, then lets others have the lock. May be called again. */
@@ -193,8 +194,14 @@ export class LockedSession {
 
   /** The lock ends with the session. Installations in several schemas of one database have one each. */
   async #lock(client: pg.Client): Promise<boolean> {
+    const deadline = Date.now() + LOCK_WAIT_MS;
     const statement = 'select pg_try_advisory_lock($1, hashtext(current_schema())) as held';
-    return value((await run(client, statement, [LOCK_CLASS[this.#options.writer]])).rows, 'held') === true;
+    for (;;) {
+      const { rows } = await run(client, statement, [LOCK_CLASS[this.#options.writer]]);
+      if (value(rows, 'held') === true) return true;
+      if (Date.now() > deadline) return false;
+      await new Promise((done) => setTimeout(done, LOCK_POLL_MS));
+    }
   }
 
   /** Only with the lock. */

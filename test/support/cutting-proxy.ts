@@ -1,0 +1,72 @@
+// A proxy in front of PostgreSQL that cuts connections: all of them, or one at a chosen moment of a commit.
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+
+/** Before the commit has reached the server, or after it was carried out and before the answer is passed on. */
+type Moment = 'before-commit' | 'after-commit';
+
+export class CuttingProxy {
+  readonly #server: Server;
+  readonly #target: URL;
+  readonly #sockets = new Set<Socket>();
+  #trap: Moment | undefined;
+
+  private constructor(target: URL) {
+    this.#target = target;
+    this.#server = createServer((socket) => this.#pass(socket));
+  }
+
+  static async start(url: string): Promise<CuttingProxy> {
+    const proxy = new CuttingProxy(new URL(url));
+    proxy.#server.listen(0, '127.0.0.1');
+    await once(proxy.#server, 'listening');
+    return proxy;
+  }
+
+  get url(): string {
+    const url = new URL(this.#target);
+    url.host = `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return url.href;
+  }
+
+  /** Cuts the connection of the next commit. */
+  cutAt(moment: Moment): void {
+    this.#trap = moment;
+  }
+
+  cutAll(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  async stop(): Promise<void> {
+    this.#server.close();
+    this.cutAll();
+    await once(this.#server, 'close');
+  }
+
+  #pass(client: Socket): void {
+    const server = connect(Number(this.#target.port), this.#target.hostname);
+    const cut = (): void => {
+      client.destroy();
+      server.destroy();
+    };
+    let mute = false;
+    for (const socket of [client, server]) {
+      this.#sockets.add(socket);
+      socket.on('error', cut);
+      socket.on('close', () => {
+        this.#sockets.delete(socket);
+        cut();
+      });
+    }
+    client.on('data', (bytes) => {
+      const moment = bytes.includes('commit') ? this.#trap : undefined;
+      if (moment === undefined) return void server.write(bytes);
+      this.#trap = undefined;
+      if (moment === 'before-commit') return cut();
+      mute = true;
+      server.write(bytes);
+    });
+    server.on('data', (bytes) => (mute ? cut() : client.write(bytes)));
+  }
+}
