@@ -20,6 +20,7 @@ import type { Store } from './model/store.ts';
 import { healthRouter } from './observability/health.ts';
 import type { Logger } from './observability/logger.ts';
 import { createMetrics } from './observability/metrics.ts';
+import { createMediaHost } from './provider/media-host.ts';
 import { createProvider } from './provider/provider.ts';
 import { openCryptoJournal } from './store/crypto-journal.ts';
 import { openStore } from './store/open-store.ts';
@@ -41,8 +42,9 @@ export interface App {
   stop(): Promise<void>;
 }
 
-const day = 24 * 60 * 60 * 1000;
-const keyRotationCheckMs = 60 * 60 * 1000;
+const hour = 60 * 60 * 1000;
+const day = 24 * hour;
+const megabyte = 1024 * 1024;
 const homeserverRetryMs = 2_000;
 
 /** Rejects with BridgeError where it cannot start: configuration, keys, database, an address in use. */
@@ -65,6 +67,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     journal,
     logger,
     maxOpenMachines: config.limits.open_crypto_stores,
+    clock,
     events: {
       roomKeys: (rooms) => bridge?.roomKeys(rooms),
       devicesChanged: (users) => bridge?.devicesChanged(users),
@@ -86,6 +89,15 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     serverName: config.homeserver.server_name,
     keys: store.signingKeys,
     optIns: optInRegister(store),
+    clock,
+    logger,
+  });
+  const mediaHost = await createMediaHost({
+    directory: config.media.directory,
+    publicUrl: config.provider.public_url,
+    quotaBytes: config.media.quota_mb * megabyte,
+    keepMs: config.media.keep_days * day,
+    files: store.hostedFiles,
     clock,
     logger,
   });
@@ -133,7 +145,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
       adminRouter(running.queue, adminToken(masterKey)),
       matrix.router(running.transactions),
     ],
-    provider: provider.router,
+    provider: [provider.router, mediaHost.router],
     health,
     metrics: healthRouter({ checks: { homeserver: () => ready }, metrics }),
   });
@@ -146,7 +158,15 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   });
   // Whoever does not wait for it learns of a failure from the log and from readiness.
   whenReady.catch((error: unknown) => logger.error({ err: error }, 'the bridge could not take up its work'));
-  const rotation = rotateKeys(provider.rotateIfDue, clock, logger, lifetime.signal);
+  const housekeeping = everyHour(
+    {
+      'signing keys could not be rotated': provider.rotateIfDue,
+      'hosted files could not be swept': () => mediaHost.sweep(),
+    },
+    clock,
+    logger,
+    lifetime.signal,
+  );
 
   return {
     get ready() {
@@ -158,7 +178,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
       lifetime.abort();
       await Promise.all(servers.map(closeServer));
       await running.stop();
-      await rotation;
+      await housekeeping;
       await matrix.crypto.close();
       await store.close();
       await journal.close();
@@ -227,22 +247,25 @@ async function startBridge(
   }
 }
 
-async function rotateKeys(
-  rotateIfDue: () => Promise<void>,
+/** Now and then every hour. `tasks` by what the log says where one fails; the next hour tries again. */
+async function everyHour(
+  tasks: Readonly<Record<string, () => Promise<void>>>,
   clock: Clock,
   logger: Logger,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
-    await clock.sleep(keyRotationCheckMs, signal);
-    if (signal.aborted) return;
-    await rotateIfDue().catch((error: unknown) => logger.error({ err: error }, 'signing keys could not be rotated'));
+    for (const [failure, task] of Object.entries(tasks)) {
+      if (signal.aborted) return;
+      await task().catch((error: unknown) => logger.error({ err: error }, failure));
+    }
+    await clock.sleep(hour, signal);
   }
 }
 
 interface Routers {
   readonly appservice: readonly RequestHandler[];
-  readonly provider: Router;
+  readonly provider: readonly Router[];
   readonly health: Router;
   readonly metrics: Router;
 }
@@ -254,9 +277,9 @@ async function listenAll(config: Config, logger: Logger, routers: Routers): Prom
   const metricsApart = config.metrics.enabled ? config.metrics.listen : undefined;
   const servers: Server[] = [];
   try {
-    if (apart) servers.push(await listen(application(logger, provider), apart));
+    if (apart) servers.push(await listen(application(logger, ...provider), apart));
     if (metricsApart) servers.push(await listen(application(logger, metrics), metricsApart));
-    const main = application(logger, health, ...(apart ? [] : [provider]), ...appservice);
+    const main = application(logger, health, ...(apart ? [] : provider), ...appservice);
     servers.push(await listen(main, config.appservice.listen));
     return servers;
   } catch (error) {

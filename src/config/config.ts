@@ -116,6 +116,7 @@ export function parseConfig(document: unknown, file: string): Config {
       sqlite: resolve(directory, config.database.sqlite),
       crypto: resolve(directory, config.database.crypto),
     },
+    media: { ...config.media, directory: resolve(directory, config.media.directory) },
     master_key_file: resolve(directory, config.master_key_file),
   };
 }

@@ -34,6 +34,7 @@ const publicAddress = address(
   (url) => (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url))) && isPlain(url),
 );
 
+const directoryPath = text('the path of a directory', /\S/);
 const filePath = text('the path of a file', /\S/);
 const listen = section({
   host: text('an address to listen on, such as 127.0.0.1 or 0.0.0.0', /^\S+$/).default('127.0.0.1'),
@@ -96,6 +97,16 @@ export const schema = section({
     receipt_wait_days: count('a whole number of days from 1 to 30', 1, 30).default(7),
     missing_key_wait_s: count('a whole number of seconds from 1 to 3600', 1, 3600).default(60),
     retries: count('a whole number from 0 to 20', 0, 20).default(5),
+  }),
+  media: optional({
+    directory: directoryPath.default('media'),
+    quota_mb: count('a whole number of megabytes from 1 to 100000000', 1, 100_000_000).default(10_240),
+    keep_days: count('a whole number of days from 1 to 365', 1, 365).default(30),
+    max_size_mb: count('a whole number of megabytes from 1 to 4096', 1, 4096).default(100),
+    transfers: count('a whole number from 1 to 64', 1, 64).default(4),
+  }).refine(({ quota_mb, max_size_mb }) => quota_mb > max_size_mb, {
+    path: ['quota_mb'],
+    error: 'more than media.max_size_mb',
   }),
   limits: optional({
     open_crypto_stores: count('a whole number from 4 to 10000', 4, 10_000).default(200),

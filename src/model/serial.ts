@@ -16,6 +16,11 @@ export class Serial<Key> {
     return result;
   }
 
+  /** Whether a task of `key` runs or waits. A task that is handed over at once if none does runs at once. */
+  isBusy(key: Key): boolean {
+    return this.#tails.has(key);
+  }
+
   /** Resolves when everything that had been handed over by now has ended. */
   async drain(): Promise<void> {
     await Promise.all(this.#tails.values());

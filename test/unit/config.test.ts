@@ -43,6 +43,7 @@ describe('configuration', () => {
       'portals',
       'encryption',
       'delivery',
+      'media',
       'limits',
       'logging',
       'metrics',
@@ -94,6 +95,7 @@ describe('configuration', () => {
       /networks\.whatsapp\.root_key: found "00ff", allowed: 64 hex digits/,
     ],
     [['networks', 'whatsapp'], undefined, /networks: found \{\}, allowed: .*at least one of whatsapp, messenger/],
+    [['media', 'quota_mb'], 100, /media\.quota_mb: found 100, allowed: more than media\.max_size_mb/],
     [['networks'], undefined, /networks: it is missing, allowed: a section with whatsapp, messenger/],
     [['portals'], 'yes', /portals: found "yes", allowed: a section with federate/],
     [

@@ -2,6 +2,7 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import type { FileBytes, MatrixFile } from '../../model/media.ts';
 import { corrupt } from '../../model/media-errors.ts';
+import { madeForPassing } from '../../model/passing-bytes.ts';
 
 const algorithm = 'aes-256-ctr';
 const keyBytes = 32;
@@ -29,6 +30,7 @@ export function encryptAttachment(bytes: FileBytes): EncryptingAttachment {
     for await (const chunk of bytes) {
       const encrypted = cipher.update(chunk);
       hash.update(encrypted);
+      madeForPassing(encrypted.length);
       yield encrypted;
     }
     encryptedSha256 = hash.digest();
@@ -52,7 +54,9 @@ export async function* decryptAttachment(secrets: AttachmentSecrets, ciphertext:
   const hash = createHash('sha256');
   for await (const chunk of ciphertext) {
     hash.update(chunk);
-    yield decipher.update(chunk);
+    const decrypted = decipher.update(chunk);
+    madeForPassing(decrypted.length);
+    yield decrypted;
   }
   if (!hash.digest().equals(encryptedSha256)) throw corrupt('its hash does not fit');
 }

@@ -4,6 +4,7 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import { request as httpsRequest } from 'node:https';
 import { BridgeError } from '../../model/errors.ts';
 import type { FileBytes } from '../../model/media.ts';
+import { madeForPassing } from '../../model/passing-bytes.ts';
 import { unreachable } from '../client-api.ts';
 
 export interface Patience {
@@ -77,6 +78,7 @@ export async function* bodyOf(response: IncomingMessage, stallMs: number): FileB
   try {
     for await (const chunk of response) {
       clearTimeout(timer);
+      madeForPassing(chunk.length);
       yield chunk as Buffer;
       timer = wait();
     }
