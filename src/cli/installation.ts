@@ -115,7 +115,7 @@ function nextSteps(answers: Answers, paths: { config: string; registration: stri
       : []),
     `Let the homeserver's own system user read ${paths.registration}, and add this to homeserver.yaml:\n\n${homeserverSettings(paths.registration).replace(/^(?=.)/gm, '       ')}`,
     'Restart the homeserver.',
-    `Have your reverse proxy pass ${answers.publicUrl}/.well-known/openid-configuration and .../jwks.json to the bridge on port ${answers.listenPort}.`,
+    `Have your reverse proxy pass ${answers.publicUrl}/.well-known/openid-configuration and .../jwks.json, and what is below ${answers.publicUrl}/media/, to the bridge on port ${answers.listenPort}.`,
     `Start the bridge, in its checkout:\n\n       npm start -- --config ${paths.config}\n`,
     `In your Matrix client, write "help" to @whatsappbot:${answers.serverName}.`,
   ];

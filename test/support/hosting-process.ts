@@ -3,12 +3,13 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
+import type { Account } from '../../src/model/account.ts';
+import { newAccountId, type RoomId, type UserId } from '../../src/model/ids.ts';
 import type { FileBytes, HostedFiles } from '../../src/model/media.ts';
 import { createLogger } from '../../src/observability/logger.ts';
 import { createMediaHost } from '../../src/provider/media-host.ts';
 import { openStore } from '../../src/store/open-store.ts';
 import { endless } from './bytes.ts';
-import { anAccount, masterKey } from './store.ts';
 
 const [task, directory = '', database = ':memory:'] = process.argv.slice(2);
 const MiB = 1024 * 1024;
@@ -16,8 +17,15 @@ const clock = { now: () => Date.now(), sleep: async () => undefined };
 const say = (what: object): void => void process.stdout.write(`${JSON.stringify(what)}\n`);
 const forever = (): Promise<never> => new Promise(() => setInterval(() => undefined, 1000));
 
-const store = await openStore({ path: database, masterKey, clock });
-const account = anAccount();
+const store = await openStore({ path: database, masterKey: new Uint8Array(32).fill(7), clock });
+const account: Account = {
+  id: newAccountId(),
+  network: 'whatsapp',
+  user: '@anna:example.org' as UserId,
+  managementRoom: '!management' as RoomId,
+  state: { at: 'enlisting' },
+  createdAt: 0,
+};
 await store.commit([{ change: 'account.put', account }]);
 const files: HostedFiles = {
   ...store.hostedFiles,

@@ -43,7 +43,7 @@ it.each(['stop in the middle', 'stop before the record'])(
     await kill();
     expect(readdirSync(directory)).toHaveLength(1);
 
-    const store = await openTestStore(database);
+    const store = await openTestStore({ path: database });
     const host = await createMediaHost({
       directory,
       publicUrl: 'https://example.org',
