@@ -67,6 +67,25 @@ export type MediaFault =
   | { readonly fault: 'cut'; readonly afterBytes: number }
   | { readonly fault: 'slow'; readonly bytesPerSecond: number };
 
+const typingSchema = z.object({
+  seq: z.number(),
+  from: z.string(),
+  state: z.enum(['composing', 'recording', 'paused']),
+});
+/** What a phone has seen of somebody who types to it. */
+export type PhoneTyping = z.infer<typeof typingSchema>;
+
+const callSchema = z.object({
+  seq: z.number(),
+  id: z.string(),
+  from: z.string(),
+  to: z.string(),
+  direction: z.enum(['in', 'out']),
+  video: z.boolean(),
+  state: z.enum(['ringing', 'accepted', 'rejected', 'ended']),
+});
+export type PhoneCall = z.infer<typeof callSchema>;
+
 const idSchema = z.object({ id: z.string() });
 
 const defaultTimeoutMs = 30_000;
@@ -176,6 +195,73 @@ export class SandboxPhone {
     const found = await this.message(id, status, timeoutMs);
     if (found.status === status) return found;
     throw new Error(`the message of ${this.name}'s phone is ${found.status}, not ${status}`);
+  }
+
+  /** Says that a received message was read, or its voice note or video played. */
+  async confirm(id: string, type: 'read' | 'played' | 'delivered'): Promise<void> {
+    await this.post('receipts', { id, type });
+  }
+
+  /** Shows the other side that this phone's user types, records, or has stopped. */
+  async showTyping(to: string, state: PhoneTyping['state']): Promise<void> {
+    await this.post('typing', { to, state });
+  }
+
+  /** What this phone has seen since `after` (the `seq` of the last one); waits up to `waitMs` where there is nothing yet. */
+  async typing(from: string, after = 0, waitMs = 0): Promise<PhoneTyping[]> {
+    const query = `from=${encodeURIComponent(from)}&after=${after}&waitMs=${waitMs}`;
+    const answer = await this.call('GET', `/phones/${this.number}/typing?${query}`);
+    return z.object({ typing: z.array(typingSchema) }).parse(answer).typing;
+  }
+
+  /** The first time after `after` that the other side is seen so. */
+  async seesTyping(from: string, state: PhoneTyping['state'], after = 0): Promise<PhoneTyping> {
+    for (let last = after; ; ) {
+      const seen = await this.typing(from, last, longestPollMs);
+      const found = seen.find((one) => one.state === state);
+      if (found) return found;
+      const newest = seen.at(-1);
+      if (!newest) throw new Error(`${this.name}'s phone waited in vain for "${state}"`);
+      last = newest.seq;
+    }
+  }
+
+  /** Rings at a Matrix ID or a phone number; answers the call's id. */
+  async ring(to: string, { video = false } = {}): Promise<string> {
+    return idSchema.parse(await this.post('calls', { to, video })).id;
+  }
+
+  /** Hangs up, or declines a call that rings. */
+  async hangUp(call: string): Promise<void> {
+    await this.call('DELETE', `/phones/${this.number}/calls/${call}`);
+  }
+
+  /** The call once it is so, or as it is in the end. */
+  async callIs(id: string, state: PhoneCall['state'], timeoutMs = longestPollMs): Promise<PhoneCall> {
+    const path = `/phones/${this.number}/calls/${id}?state=${state}&waitMs=${timeoutMs}`;
+    return callSchema.parse(await this.call('GET', path));
+  }
+
+  /** The calls since `after`; waits up to `waitMs` where there is none yet. */
+  async calls(after = 0, waitMs = 0): Promise<PhoneCall[]> {
+    const answer = await this.call('GET', `/phones/${this.number}/calls?after=${after}&waitMs=${waitMs}`);
+    return z.object({ calls: z.array(callSchema) }).parse(answer).calls;
+  }
+
+  /** The profile picture: bytes, an absolute path, or null for none. */
+  async setPicture(picture: Uint8Array | string | null): Promise<void> {
+    if (picture === null) await this.call('DELETE', `/phones/${this.number}/picture`);
+    else await this.post('picture', typeof picture === 'string' ? { path: picture } : { base64: base64(picture) });
+  }
+
+  async rename(name: string): Promise<void> {
+    await this.call('POST', '/phones', { number: this.number, name });
+  }
+
+  /** How many stanzas of each kind a third-party account has sent since the sandbox started (docs/sandbox.md). */
+  async trafficFrom(matrixId: string): Promise<Readonly<Record<string, number>>> {
+    const answer = await this.call('GET', `/accounts/${encodeURIComponent(matrixId)}/traffic`);
+    return z.object({ traffic: z.record(z.string(), z.number()) }).parse(answer).traffic;
   }
 
   /** Calls what the control API has below this phone. */

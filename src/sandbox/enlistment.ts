@@ -46,6 +46,7 @@ export function enlistmentApi(network: Network, router: Router, tokens: Tokens):
       const { identityChanged } = network.preKeys.upload(device, keys, preKeys);
       return { account: enlisted, reached: identityChanged ? announceIdentityChange(network, enlisted) : [] };
     });
+    router.traffic.count(identifier, 'enlist');
     router.flush(reached);
     response.json({ accountId: account.interopId, integrator: INTEGRATOR });
   });
@@ -54,6 +55,7 @@ export function enlistmentApi(network: Network, router: Router, tokens: Tokens):
     const { identifier } = request.params;
     const account = network.directory.byIdentifier(identifier);
     await authorise(tokens, request, 'withdraw', identifier, account?.interopId);
+    router.traffic.count(identifier, 'withdraw');
     if (account) {
       network.directory.remove(account.id);
       router.end(account.id, 'removed');

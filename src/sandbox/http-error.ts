@@ -29,6 +29,12 @@ function read<Schema extends z.ZodType>(schema: Schema, input: unknown): z.outpu
   throw new HttpError(400, 'invalid_request', z.prettifyError(parsed.error));
 }
 
+/** What to throw where a file of the caller's was read: HttpError 400 if that is what failed, otherwise the same. */
+export function readingFailure(error: unknown): unknown {
+  const isReading = error instanceof Error && 'syscall' in error && ['open', 'read'].includes(String(error.syscall));
+  return isReading ? new HttpError(400, 'unreadable', 'there is no file to read at this path') : error;
+}
+
 /** Must have four parameters: that is how express knows it. */
 export function answerErrors(logger: Logger): ErrorRequestHandler {
   return (error: unknown, _request, response, _next) => {

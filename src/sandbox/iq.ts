@@ -16,6 +16,7 @@ import type { Account } from './directory.ts';
 import { bundleContent, integerBytes, keysContent, readKey, readSignedKey } from './key-stanzas.ts';
 import { type Network, type Outcome, type Sender, seconds } from './network.ts';
 import { announceFewPreKeys, announceIdentityChange } from './notifications.ts';
+import { answerPicture } from './pictures.ts';
 import { type Device, signatureHolds } from './pre-keys.ts';
 import { answerUsync } from './usync.ts';
 
@@ -44,6 +45,7 @@ const questions = new Map<string, Question>([
     'usync get usync',
     (network, sender, iq) => ({ content: [answerUsync(network, sender.account, requireChild(iq, 'usync'))] }),
   ],
+  ['w:profile:picture get picture', askPicture],
   ['w:p get ', () => ({})],
   ['w:p get ping', () => ({})],
   ...[...clientQueries].map(([name, query]): [string, Question] => [
@@ -119,6 +121,11 @@ function logOut(_network: Network, { device }: Sender, iq: Stanza): Answer | 'ba
   const jid = requireJid(requireChild(iq, 'remove-companion-device'), 'jid');
   if (device.device === 0 || !isUserJid(jid) || jid.device !== device.device) return 'bad-request';
   return { leaving: device };
+}
+
+function askPicture(network: Network, sender: Sender, iq: Stanza): Answer | 'not-found' {
+  const content = answerPicture(network, sender, iq);
+  return content === 'not-found' ? content : { content };
 }
 
 function digest(network: Network, { device }: Sender): Answer | 'not-found' {

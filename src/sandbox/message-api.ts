@@ -16,7 +16,7 @@ import {
   waitSchema,
 } from './control-api.ts';
 import type { Account } from './directory.ts';
-import { HttpError, readBody, readQuery } from './http-error.ts';
+import { HttpError, readBody, readingFailure, readQuery } from './http-error.ts';
 import { type MediaFault, mediaFaultSchema } from './media-faults.ts';
 import { fileOf } from './message-content.ts';
 import { type FileRequest, type MessageRequest, messageRequestSchema } from './message-requests.ts';
@@ -153,8 +153,7 @@ async function fileContent(phone: Phone, peer: Account, body: FileRequest): Prom
   const { path, base64, reply, forge } = body;
   const source = path === undefined ? { bytes: base64 ?? new Uint8Array() } : { path };
   const location = await phone.files.upload(kindOf[body.type], source, forge).catch((error: unknown) => {
-    const unreadable = error instanceof Error && 'syscall' in error && 'path' in error && error.path === path;
-    throw unreadable ? new HttpError(400, 'unreadable', 'there is no file to read at this path') : error;
+    throw readingFailure(error);
   });
   const context =
     reply === undefined ? undefined : quotation(phone.target(peer.lid, reply), peer.lid, phone.account.lid);

@@ -59,10 +59,17 @@ export interface Sender {
   readonly device: Device;
 }
 
+/** What a device gets if it is connected, and nobody else. */
+export interface Live {
+  readonly to: Device;
+  readonly stanza: Stanza;
+}
+
 /** What handling a stanza led to: answers to the sender, and devices for which something was put in the queue. */
 export interface Outcome {
   readonly answers: readonly Stanza[];
   readonly reached: readonly Device[];
+  readonly live?: readonly Live[] | undefined;
   /** A linked client that has logged out. */
   readonly leaving?: Device | undefined;
 }

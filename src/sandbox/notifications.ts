@@ -7,14 +7,14 @@ import type { Account, PhoneAccount } from './directory.ts';
 import { type Network, seconds } from './network.ts';
 import { type Device, LOW_WATER } from './pre-keys.ts';
 
-const newId = (): string => String(randomBytes(4).readUInt32BE());
+export const newNotificationId = (): string => String(randomBytes(4).readUInt32BE());
 
 /** Tells everybody who has exchanged messages with the account. Returns the devices reached. */
 export function announceIdentityChange(network: Network, account: Account): Device[] {
   const devices: Device[] = [];
   for (const peer of network.directory.peers(account.id)) {
     const from = network.directory.appearance(account, peer).jid;
-    const attrs = { type: 'encrypt', from, id: newId(), t: seconds(network.clock) };
+    const attrs = { type: 'encrypt', from, id: newNotificationId(), t: seconds(network.clock) };
     for (const device of network.preKeys.devices(peer.id)) {
       network.queue.add(device, 'notification', account.id, stanza('notification', attrs, [stanza('identity')]));
       devices.push(device);
@@ -27,7 +27,7 @@ export function announceIdentityChange(network: Network, account: Account): Devi
 export function announceFewPreKeys(network: Network, device: Device): Device[] {
   const value = network.preKeys.count(device);
   if (value >= LOW_WATER || network.queue.hasOwn(device, 'notification', 'encrypt')) return [];
-  const attrs = { type: 'encrypt', from: SERVER, id: newId(), t: seconds(network.clock) };
+  const attrs = { type: 'encrypt', from: SERVER, id: newNotificationId(), t: seconds(network.clock) };
   network.queue.add(device, 'notification', undefined, stanza('notification', attrs, [stanza('count', { value })]));
   return [device];
 }
@@ -42,7 +42,7 @@ export function announceDevice(
   const own = network.preKeys.devices(account.id);
   const reached: Device[] = [];
   const tell = (to: Device, type: string, from: UserJid, content: Stanza): void => {
-    const attrs = { type, from, id: newId(), t: seconds(network.clock) };
+    const attrs = { type, from, id: newNotificationId(), t: seconds(network.clock) };
     network.queue.add(to, 'notification', account.id, stanza('notification', attrs, [content]));
     reached.push(to);
   };

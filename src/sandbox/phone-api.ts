@@ -3,27 +3,29 @@ import express, { type Router as HttpRouter } from 'express';
 import { z } from 'zod';
 import { formatJid } from '../model/jid.ts';
 import { labelOf, numberSchema, phoneOf, recipientOf } from './control-api.ts';
-import type { Directory } from './directory.ts';
 import { HttpError, readBody, readQuery } from './http-error.ts';
 import type { Linking } from './linking.ts';
+import type { Network } from './network.ts';
 import type { Phone } from './phone.ts';
 import { safetyNumber } from './phone-sessions.ts';
 import type { Phones } from './phones.ts';
+import { pictureOf } from './pictures.ts';
 
 const phoneSchema = z.object({ number: numberSchema, name: z.string().trim().min(1).max(100) });
 const offlineSchema = z.object({ offline: z.boolean() });
 
-export function phoneApi(phones: Phones, directory: Directory, linking: Linking): HttpRouter {
+export function phoneApi(phones: Phones, network: Network, linking: Linking): HttpRouter {
   const api = express.Router();
+  const { directory } = network;
 
   api.post('/sandbox/phones', async (request, response) => {
     const { number, name } = readBody(phoneSchema, request);
     const { phone, made } = await phones.ensure(number, name);
-    response.status(made ? 201 : 200).json(describePhone(directory, phone));
+    response.status(made ? 201 : 200).json(describePhone(network, phone));
   });
 
   api.get('/sandbox/phones/:number', (request, response) => {
-    response.json(describePhone(directory, phoneOf(phones, request)));
+    response.json(describePhone(network, phoneOf(phones, request)));
   });
 
   api.get('/sandbox/phones/:number/safety-number', async (request, response) => {
@@ -44,15 +46,15 @@ export function phoneApi(phones: Phones, directory: Directory, linking: Linking)
     const phone = phoneOf(phones, request);
     await phone.reset();
     linking.unlinkAll(phone);
-    response.json(describePhone(directory, phone));
+    response.json(describePhone(network, phone));
   });
 
   return api;
 }
 
-function describePhone(directory: Directory, phone: Phone): object {
+function describePhone(network: Network, phone: Phone): object {
   const { id } = phone.account;
-  const account = directory.byId(id);
+  const account = network.directory.byId(id);
   const { number, pn, lid } = phone.account;
   const identityKey = Buffer.from(phone.keys.current().identityKey).toString('base64');
   return {
@@ -61,6 +63,7 @@ function describePhone(directory: Directory, phone: Phone): object {
     jid: formatJid(pn),
     lid: formatJid(lid),
     offline: phone.offline,
+    picture: account && pictureOf(network, account)?.id,
     identityKey,
     safetyNumber: { version: 2, iterations: 5200, identifier: number, identityKey },
   };

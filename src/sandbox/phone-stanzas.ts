@@ -94,6 +94,11 @@ export function receiptStanza(
   return stanza('receipt', { id, to, type, recipient });
 }
 
+export function typingStanza(to: Jid, state: 'composing' | 'recording' | 'paused'): Stanza {
+  const shown = state === 'recording' ? stanza('composing', { media: 'audio' }) : stanza(state);
+  return stanza('chatstate', { to }, [shown]);
+}
+
 export interface RetryRequest {
   readonly id: string;
   readonly to: UserJid;

@@ -1,61 +1,57 @@
 // A simulated WhatsApp user's phone (device 0): sends, decrypts, confirms, and asks again like an ordinary client.
 import { newMessageId } from '../model/ids.ts';
-import { formatJid, type LidJid, sameUser, type UserJid, withDevice, withoutDevice } from '../model/jid.ts';
+import { type LidJid, type UserJid, withDevice, withoutDevice } from '../model/jid.ts';
 import { Serial } from '../model/serial.ts';
 import type { Logger } from '../observability/logger.ts';
 import {
   attribute,
   child,
-  children,
   decodeStanza,
   encodeStanza,
-  integerAttribute,
-  jidAttribute,
-  requireAttribute,
   requireBytes,
   requireChild,
   requireInteger,
   type Stanza,
 } from '../whatsapp/binary/index.ts';
 import type { PhoneAccount } from './directory.ts';
-import { readBundle } from './key-stanzas.ts';
 import type { Network } from './network.ts';
+import { type PhoneCall, PhoneCalls } from './phone-calls.ts';
 import { envelopeOf } from './phone-envelope.ts';
 import { PhoneFanout } from './phone-fanout.ts';
 import { type FileSource, PhoneFiles } from './phone-files.ts';
-import { type Entry, type NewEntry, PhoneJournal } from './phone-journal.ts';
+import { PhoneInbox } from './phone-inbox.ts';
+import { type Entry, PhoneJournal } from './phone-journal.ts';
 import { PhoneKeys } from './phone-keys.ts';
 import { OfflineError, PhoneLine } from './phone-line.ts';
-import { emptyHistory, readDeviceSent } from './phone-payloads.ts';
+import { senderOf } from './phone-parts.ts';
+import { emptyHistory } from './phone-payloads.ts';
+import { takeProgress } from './phone-receipts.ts';
 import { type Reference, referring, type Target } from './phone-references.ts';
+import { PhoneRetries } from './phone-retries.ts';
 import { PhoneSessions } from './phone-sessions.ts';
 import * as stanzas from './phone-stanzas.ts';
-import { type Bundle, type Device, LOW_WATER } from './pre-keys.ts';
+import { PhoneTyping, type TypingState } from './phone-typing.ts';
+import { type Device, LOW_WATER } from './pre-keys.ts';
 import type { Router } from './router.ts';
 
 const FIRST_UPLOAD = 100;
 const TOP_UP = 50;
-/** Both sides of a retry give up after this many rounds, as the known clients do. */
-const MAX_RETRIES = 5;
-
-/** What a decrypted message adds to the journal, if anything, and how its arrival is confirmed. */
-interface Received {
-  readonly received: Omit<NewEntry, 'id' | 'timestamp'> | undefined;
-  readonly receipt: Stanza;
-}
 
 export class Phone {
   readonly account: PhoneAccount;
   readonly journal: PhoneJournal;
   readonly keys: PhoneKeys;
   readonly files: PhoneFiles;
+  readonly calls: PhoneCalls;
+  readonly typing: PhoneTyping;
   readonly #network: Network;
   readonly #logger: Logger;
   readonly #line: PhoneLine;
   readonly #fanout: PhoneFanout;
+  readonly #retries: PhoneRetries;
+  readonly #inbox: PhoneInbox;
   /** One thing at a time: sessions are read, advanced and written as one step. */
   readonly #serial = new Serial<'phone'>();
-  readonly #failures = new Map<string, number>();
 
   /** `directory`: for files that the phone has fetched. */
   constructor(network: Network, router: Router, account: PhoneAccount, directory: string, logger: Logger) {
@@ -65,11 +61,16 @@ export class Phone {
     this.journal = new PhoneJournal(network.state, account.id);
     this.keys = new PhoneKeys(network.state, account.id, network.clock);
     const { state, blobs, clock } = network;
-    const files = { state, blobs, clock, journal: this.journal, account: account.id, directory, logger };
-    this.files = new PhoneFiles(files);
+    this.files = new PhoneFiles({ state, blobs, clock, journal: this.journal, account: account.id, directory, logger });
     const device = { account: account.id, device: 0 };
     this.#line = new PhoneLine(router, { account, device }, (received) => this.#task(() => this.#take(received)));
     this.#fanout = new PhoneFanout(this.#line, account.lid);
+    const { journal, keys, files } = this;
+    const parts = { network, account, journal, keys, files, line: this.#line, fanout: this.#fanout };
+    this.#retries = new PhoneRetries(parts);
+    this.#inbox = new PhoneInbox(parts, this.#retries);
+    this.calls = new PhoneCalls(clock, account.lid);
+    this.typing = new PhoneTyping(clock);
   }
 
   get offline(): boolean {
@@ -155,14 +156,37 @@ export class Phone {
   sendReceipt(id: string, type: 'delivered' | 'read' | 'played'): boolean {
     const message = this.journal.byId(id);
     if (message?.direction !== 'in') return false;
-    if (!this.#line.up) throw new OfflineError();
-    this.#line.send(stanzas.receiptStanza(id, message.peer, type === 'delivered' ? undefined : type));
+    this.#sendNow(stanzas.receiptStanza(id, message.peer, type === 'delivered' ? undefined : type));
     this.journal.advance(message, type);
     return true;
   }
 
+  /** What the other side sees at once or never. Throws OfflineError. */
+  showTyping(peer: LidJid, state: TypingState): void {
+    this.#sendNow(stanzas.typingStanza(peer, state));
+  }
+
+  /** Rings at somebody's. Throws OfflineError. */
+  call(peer: LidJid, peerName: string, video: boolean): PhoneCall {
+    if (!this.#line.up) throw new OfflineError();
+    const { call, offer } = this.calls.begin(peer, peerName, video);
+    this.#line.send(offer);
+    return call;
+  }
+
+  /** Hangs up, or declines. Throws OfflineError. */
+  endCall(call: PhoneCall): void {
+    if (!this.#line.up) throw new OfflineError();
+    this.#line.send(this.calls.end(call));
+  }
+
   async identityOf(peer: UserJid): Promise<Uint8Array | undefined> {
     return this.#sessions().identityOf(peer);
+  }
+
+  #sendNow(stanza: Stanza): void {
+    if (!this.#line.up) throw new OfflineError();
+    this.#line.send(stanza);
   }
 
   async #connect(): Promise<void> {
@@ -194,128 +218,55 @@ export class Phone {
   }
 
   #task(work: () => Promise<void>): void {
-    void this.#serial.run('phone', work).catch((error: unknown) => {
+    this.#beside(this.#serial.run('phone', work));
+  }
+
+  #beside(work: Promise<void>): void {
+    void work.catch((error: unknown) => {
       if (!(error instanceof OfflineError)) this.#logger.warn({ account: this.account.id, err: error }, 'phone failed');
     });
+  }
+
+  #withPeer(received: Stanza, take: (peer: LidJid, name: string) => void): void {
+    const from = senderOf(received);
+    if (from) take(withoutDevice(from), this.#network.directory.label(from));
   }
 
   async #take(received: Stanza): Promise<void> {
     switch (received.tag) {
       case 'message':
-        return this.#takeMessage(received);
+        return this.#inbox.take(received);
       case 'receipt':
-        if (attribute(received, 'type') === 'retry') await this.#answerRetry(received);
-        else this.#takeReceipt(received);
+        await this.#takeReceipt(received);
         return this.#line.send(stanzas.ackStanza(received));
+      case 'call':
+        this.#withPeer(received, (peer, name) => this.calls.take(received, peer, name));
+        return this.#line.send(stanzas.ackStanza(received));
+      case 'chatstate':
+        return this.#withPeer(received, (_peer, name) => this.typing.take(received, name));
       case 'notification':
         await this.#takeNotification(received);
         return this.#line.send(stanzas.ackStanza(received));
     }
   }
 
-  async #takeMessage(message: Stanza): Promise<void> {
-    const id = requireAttribute(message, 'id');
-    const from = lidOf(message);
-    const enc = child(message, 'enc');
-    if (!from || !enc) return this.#line.send(stanzas.ackStanza(message));
-    const isOwn = sameUser(from, this.account.lid);
-    if (!isOwn && this.journal.find('in', withoutDevice(from), id)) {
-      return this.#line.send(stanzas.receiptStanza(id, from));
-    }
-    const sessions = this.#sessions();
-    const type = attribute(enc, 'type') === 'pkmsg' ? 'pkmsg' : 'msg';
-    const result = await sessions.decrypt(from, { type, bytes: requireBytes(enc) });
-    if (result.outcome === 'failed') return this.#askAgain(message, from, result.hadSession);
-    if (result.outcome === 'duplicate') return this.#line.send(stanzas.ackStanza(message));
-    const { received, receipt } = isOwn
-      ? this.#copyOfOwn(id, from, result.plaintext)
-      : this.#fromPeer(id, from, result.plaintext);
-    const timestamp = (integerAttribute(message, 't') ?? 0) * 1000;
-    this.#network.state.transaction(() => {
-      if (received) this.files.expect(this.journal.add({ id, timestamp, ...received }), received.payload);
-      sessions.commit();
-    });
-    this.#failures.delete(`${formatJid(from)} ${id}`);
-    this.#line.send(receipt);
-    this.journal.changes.changed();
-    if (this.#line.up) this.files.start();
-  }
-
-  #fromPeer(id: string, from: LidJid, payload: Uint8Array): Received {
-    const peer = withoutDevice(from);
-    const peerName = this.#network.directory.label(peer);
-    const received = { peer, peerName, direction: 'in', payload, status: 'delivered' } as const;
-    return { received, receipt: stanzas.receiptStanza(id, from) };
-  }
-
-  /** What a linked client has sent, or said to this phone alone. */
-  #copyOfOwn(id: string, from: LidJid, plaintext: Uint8Array): Received {
-    const copy = readDeviceSent(plaintext);
-    const peer = copy && this.#network.directory.byJid(copy.to)?.lid;
-    if (!copy || !peer) return { received: undefined, receipt: stanzas.receiptStanza(id, from, 'peer_msg') };
-    const known = this.journal.find('out', peer, id) !== undefined;
-    const peerName = this.#network.directory.label(peer);
-    const received = { peer, peerName, direction: 'out', payload: copy.payload, status: 'sent' } as const;
-    return { received: known ? undefined : received, receipt: stanzas.receiptStanza(id, from, 'sender', peer) };
-  }
-
-  /** Asks the sender to encrypt anew; with fresh keys where the session seems to be the trouble. */
-  #askAgain(message: Stanza, to: UserJid, hadSession: boolean): void {
-    const id = requireAttribute(message, 'id');
-    const key = `${formatJid(to)} ${id}`;
-    const count = (this.#failures.get(key) ?? 0) + 1;
-    this.#failures.set(key, count);
-    if (count <= MAX_RETRIES) this.#line.send(this.#retryReceipt(message, to, count, hadSession));
-    this.#line.send(stanzas.ackStanza(message));
-  }
-
-  #retryReceipt(message: Stanza, to: UserJid, count: number, hadSession: boolean): Stanza {
-    const id = requireAttribute(message, 'id');
-    const own = this.keys.current();
-    const keys: Bundle | undefined =
-      count > 1 || !hadSession ? { ...own, preKey: this.keys.createOneTimeKeys(1)[0] } : undefined;
-    const { registrationId } = own;
-    const recipient = jidAttribute(message, 'recipient');
-    return stanzas.retryReceipt({ id, to, recipient, count, time: attribute(message, 't'), registrationId, keys });
-  }
-
-  async #answerRetry(receipt: Stanza): Promise<void> {
-    const to = lidOf(receipt);
-    const id = requireAttribute(receipt, 'id');
-    const isOwn = to !== undefined && sameUser(to, this.account.lid);
-    const message = isOwn ? this.journal.byId(id) : to && this.journal.find('out', withoutDevice(to), id);
-    const count = requireInteger(requireChild(receipt, 'retry'), 'count');
-    if (!to || message?.direction !== 'out' || count > MAX_RETRIES) return;
-    const sessions = this.#sessions();
-    const keys = child(receipt, 'keys');
-    if (keys) await sessions.start(to, readBundle(keys, requireChild(receipt, 'registration')));
-    else if (count > 1 || !(await sessions.has(to))) await this.#fanout.startSessions(sessions, [to]);
-    const copy = await this.#fanout.encryptFor(sessions, to, message.peer, message.payload);
-    this.#network.state.transaction(() => sessions.commit());
-    const envelope = envelopeOf(message.payload);
-    const recipient = isOwn ? message.peer : undefined;
-    this.#line.send(stanzas.retriedMessage({ ...copy, id, count, envelope, recipient }));
-  }
-
-  /** Of one's own devices, only what was read on them counts. */
-  #takeReceipt(receipt: Stanza): void {
-    const from = lidOf(receipt);
-    const recipient = jidAttribute(receipt, 'recipient');
-    const isOwn = from !== undefined && sameUser(from, this.account.lid);
-    const chat = isOwn ? recipient : from && withoutDevice(from);
-    const progress = progressOf(receipt);
-    if (chat?.kind !== 'lid' || (isOwn && progress === 'delivered')) return;
-    const list = child(receipt, 'list');
-    const ids = [receipt, ...(list ? children(list, 'item') : [])].map((one) => requireAttribute(one, 'id'));
-    for (const id of ids) {
-      const message = this.journal.find(isOwn ? 'in' : 'out', chat, id);
-      if (message) this.journal.advance(message, progress);
+  async #takeReceipt(receipt: Stanza): Promise<void> {
+    const from = senderOf(receipt);
+    switch (attribute(receipt, 'type')) {
+      case 'retry':
+        return from && this.#retries.answer(receipt, from);
+      case 'server-error':
+        // Uploading takes its time, and nothing else has to wait for it.
+        if (from) this.#beside(this.#retries.answerFileRequest(receipt, from));
+        return;
+      default:
+        if (from) takeProgress(this.journal, this.account.lid, from, receipt);
     }
   }
 
   async #takeNotification(notification: Stanza): Promise<void> {
     if (child(notification, 'count')) await this.#topUp();
-    const peer = child(notification, 'identity') && lidOf(notification);
+    const peer = child(notification, 'identity') && senderOf(notification);
     if (!peer) return;
     const sessions = this.#sessions();
     sessions.forgetUser(peer);
@@ -343,24 +294,4 @@ export class Phone {
     });
     return stanza;
   }
-}
-
-/** What a receipt says of the message. */
-function progressOf(receipt: Stanza): 'delivered' | 'read' | 'played' {
-  switch (attribute(receipt, 'type')) {
-    case 'read':
-    case 'read-self':
-      return 'read';
-    case 'played':
-    case 'played-self':
-      return 'played';
-    default:
-      return 'delivered';
-  }
-}
-
-/** WhatsApp's own clients know everybody by LID. */
-function lidOf(received: Stanza): LidJid | undefined {
-  const from = received.attrs.get('from');
-  return from !== undefined && typeof from !== 'string' && from.kind === 'lid' ? from : undefined;
 }

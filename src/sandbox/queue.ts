@@ -3,7 +3,7 @@ import { attribute, decodeStanza, encodeStanza, type Stanza } from '../whatsapp/
 import type { Device } from './pre-keys.ts';
 import type { State } from './state.ts';
 
-export type StanzaClass = 'message' | 'receipt' | 'notification';
+export type StanzaClass = 'message' | 'receipt' | 'notification' | 'call';
 
 export interface Queued {
   /** Grows with each stanza; the order of delivery. */

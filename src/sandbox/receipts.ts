@@ -19,7 +19,9 @@ const READ = new Set(['read', 'played']);
 /** Said when one's own settings keep reading from others. */
 const READ_IN_SECRET = new Set(['read-self', 'played-self']);
 /** About a copy from one's own other device. */
-const OWN = new Set(['sender', 'peer_msg', 'hist_sync', 'server-error']);
+const OWN = new Set(['sender', 'peer_msg', 'hist_sync']);
+/** Asks for a file that is lost: whoever has it, which is a phone, is to upload it again. */
+const ASKS_FOR_FILE = 'server-error';
 const MAX_IDS = 1_000;
 
 export function routeReceipt(network: Network, sender: Sender, receipt: Stanza): Outcome {
@@ -30,7 +32,8 @@ export function routeReceipt(network: Network, sender: Sender, receipt: Stanza):
   const ack = stanza('ack', { class: 'receipt', id, from: to, type });
   if (!author) return { answers: [ack], reached: [] };
   const isOwn = author.id === sender.account.id;
-  const device = isUserJid(to) && (type === 'retry' || isOwn) ? to.device : undefined;
+  const named = isUserJid(to) && (type === 'retry' || isOwn) ? to.device : undefined;
+  const device = type === ASKS_FOR_FILE ? 0 : named;
 
   const reached: Device[] = [];
   const forward = (device: Device, forwarded: Stanza): void => {
@@ -71,7 +74,7 @@ function forwardedTo(network: Network, sender: Sender, author: Account, receipt:
   const type = attribute(receipt, 'type');
   const { jid } = network.directory.appearance(sender.account, author);
   const isOwn = author.id === sender.account.id;
-  const named = isOwn || type === 'retry' || author.kind === 'interop';
+  const named = isOwn || type === 'retry' || type === ASKS_FOR_FILE || author.kind === 'interop';
   const chat = isOwn ? jidAttribute(receipt, 'recipient') : undefined;
   const attrs = {
     from: named ? withDevice(jid, sender.device.device) : jid,

@@ -4,12 +4,16 @@ import { errorCode } from '../model/errors.ts';
 import { SERVER } from '../model/jid.ts';
 import type { Logger } from '../observability/logger.ts';
 import { attribute, children, type Stanza, StanzaError, stanza } from '../whatsapp/binary/index.ts';
+import { routeCall } from './calls.ts';
+import { routeNotification } from './device-notifications.ts';
 import { answerIq } from './iq.ts';
 import { routeMessage } from './messages.ts';
-import { type Network, nothing, type Outcome, type Sender } from './network.ts';
+import { type Live, type Network, nothing, type Outcome, type Sender } from './network.ts';
 import type { Device } from './pre-keys.ts';
+import { Presence } from './presence.ts';
 import type { Queued } from './queue.ts';
 import { routeReceipt, takeAck } from './receipts.ts';
+import { kindOf, Traffic } from './traffic.ts';
 
 /** Why the network ends a session. */
 export type Ending = 'restart' | 'replaced' | 'removed' | 'malformed' | 'shutdown' | 'cut';
@@ -41,12 +45,16 @@ export class Router {
   readonly #network: Network;
   readonly #logger: Logger;
   readonly #sessions = new Map<string, Session>();
+  readonly #presence: Presence;
+  /** What third-party accounts have sent. */
+  readonly traffic = new Traffic();
   /** `active`: a device takes traffic; `leaving`: a linked client has logged out. */
   readonly events = new EventEmitter<{ active: [Device]; leaving: [Device] }>();
 
   constructor(network: Network, logger: Logger) {
     this.#network = network;
     this.#logger = logger;
+    this.#presence = new Presence(network);
   }
 
   /** A second link of the same device takes over from the first. */
@@ -56,11 +64,14 @@ export class Router {
     const before = this.#sessions.get(key);
     this.#sessions.set(key, session);
     before?.carrier.end('replaced');
+    this.#count(sender, 'login');
     if (!passive) this.#activate(session);
     return {
       receive: (received) => this.#receive(session, received),
       detach: () => {
-        if (this.#sessions.get(key) === session) this.#sessions.delete(key);
+        if (this.#sessions.get(key) !== session) return;
+        this.#sessions.delete(key);
+        this.#sendLive(this.#presence.gone(sender));
       },
     };
   }
@@ -98,10 +109,12 @@ export class Router {
 
   #receive(session: Session, received: Stanza): void {
     if (this.#sessions.get(keyOf(session.sender.device)) !== session) return;
+    this.#count(session.sender, kindOf(received));
     const outcome = this.#handle(session, received);
     for (const answer of outcome.answers) session.carrier.send(answer);
     if (isActive(received) && !session.active) this.#activate(session);
     this.flush(outcome.reached);
+    this.#sendLive(outcome.live ?? []);
     if (outcome.leaving) this.events.emit('leaving', outcome.leaving);
   }
 
@@ -127,12 +140,31 @@ export class Router {
         return routeReceipt(this.#network, sender, received);
       case 'ack':
         return takeAck(this.#network, sender, received);
+      case 'notification':
+        return routeNotification(this.#network, sender, received);
       case 'iq':
         return answerIq(this.#network, sender, received);
+      case 'call':
+        return routeCall(this.#network, sender, received);
+      case 'chatstate':
+        return { ...nothing, live: this.#presence.typing(sender, received) };
+      case 'presence':
+        return { ...nothing, live: this.#presence.take(sender, received) };
       default:
-        // Presence, typing and telemetry have no answer and no effect here.
+        // Telemetry has no answer and no effect here.
         return nothing;
     }
+  }
+
+  #sendLive(live: readonly Live[]): void {
+    for (const { to, stanza } of live) {
+      const session = this.#sessions.get(keyOf(to));
+      if (session?.active) session.carrier.send(stanza);
+    }
+  }
+
+  #count({ account }: Sender, kind: string): void {
+    if (account.kind === 'interop') this.traffic.count(account.identifier, kind);
   }
 
   /** Sends the backlog between its preview and its end mark, then lets live traffic through. */
@@ -145,6 +177,7 @@ export class Router {
       message: counts.get('message') ?? 0,
       receipt: counts.get('receipt') ?? 0,
       notification: counts.get('notification') ?? 0,
+      call: counts.get('call') ?? 0,
       appdata: 0,
     };
     session.active = true;

@@ -27,6 +27,7 @@ import { PreKeys } from './pre-keys.ts';
 import { Queue } from './queue.ts';
 import { Router } from './router.ts';
 import { serverIdentity } from './server-identity.ts';
+import { signalsApi } from './signals-api.ts';
 import { State } from './state.ts';
 import { Storage } from './storage.ts';
 import { type ProviderSettings, Tokens } from './tokens.ts';
@@ -185,8 +186,9 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   app.use(FILE_PATHS, express.json({ limit: FILE_BODY_LIMIT }));
   app.use(express.json({ limit: CONTROL_BODY_LIMIT }));
   app.use(networkApi({ network, router, configure, conditions, faults, info, disconnect }));
-  app.use(phoneApi(phones, network.directory, linking));
+  app.use(phoneApi(phones, network, linking));
   app.use(messageApi(network, phones));
+  app.use(signalsApi(network, router, phones));
   app.use(companionApi({ network, router, linking, phones }));
   app.use(() => {
     throw new HttpError(404, 'not_found', 'there is nothing here');

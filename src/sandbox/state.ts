@@ -5,7 +5,7 @@ import Database from 'better-sqlite3';
 
 export type Value = string | number | bigint | Buffer | Uint8Array | null;
 
-const SCHEMA_VERSION = 3;
+const SCHEMA_VERSION = 4;
 
 const SCHEMA = `
 -- The network's own secrets and settings.
@@ -53,6 +53,10 @@ CREATE TABLE asked_again (
   asking INTEGER NOT NULL REFERENCES account ON DELETE CASCADE, asking_device INTEGER NOT NULL,
   PRIMARY KEY (sender, device, message_id, asking, asking_device)) WITHOUT ROWID;
 CREATE INDEX routed_recipient ON routed (recipient, sender);
+
+-- Profile pictures, which lie on the media host.
+CREATE TABLE picture (
+  account INTEGER PRIMARY KEY REFERENCES account ON DELETE CASCADE, id TEXT NOT NULL, direct_path TEXT NOT NULL);
 
 -- The private side of phones: what would lie on the handset.
 CREATE TABLE phone (

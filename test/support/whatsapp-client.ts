@@ -12,6 +12,7 @@ import makeWASocket, {
   jidNormalizedUser,
   useMultiFileAuthState,
   WA_CERT_DETAILS,
+  type WACallEvent,
   type WAMessage,
   type WAMessageContent,
   type WAMessageKey,
@@ -29,7 +30,7 @@ export interface SandboxAddress {
   readonly info: SandboxInfo;
 }
 
-/** A receipt for a message, as the client was told. Statuses are Baileys' own: 2 accepted, 3 delivered, 4 read. */
+/** A receipt for a message, as the client was told. Statuses are Baileys' own: 2 accepted, 3 delivered, 4 read, 5 played. */
 export interface SeenReceipt {
   readonly id: string;
   readonly chat: string;
@@ -42,6 +43,11 @@ export class WhatsAppClient {
   /** Every message that the client has shown, its own from other devices included, in order. */
   readonly messages: WAMessage[] = [];
   readonly receipts: SeenReceipt[] = [];
+  /** Who was seen typing or there: `composing`, `recording`, `available` (also: stopped typing), `unavailable`. */
+  readonly presences: { readonly from: string; readonly state: string }[] = [];
+  readonly calls: WACallEvent[] = [];
+  /** Whose picture was `changed` or `removed`. */
+  readonly pictures: { readonly of: string; readonly change: string }[] = [];
   /** Why the last connection ended: a code of Baileys' `DisconnectReason`. */
   endedWith: number | undefined;
   readonly #sandbox: SandboxAddress;
@@ -123,6 +129,19 @@ export class WhatsAppClient {
       for (const { key, status } of messages) this.#receipt(key, status);
       this.#changed();
     });
+    socket.ev.on('presence.update', ({ presences }) => {
+      for (const [from, { lastKnownPresence: state }] of Object.entries(presences))
+        this.presences.push({ from, state });
+      this.#changed();
+    });
+    socket.ev.on('call', (calls) => {
+      this.calls.push(...calls);
+      this.#changed();
+    });
+    socket.ev.on('contacts.update', (updates) => {
+      for (const { id, imgUrl } of updates) if (id && imgUrl) this.pictures.push({ of: id, change: imgUrl });
+      this.#changed();
+    });
     socket.ev.on('messages.update', (updates) => {
       for (const { key, update } of updates) this.#receipt(key, update.status);
       this.#changed();
@@ -149,13 +168,18 @@ export class WhatsAppClient {
     return this.until('a message', () => this.messages.find(accept));
   }
 
-  /** Waits until the message has got at least this far: 3 delivered, 4 read. */
-  async waitForReceipt(id: string, status: 3 | 4): Promise<SeenReceipt> {
+  /** Waits until the message has got at least this far: 3 delivered, 4 read, 5 played. */
+  async waitForReceipt(id: string, status: 3 | 4 | 5): Promise<SeenReceipt> {
     return this.until('a receipt', () => this.receipts.find((one) => one.id === id && one.status >= status));
   }
 
   async markRead(message: WAMessage): Promise<void> {
     await this.socket.readMessages([message.key]);
+  }
+
+  /** As when it was listened to. */
+  async markPlayed({ key }: WAMessage): Promise<void> {
+    if (key.remoteJid && key.id) await this.socket.sendReceipts([key], 'played');
   }
 
   /** From the network's media host, as WhatsApp's own clients do, whatever host the message names. */

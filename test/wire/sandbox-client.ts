@@ -1,4 +1,5 @@
 // A third-party service in miniature for the sandbox's tests: published keys and tokens, and users with connections of their own.
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,7 +8,12 @@ import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import { systemClock } from '../../src/model/clock.ts';
 import { SERVER, type UserJid } from '../../src/model/jid.ts';
 import { decodeProto } from '../../src/proto/decode.ts';
-import { type Message as Content, MessageSchema } from '../../src/proto/message_pb.ts';
+import {
+  type Message as Content,
+  MediaRetryNotificationSchema,
+  MessageSchema,
+  ServerErrorReceiptSchema,
+} from '../../src/proto/message_pb.ts';
 import { ClientPayload_Product, ClientPayloadSchema } from '../../src/proto/wire_pb.ts';
 import { Directory } from '../../src/sandbox/directory.ts';
 import { readBundle } from '../../src/sandbox/key-stanzas.ts';
@@ -227,6 +233,40 @@ export class InteropUser {
   async ask(type: 'get' | 'set', xmlns: string, ...content: Stanza[]): Promise<Stanza> {
     this.#ids += 1;
     return this.#asked(stanza('iq', { id: `q${this.#ids}`, to: SERVER, type, xmlns }, content));
+  }
+
+  /** A question about somebody. */
+  async askAbout(target: UserJid, xmlns: string, ...content: Stanza[]): Promise<Stanza> {
+    this.#ids += 1;
+    return this.#asked(stanza('iq', { id: `q${this.#ids}`, to: SERVER, target, type: 'get', xmlns }, content));
+  }
+
+  /** Asks a phone to upload a file again; `answerKey` where it will answer under another key. The error's code, or what it says. */
+  async askForFile(id: string, from: UserJid, mediaKey: Uint8Array, answerKey = mediaKey) {
+    const keyOf = (key: Uint8Array) => hkdfSync('sha256', key, '', 'WhatsApp Media Retry Notification', 32);
+    const iv = randomBytes(12);
+    const cipher = createCipheriv('aes-256-gcm', Buffer.from(keyOf(mediaKey)), iv).setAAD(Buffer.from(id));
+    const request = toBinary(ServerErrorReceiptSchema, create(ServerErrorReceiptSchema, { stanzaId: id }));
+    const sealed = Buffer.concat([cipher.update(request), cipher.final(), cipher.getAuthTag()]);
+    const content = [
+      stanza('encrypt', {}, [stanza('enc_p', {}, sealed), stanza('enc_iv', {}, iv)]),
+      stanza('rmr', { jid: from, from_me: false }),
+    ];
+    this.send(stanza('receipt', { id, to: from, type: 'server-error' }, content));
+    const answer = await this.next((one) => attribute(one, 'type') === 'mediaretry' && one.tag === 'notification');
+    this.ack(answer);
+    const error = child(answer, 'error');
+    if (error) return attribute(error, 'code');
+    const encrypt = requireChild(answer, 'encrypt');
+    const bytes = Buffer.from(requireBytes(requireChild(encrypt, 'enc_p')));
+    const decipher = createDecipheriv(
+      'aes-256-gcm',
+      Buffer.from(keyOf(answerKey)),
+      requireBytes(requireChild(encrypt, 'enc_iv')),
+    );
+    decipher.setAAD(Buffer.from(id)).setAuthTag(bytes.subarray(-16));
+    const plaintext = Buffer.concat([decipher.update(bytes.subarray(0, -16)), decipher.final()]);
+    return decodeProto(MediaRetryNotificationSchema, plaintext);
   }
 
   /** Encrypts a text or a serialised Message and sends it; starts a session where there is none. Resolves with the ack. */
