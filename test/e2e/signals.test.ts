@@ -50,6 +50,13 @@ async function settled(): Promise<void> {
 /** What Anna's client was told to have been read, of what it has sent. */
 const readIds = () => client.receipts.filter(({ id, status }) => own.has(id) && status === 4).map(({ id }) => id);
 
+/** How many stanzas of a kind the network has got from Alice's account. */
+async function traffic(kind: string): Promise<number> {
+  const path = `/accounts/${encodeURIComponent(alice.userId)}/traffic`;
+  const counted = (await anna.call('GET', path)) as { traffic: Readonly<Record<string, number>> };
+  return counted.traffic[kind] ?? 0;
+}
+
 /** Looks into the database of the bridge for what nobody outside can see. */
 function bridgeRows(query: string, ...parameters: string[]): unknown[] {
   const db = new Database(join(world.installation.configPath, '..', 'bridge.db'), { readonly: true });
@@ -127,6 +134,7 @@ describe('what the user has read', () => {
     await expect.poll(() => bridgeRows(noted, event)).toHaveLength(1);
     await settled();
     expect(readIds()).toEqual([]);
+    expect(await traffic('receipt:read')).toBe(0);
     secret = id;
   });
 
@@ -221,5 +229,134 @@ describe('that a message has arrived', () => {
     expect(await marks(reaction)).toEqual([]);
     expect(client.messages.filter(({ message }) => message?.reactionMessage?.text?.includes('✓'))).toEqual([]);
     await ask('delivery-marks off', /no more are set/);
+  });
+});
+
+describe('that the contact types', () => {
+  const types = (state: 'composing' | 'recording' | 'paused') => client.socket.sendPresenceUpdate(state, user);
+
+  test('is shown until it ends, in writing or recording', async () => {
+    for (const state of ['composing', 'recording'] as const) {
+      await types(state);
+      await signals.waitUntilTyping(ghost, true);
+      await types('paused');
+      await signals.waitUntilTyping(ghost, false);
+    }
+  });
+
+  test('ends with what they were typing', async () => {
+    await types('composing');
+    await signals.waitUntilTyping(ghost, true);
+    await written('here it is');
+    await signals.waitUntilTyping(ghost, false);
+  });
+
+  test('makes no room', async () => {
+    const carl = await world.phone('31600000003', 'Carl');
+    const rooms = alice.client.getRooms().length;
+    await carl.post('typing', { to: alice.userId, state: 'composing' });
+    await settled();
+    expect(alice.client.getRooms()).toHaveLength(rooms);
+  });
+});
+
+describe('that the user types', () => {
+  const seen: string[] = [];
+  const sees = async (state: string) => {
+    await expect.poll(() => seen.at(-1), { timeout: 20_000 }).toBe(state);
+  };
+
+  beforeAll(() => {
+    client.socket.ev.on('presence.update', ({ presences }) => {
+      for (const { lastKnownPresence } of Object.values(presences)) seen.push(lastKnownPresence);
+    });
+  });
+
+  test('stays here while it is off, as it is at first', async () => {
+    await signals.type(true);
+    await signals.type(false);
+    await settled();
+    expect([await traffic('chatstate:composing'), await traffic('chatstate:paused')]).toEqual([0, 0]);
+    expect([await traffic('presence:available'), await traffic('presence:unavailable')]).toEqual([0, 0]);
+  });
+
+  test('is shown once it is on, until it ends', async () => {
+    await ask('typing on', /sees that you are typing/);
+    await signals.type(true);
+    await sees('composing');
+    await signals.type(false);
+    await sees('available');
+    expect(await traffic('presence:available')).toBe(1);
+  });
+
+  test('is shown by a bridge that was killed and started again', async () => {
+    await world.bridge.kill();
+    await world.startBridge();
+    await expect.poll(() => traffic('presence:available'), { timeout: 20_000 }).toBe(2);
+    await signals.type(true);
+    await sees('composing');
+    await signals.type(false);
+    await sees('available');
+  });
+
+  test('is not shown to somebody who has not heard of them yet', async () => {
+    const ben = await world.phone('31600000002', 'Ben');
+    await ask(`chat +${ben.number} Ben`, /invited you/);
+    const fresh = await world.joinPortal(alice);
+    await alice.waitForMessage(fresh, ({ body }) => /You opened this chat/.test(body ?? ''));
+    const composing = await traffic('chatstate:composing');
+    await alice.client.sendTyping(fresh, true, 5_000);
+    await alice.client.sendTyping(fresh, false, 0);
+    await settled();
+    expect(await traffic('chatstate:composing')).toBe(composing);
+    await alice.sendText(fresh, 'hello Ben');
+    await ben.received('hello Ben');
+    await alice.client.sendTyping(fresh, true, 5_000);
+    await expect.poll(() => traffic('chatstate:composing'), { timeout: 20_000 }).toBe(composing + 1);
+  });
+
+  test('is not shown any more once it is off', async () => {
+    await ask('typing off', /nobody on WhatsApp sees that you are typing/);
+    await expect.poll(() => traffic('presence:unavailable'), { timeout: 20_000 }).toBe(1);
+    const before = [await traffic('chatstate:composing'), await traffic('chatstate:paused')];
+    await signals.type(true);
+    await signals.type(false);
+    await settled();
+    expect([await traffic('chatstate:composing'), await traffic('chatstate:paused')]).toEqual(before);
+  });
+});
+
+describe('a call', () => {
+  const calls = async () => (await alice.messages(portal)).filter(({ body }) => /Anna called/.test(body ?? ''));
+
+  test('is told once, and left to ring', async () => {
+    const { id } = (await anna.post('calls', { to: alice.userId, video: true })) as { id: string };
+    const told = await alice.waitForMessage(portal, ({ body }) => /Anna called on WhatsApp \(video\)/.test(body ?? ''));
+    expect(told).toMatchObject({ msgtype: 'm.notice', encrypted: true, sender: ghost });
+    expect(await anna.call('GET', `/phones/${anna.number}/calls/${id}`)).toMatchObject({ state: 'ringing' });
+    await anna.call('DELETE', `/phones/${anna.number}/calls/${id}`);
+    await settled();
+    expect(await calls()).toHaveLength(1);
+    expect(await traffic('call:reject')).toBe(0);
+  });
+
+  test('that came and went while the bridge was dead is told afterwards', async () => {
+    await world.bridge.kill();
+    const { id } = (await anna.post('calls', { to: alice.userId })) as { id: string };
+    await anna.call('DELETE', `/phones/${anna.number}/calls/${id}`);
+    await world.startBridge();
+    const isVoice = ({ body }: { body?: string | undefined }) => /Anna called on WhatsApp\. /.test(body ?? '');
+    await alice.waitForMessage(portal, isVoice);
+    await settled();
+    expect(await calls()).toHaveLength(2);
+  });
+
+  test('of a stranger makes no room', async () => {
+    const dora = await world.phone('31600000004', 'Dora');
+    const rooms = alice.client.getRooms().length;
+    await dora.post('calls', { to: alice.userId });
+    await settled();
+    expect(alice.client.getRooms()).toHaveLength(rooms);
+    expect(bridgeRows('select * from portal where id not in (select portal from inbox)')).toEqual([]);
   });
 });
