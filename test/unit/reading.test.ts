@@ -260,6 +260,11 @@ describe('from the push to the network', () => {
     await read('B');
     expect(packets).toEqual([]);
     await store.commit([{ ...hold, trust: { state: 'pinned', key: Uint8Array.of(2) } }]);
+    const trust = { state: 'changed', user: account.user, masterKey: 'old', seen: 'new' } as const;
+    await store.commit([{ change: 'user.trust', trust }]);
+    await confirm();
+    expect(packets).toEqual([]);
+    await store.commit([{ change: 'user.trust', trust: { state: 'pinned', user: account.user, masterKey: 'new' } }]);
     await confirm();
     expect(packets).toEqual(['A B']);
   });
