@@ -24,6 +24,9 @@ const mediaSchema = z.object({
 /** A file as its message describes it, and how far the phone has come with it. Hashes are hexadecimal. */
 export type PhoneMedia = z.infer<typeof mediaSchema>;
 
+/** The message that another one is about; `fromMe` if the one who wrote that wrote this too. */
+const target = z.object({ id: z.string().optional(), fromMe: z.boolean() });
+
 const messageSchema = z.object({
   seq: z.number(),
   id: z.string(),
@@ -33,6 +36,36 @@ const messageSchema = z.object({
   type: z.string(),
   text: z.string().optional(),
   media: mediaSchema.optional(),
+  reply: z.object({ id: z.string(), author: z.string().optional() }).optional(),
+  reaction: target.extend({ emoji: z.string() }).optional(),
+  edit: target.extend({ text: z.string().optional() }).optional(),
+  deletion: target.optional(),
+  pin: target.extend({ pinned: z.boolean() }).optional(),
+  location: z
+    .object({
+      latitude: z.number().optional(),
+      longitude: z.number().optional(),
+      accuracy: z.number().optional(),
+      name: z.string().optional(),
+      address: z.string().optional(),
+      caption: z.string().optional(),
+      live: z.boolean().optional(),
+    })
+    .optional(),
+  contacts: z.array(z.object({ name: z.string().optional(), vcard: z.string().optional() })).optional(),
+  poll: z.object({ question: z.string().optional(), options: z.array(z.string()), selectable: z.number() }).optional(),
+  vote: target.extend({ options: z.array(z.string()).optional() }).optional(),
+  invite: z
+    .object({
+      group: z.string().optional(),
+      code: z.string().optional(),
+      name: z.string().optional(),
+      caption: z.string().optional(),
+      expiresAt: z.number().optional(),
+    })
+    .optional(),
+  timer: z.object({ seconds: z.number() }).optional(),
+  disappears: z.object({ seconds: z.number() }).optional(),
   raw: z.string(),
   status: z.string(),
 });
@@ -125,6 +158,11 @@ export class SandboxPhone {
   /** Sends a message about another one: `about` is what the control API takes beside `to`. */
   async refer(to: string, about: { readonly type: string; readonly id: string } & Readonly<Record<string, unknown>>) {
     return idSchema.parse(await this.post('messages', { to, ...about })).id;
+  }
+
+  /** Sends anything else that the control API knows by its `type`: `location`, `contact`, `poll`, `pin` and so on. */
+  async sendOther(to: string, message: { readonly type: string } & Readonly<Record<string, unknown>>): Promise<string> {
+    return idSchema.parse(await this.post('messages', { to, ...message })).id;
   }
 
   /** Encrypts, uploads and sends a file; answers the message id when it is uploaded. */

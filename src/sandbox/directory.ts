@@ -1,5 +1,6 @@
 // Who is on the network, under which addresses, and how one member is shown to another.
 import { randomBytes } from 'node:crypto';
+import { BridgeError } from '../model/errors.ts';
 import {
   formatJid,
   type InteropJid,
@@ -8,6 +9,7 @@ import {
   type LidJid,
   lidJid,
   type PhoneJid,
+  parseJid,
   phoneJid,
   type UserJid,
 } from '../model/jid.ts';
@@ -197,6 +199,16 @@ export class Directory {
     const found = this.byJid(jid);
     if (!found) return formatJid(jid);
     return found.kind === 'phone' ? found.number : found.identifier;
+  }
+
+  /** The same for an address as messages write it; what is no address is returned as it is. */
+  labelOfText(text: string): string {
+    try {
+      return this.label(parseJid(text));
+    } catch (error) {
+      if (error instanceof BridgeError) return text;
+      throw error;
+    }
   }
 
   #expect<Found>(found: Found | undefined): Found {

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { create, toBinary } from '@bufbuild/protobuf';
 import express, { type Router as HttpRouter, type Request } from 'express';
 import { z } from 'zod';
+import type { LidJid } from '../model/jid.ts';
 import { MessageSchema } from '../proto/message_pb.ts';
 import {
   afterSchema,
@@ -18,16 +19,18 @@ import {
 import type { Account } from './directory.ts';
 import { HttpError, readBody, readingFailure, readQuery } from './http-error.ts';
 import { type MediaFault, mediaFaultSchema } from './media-faults.ts';
-import { fileOf } from './message-content.ts';
-import { type FileRequest, type MessageRequest, messageRequestSchema } from './message-requests.ts';
+import { fileOf, readMessage, unwrapped } from './message-content.ts';
+import { type FileRequest, type MessageRequest, messageRequestSchema, type PlainRequest } from './message-requests.ts';
 import { describeMessage } from './message-views.ts';
 import type { Network } from './network.ts';
 import type { Phone } from './phone.ts';
 import { fileMessage, kindOf } from './phone-file-messages.ts';
 import type { FileSource } from './phone-files.ts';
-import { type Entry, statuses } from './phone-journal.ts';
+import { type Entry, type PhoneJournal, statuses } from './phone-journal.ts';
+import { disappearingText, otherMessage, pinMessage, voteMessage } from './phone-kinds.ts';
 import { quotation } from './phone-references.ts';
 import type { Phones } from './phones.ts';
+import { openVote } from './poll-votes.ts';
 
 const PAGE = 1_000;
 
@@ -47,19 +50,23 @@ export function messageApi(network: Network, phones: Phones): HttpRouter {
   const api = express.Router();
   const { directory } = network;
 
-  const describe = ({ account, files }: Phone, entry: Entry): object => {
+  const describe = ({ account, files, journal }: Phone, entry: Entry): object => {
     const state = files.stateOf(entry.seq);
     const path = state && fileOf(entry.payload)?.path;
     const downloads = path === undefined ? 0 : network.blobs.downloads(path);
-    return describeMessage(account.number, entry, state && { ...state, downloads });
+    const file = state && { ...state, downloads };
+    return {
+      ...describeMessage(account.number, entry, file, (jid) => directory.labelOfText(jid)),
+      vote: voteOf(journal, account.lid, entry),
+    };
   };
 
   api.post('/sandbox/phones/:number/messages', async (request, response) => {
     const phone = phoneOf(phones, request);
-    const body = readBody(messageRequestSchema, request);
+    const body = readBody(messageRequestSchema(request.body), request);
     const peer = recipientOf(directory, body.to);
     if (peer.id === phone.account.id) throw new HttpError(400, 'own_number', 'a phone does not write to itself');
-    const { payload, source } = await contentOf(phone, peer, body);
+    const { payload, source } = await contentOf(phone, peer, body, network.clock.now());
     if ('fault' in body && body.fault) setFault(network, payload, body.fault);
     response.status(201).json({ id: phone.send(peer.lid, labelOf(peer), payload, source) });
   });
@@ -135,18 +142,41 @@ interface Content {
   readonly source?: FileSource;
 }
 
-async function contentOf(phone: Phone, peer: Account, body: MessageRequest): Promise<Content> {
+/** `now`: milliseconds since the Unix epoch. */
+async function contentOf(phone: Phone, peer: Account, body: MessageRequest, now: number): Promise<Content> {
   switch (body.type) {
     case 'plain':
-      return { payload: body.raw ?? toBinary(MessageSchema, create(MessageSchema, { conversation: body.text ?? '' })) };
+      return { payload: plainPayload(body) };
     case 'reply':
     case 'reaction':
     case 'edit':
     case 'delete':
       return { payload: phone.referring(body, peer.lid) };
+    case 'pin':
+      return { payload: pinMessage(phone.target(peer.lid, body.id, body.fromMe), peer.lid, body.unpin, now) };
+    case 'poll-vote': {
+      const people = { own: phone.account.lid, peer: peer.lid };
+      const payload = voteMessage(phone.target(peer.lid, body.id, body.fromMe), body.options, people, now);
+      if (!payload) throw new HttpError(409, 'no_poll', 'this phone knows no poll with this id');
+      return { payload };
+    }
+    case 'location':
+    case 'live-location':
+    case 'contact':
+    case 'poll':
+    case 'group-invite':
+    case 'disappearing-timer':
+    case 'unknown':
+      return { payload: otherMessage(body, now) };
     default:
       return fileContent(phone, peer, body);
   }
+}
+
+function plainPayload({ text = '', raw, disappears }: PlainRequest): Uint8Array {
+  if (raw) return raw;
+  if (disappears !== undefined) return disappearingText(text, disappears);
+  return toBinary(MessageSchema, create(MessageSchema, { conversation: text }));
 }
 
 async function fileContent(phone: Phone, peer: Account, body: FileRequest): Promise<Content> {
@@ -158,6 +188,18 @@ async function fileContent(phone: Phone, peer: Account, body: FileRequest): Prom
   const context =
     reply === undefined ? undefined : quotation(phone.target(peer.lid, reply), peer.lid, phone.account.lid);
   return { payload: fileMessage(body, location, context), source };
+}
+
+/** What was chosen, where this phone has the poll. */
+function voteOf(journal: PhoneJournal, own: LidJid, { payload, peer, direction }: Entry): object | undefined {
+  const message = readMessage(payload);
+  const { pollCreationMessageKey: key, vote } = (message && unwrapped(message).pollUpdateMessage) ?? {};
+  if (!key?.id) return undefined;
+  const [voter, other, their] = direction === 'out' ? ([own, peer, 'in'] as const) : ([peer, own, 'out'] as const);
+  const poll = journal.find(key.fromMe ? direction : their, peer, key.id);
+  const author = key.fromMe ? voter : other;
+  const options = poll && vote && openVote(poll.payload, { id: key.id, author, voter }, vote);
+  return { id: key.id, fromMe: key.fromMe ?? false, options };
 }
 
 function setFault({ blobs }: Network, payload: Uint8Array, fault: MediaFault | undefined): void {

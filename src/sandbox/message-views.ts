@@ -1,6 +1,7 @@
 // A phone's messages as the control API shows them.
 import type { Message } from '../proto/message_pb.ts';
 import { filePart, readMessage } from './message-content.ts';
+import { detailsOf } from './message-details.ts';
 import type { FileState } from './phone-files.ts';
 import type { Entry } from './phone-journal.ts';
 
@@ -9,7 +10,13 @@ export interface FileView extends FileState {
   readonly downloads: number;
 }
 
-export function describeMessage(number: string, entry: Entry, file: FileView | undefined): object {
+/** `label`: what people call the owner of an address. */
+export function describeMessage(
+  number: string,
+  entry: Entry,
+  file: FileView | undefined,
+  label: (jid: string) => string,
+): object {
   const { seq, id, direction, type, text, timestamp, status, payload } = entry;
   const [from, to] = direction === 'in' ? [entry.peerName, number] : [number, entry.peerName];
   const message = readMessage(payload);
@@ -25,6 +32,7 @@ export function describeMessage(number: string, entry: Entry, file: FileView | u
     timestamp,
     status,
     media,
+    ...(message ? detailsOf(message, label) : {}),
     raw: Buffer.from(payload).toString('base64'),
   };
 }
