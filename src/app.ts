@@ -108,6 +108,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
       outboxWaiting: store.counts.outboxWaiting,
       parked: store.counts.parked,
       ghosts: store.counts.ghosts,
+      hostedBytes: store.hostedFiles.total,
       connections: () => {
         const { connected, wanted } = bridge?.connections ?? { connected: 0, wanted: 0 };
         return { online: connected, offline: wanted - connected };

@@ -19,6 +19,8 @@ export interface MetricsOptions {
     readonly parked?: ReadNow;
     /** Ghosts that have a device and an identity. */
     readonly ghosts?: ReadNow;
+    /** Bytes of the files that wait for the network to fetch them. */
+    readonly hostedBytes?: ReadNow;
     readonly connections?: () => Readonly<Record<(typeof states)[number], number>>;
   };
 }
@@ -81,6 +83,7 @@ export function createMetrics({ processMetrics, gauges = {} }: MetricsOptions = 
   gauge('maw_outbox_waiting', 'Messages that the network has not acknowledged yet', gauges.outboxWaiting);
   gauge('maw_parked', 'Messages that could not be carried and wait for the administrator', gauges.parked);
   gauge('maw_ghosts', 'Ghosts that have a device and an identity', gauges.ghosts);
+  gauge('maw_hosted_bytes', 'Bytes of the files that we host for the network', gauges.hostedBytes);
   const { connections } = gauges;
   if (connections) {
     new Gauge({

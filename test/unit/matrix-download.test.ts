@@ -244,6 +244,19 @@ describe('a download', () => {
     expect((await collect(bytes)).equals(data)).toBe(true);
   });
 
+  it('that breaks before anybody reads it is taken up all the same', async () => {
+    const data = randomBytes(100_000);
+    const { promise: closed, resolve } = Promise.withResolvers<void>();
+    const server = await MediaServer.start((request, response) => {
+      response.once('close', resolve);
+      broken(data, 1000)(request, response);
+    }, whole(data));
+    const { bytes } = await server.media().openPublic(actor, uri, options());
+    await closed;
+    for (let turns = 0; turns < 20; turns++) await turn();
+    expect((await collect(bytes)).equals(data)).toBe(true);
+  });
+
   it('that is aborted, or left before its end, closes its connection', async () => {
     for (const way of ['abort', 'leave', 'abort unread'] as const) {
       const { promise: closed, resolve } = Promise.withResolvers<void>();

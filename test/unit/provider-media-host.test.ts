@@ -356,7 +356,23 @@ describe('the quota', () => {
   });
 
   it('lets one of two in that do not fit together', async () => {
-    const { put } = await hosting({ quotaBytes: 1000 });
+    let waiting: (() => void)[] = [];
+    const together = (files: HostedFiles): HostedFiles => ({
+      ...files,
+      // Whoever asks at the same time is answered at the same time.
+      total: async () => {
+        const bytes = await files.total();
+        await new Promise<void>((resolve) => {
+          if (waiting.push(resolve) > 1) return;
+          setImmediate(() => {
+            for (const answer of waiting) answer();
+            waiting = [];
+          });
+        });
+        return bytes;
+      },
+    });
+    const { put } = await hosting({ quotaBytes: 1000 }, together);
     const results = await Promise.allSettled([put(randomBytes(600)), put(randomBytes(600))]);
     expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
   });
@@ -413,6 +429,33 @@ describe('a sweep', () => {
     await putting;
     await host.sweep();
     expect(sha256((await get(`/media/${name}`)).body)).toEqual(sha256(bytes));
+  });
+
+  it('leaves alone what was recorded while it looked', async () => {
+    const stored = Promise.withResolvers<void>();
+    const named = Promise.withResolvers<void>();
+    const record = Promise.withResolvers<void>();
+    const watched = (files: HostedFiles): HostedFiles => ({
+      ...files,
+      put: async (file) => {
+        named.resolve();
+        await record.promise;
+        await files.put(file);
+      },
+      known: async (names) => {
+        const known = await files.known(names);
+        record.resolve();
+        await stored.promise;
+        return known;
+      },
+    });
+    const { host, put, get } = await hosting({}, watched);
+    const name = host.newName();
+    const putting = put(randomBytes(100), name).then(() => stored.resolve());
+    await named.promise;
+    await host.sweep();
+    await putting;
+    expect((await get(`/media/${name}`)).status).toBe(200);
   });
 
   it('removes the files of an erased account', async () => {
