@@ -183,6 +183,7 @@ export class BlobStore implements Blobs {
   /** From the provider's host to the client, as fast as the client reads. */
   async #forward(request: Request, response: Response): Promise<void> {
     const fault = this.#faults.next(request.path);
+    if (fault?.fault === 'drop') throw new HttpError(410, 'gone', 'the file is not kept any more');
     const answer = await this.proxy.ask(request, { ranges: fault === undefined });
     const length = Number(answer.headers['content-length']);
     if (length > this.#limits.mediaBytes) {
@@ -190,7 +191,7 @@ export class BlobStore implements Blobs {
       throw new HttpError(502, 'too_large', 'the file is too large');
     }
     this.#count(request);
-    if (fault && answer.statusCode === 200) return this.#distort(response, fault, length, answer);
+    if (fault && answer.statusCode === 200 && length >= 0) return this.#distort(response, fault, length, answer);
     response.status(answer.statusCode ?? 502);
     for (const name of PASSED_BACK)
       if (answer.headers[name] !== undefined) response.set(name, String(answer.headers[name]));
