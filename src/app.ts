@@ -56,8 +56,13 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     ghost: localUser(`${config.appservice.ghost_prefix}${'0'.repeat(32)}`),
   });
   const masterKey = loadMasterKey(config);
-  const store = await openStore({ path: config.database.sqlite, masterKey, clock });
-  const journal = await openCryptoJournal({ path: config.database.crypto, masterKey });
+  const { sqlite, crypto, postgres } = config.database;
+  const onTakenOver = (error: Error): void => {
+    logger.error({ err: error }, 'another process has taken the database over; this one ends');
+    process.exit(70);
+  };
+  const store = await openStore({ ...(postgres ? { postgres, onTakenOver } : { path: sqlite }), masterKey, clock });
+  const journal = await openCryptoJournal({ ...(postgres ? { postgres, onTakenOver } : { path: crypto }), masterKey });
   const lifetime = new AbortController();
   let bridge: Bridge | undefined;
 

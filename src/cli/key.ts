@@ -18,8 +18,9 @@ const rotateCommand = new Command('rotate')
         'the master key comes from MAW_MASTER_KEY, where a new one cannot be kept: put it into a file and set MAW_MASTER_KEY_FILE first',
       );
     const { rotateMasterKey } = await import('../store/rotation.ts');
-    const { sqlite, crypto } = config.database;
-    await rotateKeyFile(config.master_key_file, (from, to) => rotateMasterKey([sqlite, crypto], from, to));
+    const { sqlite, crypto, postgres } = config.database;
+    const database = postgres === undefined ? { files: [sqlite, crypto] } : { postgres };
+    await rotateKeyFile(config.master_key_file, (from, to) => rotateMasterKey(database, from, to));
     console.log(
       `Rotated. The new key is in ${config.master_key_file}: back it up; the old one opens nothing but old backups.`,
     );

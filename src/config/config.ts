@@ -45,9 +45,12 @@ function withoutEmpty(value: unknown): unknown {
   );
 }
 
+/** User and password in an address. */
+const credentials = /(:\/*)(?:[^"\\]|\\.)*@/g;
+
 function found(value: unknown): string {
   if (value === undefined) return 'it is missing';
-  const shown = JSON.stringify(value);
+  const shown = JSON.stringify(value).replace(credentials, '$1[withheld]@');
   return `found ${shown.length > 60 ? `${shown.slice(0, 57)}...` : shown}`;
 }
 
@@ -113,6 +116,7 @@ export function parseConfig(document: unknown, file: string): Config {
     permissions: { opt_in: optIn },
     appservice: { ...config.appservice, registration: resolve(directory, config.appservice.registration) },
     database: {
+      ...config.database,
       sqlite: resolve(directory, config.database.sqlite),
       crypto: resolve(directory, config.database.crypto),
     },

@@ -35,6 +35,8 @@ const publicAddress = address(
 );
 
 const directoryPath = text('the path of a directory', /\S/);
+/** Scheme, perhaps user and password, host, database; the rest is for the store to judge. */
+const postgresAddress = /^postgres(ql)?:\/\/(?=\S+$)[^/?#]+\/[^/?#]+/;
 const filePath = text('the path of a file', /\S/);
 const listen = section({
   host: text('an address to listen on, such as 127.0.0.1 or 0.0.0.0', /^\S+$/).default('127.0.0.1'),
@@ -68,7 +70,11 @@ export const schema = section({
     }),
     ghost_prefix: text('lower-case letters, digits and . _ = - / +', /^[a-z0-9._=/+-]{1,32}$/).default('wa_'),
   }),
-  database: optional({ sqlite: filePath.default('bridge.db'), crypto: filePath.default('crypto.db') }),
+  database: optional({
+    sqlite: filePath.default('bridge.db'),
+    crypto: filePath.default('crypto.db'),
+    postgres: text('a postgres:// address with the name of a database', postgresAddress).optional(),
+  }),
   master_key_file: filePath.default('master.key'),
   provider: section({
     public_url: publicAddress,

@@ -58,7 +58,7 @@ describe('configuration', () => {
 
   it('shows every key in the example, commented out where it has no default', () => {
     const uncommented = exampleText.replace(
-      /^( *)# ((?: *)(?:listen|host|port|permissions|opt_in|phone_numbers|default_country):.*| +- .*)$/gm,
+      /^( *)# ((?: *)(?:listen|host|port|permissions|opt_in|phone_numbers|default_country|postgres):.*| +- .*)$/gm,
       '$1$2',
     );
     const keys = new Set<string>();
@@ -70,6 +70,7 @@ describe('configuration', () => {
       );
     expect(config.provider.listen?.port).toBe(9556);
     expect(config.metrics.listen?.port).toBe(9557);
+    expect(config.database.postgres).toBe('postgres://bridge:password@127.0.0.1/bridge');
     expect(config.phone_numbers.default_country).toBe('DE');
     expect(config.permissions.opt_in).toEqual(['example.org', '@anna:example.org']);
     expect(shown(config).filter((key) => !keys.has(key) && !['file', 'directory'].includes(key))).toEqual([]);
@@ -105,8 +106,14 @@ describe('configuration', () => {
     ],
     [['encryption', 'device'], 'all', /encryption\.device: unknown key; did you mean devices\?/],
     [['networks', 'whatsapp', 'rootkey'], 'ff', /networks\.whatsapp\.rootkey: unknown key; did you mean root_key\?/],
+    [
+      ['database', 'postgres'],
+      'mysql://bridge:secret word@db/bridge',
+      /database\.postgres: found "mysql:\/\/\[withheld\]@db\/bridge", allowed: a postgres:\/\/ address with/,
+    ],
+    [['database'], 'postgres://bridge:secret@db/bridge', /database: found "postgres:\/\/\[withheld\]@db/],
     [['homserver'], {}, /homserver: unknown key; did you mean homeserver\?/],
-    [['database', 'zzzzzz'], 1, /database\.zzzzzz: unknown key; allowed here: sqlite, crypto/],
+    [['database', 'zzzzzz'], 1, /database\.zzzzzz: unknown key; allowed here: sqlite, crypto, postgres/],
   ];
   it.each(mistakes)('explains a wrong %j = %j', (path, value, message) => {
     expect(withValue(path, value)).toThrow(message);

@@ -6,7 +6,6 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { type EventId, ghostActorId, type RoomId, type SendId } from '../../src/model/ids.ts';
 import { formatJid, lidJid, phoneJid } from '../../src/model/jid.ts';
-import { openCryptoJournal } from '../../src/store/crypto-journal.ts';
 import { openStore } from '../../src/store/open-store.ts';
 import { rotateMasterKey } from '../../src/store/rotation.ts';
 import { type Place, seal, unseal } from '../../src/store/sealing.ts';
@@ -20,6 +19,7 @@ import {
   execute,
   masterKey,
   message,
+  openTestJournal,
   openTestStore,
   outgoing,
   storedBytes,
@@ -182,43 +182,48 @@ it('refuses another master key before it changes anything, and a newer schema', 
   expect(await again.contacts.get(contact.id)).toMatchObject({ name: { text: canary } });
 });
 
-it.runIf(dialect === 'sqlite')(
-  'rotates the master key, and finishes a rotation that was interrupted between the files',
-  async () => {
-    const directory = temporaryDirectory();
-    const [path, journalPath] = [join(directory, 'bridge.db'), join(directory, 'crypto.db')];
-    const store = await openTestStore({ path });
-    const { contact, peer } = await fill(store);
-    const actor = ghostActorId(contact.id);
-    const journal = await openCryptoJournal({ path: journalPath, masterKey });
-    const storeKey = Buffer.from(await journal.storeKey(actor));
-    const next = randomBytes(32);
+it('rotates the master key of store and crypto journal, and leaves alone what has the new one', async () => {
+  const storePlace = await aPlace();
+  const journalPlace = 'path' in storePlace ? { path: `${storePlace.path}.crypto` } : storePlace;
+  const database = 'path' in storePlace ? { files: [storePlace.path, `${storePlace.path}.crypto`] } : storePlace;
+  const store = await openTestStore(storePlace);
+  const { contact, peer } = await fill(store);
+  const actor = ghostActorId(contact.id);
+  const journal = await openTestJournal(journalPlace);
+  const storeKey = Buffer.from(await journal.storeKey(actor));
+  const next = randomBytes(32);
 
-    await expect(rotateMasterKey([path, journalPath], masterKey, next)).rejects.toMatchObject({ code: 'store.locked' });
-    await store.close();
-    await journal.close();
-    await expect(rotateMasterKey([path, journalPath], randomBytes(32), next)).rejects.toMatchObject({
-      code: 'store.wrong-key',
-    });
+  await expect(rotateMasterKey(database, masterKey, next)).rejects.toMatchObject({ code: 'store.locked' });
+  await store.close();
+  await expect(rotateMasterKey(database, masterKey, next)).rejects.toMatchObject({ code: 'store.locked' });
+  await journal.close();
+  await expect(rotateMasterKey(database, randomBytes(32), next)).rejects.toMatchObject({ code: 'store.wrong-key' });
+  await rotateMasterKey(database, masterKey, next);
+  await rotateMasterKey(database, masterKey, next);
 
-    // As if the process had been killed after the first file.
-    await rotateMasterKey([path], masterKey, next);
-    await expect(openStore({ path, masterKey, clock })).rejects.toMatchObject({ code: 'store.wrong-key' });
-    await rotateMasterKey([path, journalPath], masterKey, next);
-    await rotateMasterKey([path, journalPath], masterKey, next);
+  await expect(openStore({ ...storePlace, masterKey, clock })).rejects.toMatchObject({ code: 'store.wrong-key' });
+  await expect(openTestJournal(journalPlace)).rejects.toMatchObject({ code: 'store.wrong-key' });
+  const reopened = await openTestJournal(journalPlace, next);
+  expect(Buffer.from(await reopened.storeKey(actor))).toEqual(storeKey);
+  const again = await openStore({ ...storePlace, masterKey: next, clock });
+  expect((await again.signal.session(peer))?.toString()).toBe(canary);
+  expect(await again.contacts.byAddress('whatsapp', [phoneJid(phone)])).toMatchObject([{ id: contact.id }]);
+  await again.close();
+});
 
-    await expect(openCryptoJournal({ path: journalPath, masterKey })).rejects.toMatchObject({
-      code: 'store.wrong-key',
-    });
-    const reopened = await openCryptoJournal({ path: journalPath, masterKey: next });
-    expect(Buffer.from(await reopened.storeKey(actor))).toEqual(storeKey);
-    await reopened.close();
-    const again = await openStore({ path, masterKey: next, clock });
-    expect((await again.signal.session(peer))?.toString()).toBe(canary);
-    expect(await again.contacts.byAddress('whatsapp', [phoneJid(phone)])).toMatchObject([{ id: contact.id }]);
-    await again.close();
-  },
-);
+it.runIf(dialect === 'sqlite')('finishes a rotation that was interrupted between the files', async () => {
+  const directory = temporaryDirectory();
+  const [path, journalPath] = [join(directory, 'bridge.db'), join(directory, 'crypto.db')];
+  const next = randomBytes(32);
+  await (await openTestStore({ path })).close();
+  await (await openTestJournal({ path: journalPath })).close();
+  // As if the process had been killed after the first file.
+  await rotateMasterKey({ files: [path] }, masterKey, next);
+  await expect(openStore({ path, masterKey, clock })).rejects.toMatchObject({ code: 'store.wrong-key' });
+  await rotateMasterKey({ files: [path, journalPath] }, masterKey, next);
+  await (await openStore({ path, masterKey: next, clock })).close();
+  await (await openTestJournal({ path: journalPath }, next)).close();
+});
 
 it('notices a sealed value that somebody moved to another row', async () => {
   const place = await aPlace();
