@@ -26,6 +26,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./key.ts')).keyCommand,
   },
   {
+    name: 'db',
+    summary: 'move the database from SQLite to PostgreSQL',
+    load: async () => (await import('./db.ts')).dbCommand,
+  },
+  {
     name: 'queue',
     summary: 'show messages that wait or are parked, try parked ones again',
     load: async () => (await import('./queue.ts')).queueCommand,

@@ -2,9 +2,12 @@
 import { z } from 'zod';
 import { parseUserId } from '../model/ids.ts';
 
+/** Matrix spec, appendix "Common identifier format": at most 255 bytes. A NUL in one could not be stored everywhere. */
+const identifier = z.string().regex(/^[^\0]{1,255}$/);
+
 export const roomEvent = z.object({
-  event_id: z.string().min(1),
-  room_id: z.string().min(1),
+  event_id: identifier,
+  room_id: identifier,
   sender: z.string().refine((text) => parseUserId(text) !== undefined),
   type: z.string(),
   redacts: z.string().optional().catch(undefined),

@@ -21,6 +21,7 @@ const patterns: readonly (readonly [RegExp, string])[] = [
     /[\w.+-]+(?::\d+)?@(?:s\.whatsapp\.net|c\.us|g\.us|lid|hosted(?:\.lid)?|interop|msgr|broadcast|newsletter|bot)\b/g,
     '[jid]',
   ],
+  [/(:\/\/)[^\s/?#]+@/g, '$1[credentials]@'],
   [/\b(bearer|access_token|as_token|hs_token)(["']?\s*[ =:]\s*["']?)[^\s"'&,]+/gi, '$1$2[token]'],
   [/\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?/g, '[token]'],
   [/\b(?:syt|syr|mat|mct|mcr)_[\w-]{8,}/g, '[token]'],

@@ -23,6 +23,11 @@ export const wrongKey = (path: string, cause?: unknown): BridgeError =>
     { retry: 'after-action', cause },
   );
 
+export const moved = (path: string, to: string): BridgeError =>
+  new BridgeError('store.moved', `${path} was copied to ${to}: set database.postgres in the configuration`, {
+    retry: 'after-action',
+  });
+
 export const newerSchema = (path: string): BridgeError =>
   new BridgeError('store.newer-schema', `${path} was written by a newer version of this program; run that version`, {
     retry: 'after-action',

@@ -11,7 +11,7 @@ import { botMessageReads } from './bot-messages.ts';
 import { contactReads } from './contacts.ts';
 import { countReads } from './counts.ts';
 import type { Database, StoreLocation } from './database.ts';
-import { wrongKey } from './errors.ts';
+import { damaged, moved, wrongKey } from './errors.ts';
 import { eventReads } from './events.ts';
 import { hostedFiles } from './hosted-files.ts';
 import { inboxReads } from './inbox.ts';
@@ -55,8 +55,8 @@ export interface OpenStore extends Store {
 const PRUNE_BATCH = 500;
 
 /**
- * Rejects with BridgeError `store.locked` (another process uses it), `store.wrong-key`, `store.newer-schema`, `store.unavailable`,
- * `store.corrupt`, or `store.refused` and `store.address` (PostgreSQL does not let us in).
+ * Rejects with BridgeError `store.locked` (another process uses it), `store.wrong-key`, `store.newer-schema`, `store.moved` (copied to another one),
+ * `store.unavailable`, `store.corrupt`, or `store.refused` and `store.address` (PostgreSQL does not let us in).
  */
 export async function openStore(options: StoreOptions): Promise<OpenStore> {
   const database =
@@ -73,14 +73,15 @@ async function build(database: Database, master: KeyObject, clock: Pick<Clock, '
   const { db, writer } = database;
   const keys = new Keyring(db, master);
 
-  if ((await inspectSchema(database)) === 'known') await requireKey(keys, database.name);
+  if ((await inspectSchema(database)) === 'known') {
+    await requireKey(keys, database.name);
+    const elsewhere = await setting(db, 'moved');
+    if (elsewhere !== undefined) throw moved(database.name, elsewhere);
+  }
   await database.migrate();
   const { bridge, lookup } = await ownKeys(keys, writer, db);
-  const { value: instanceId } = await db
-    .selectFrom('setting')
-    .select('value')
-    .where('name', '=', 'instance')
-    .executeTakeFirstOrThrow();
+  const instanceId = await setting(db, 'instance');
+  if (instanceId === undefined) throw damaged('setting');
 
   const reader = { db, keys, bridge, lookup };
   const write = <Result>(steps: () => Steps<Result>): Promise<Result> => writer.submit(steps);
@@ -114,6 +115,10 @@ async function build(database: Database, master: KeyObject, clock: Pick<Clock, '
     prune: (before) => write(() => pruneBatch({ db }, before, PRUNE_BATCH)),
     close: () => database.close(),
   };
+}
+
+async function setting(db: Kysely<Tables>, name: Tables['setting']['name']): Promise<string | undefined> {
+  return (await db.selectFrom('setting').select('value').where('name', '=', name).executeTakeFirst())?.value;
 }
 
 async function requireKey(keys: Keyring, name: string): Promise<void> {

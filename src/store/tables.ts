@@ -31,7 +31,8 @@ type RowId<Id> = ColumnType<Id, never, never>;
 type SettledAt = number | null;
 
 export interface Tables {
-  setting: { name: 'instance'; value: string };
+  /** `moved`: the content lives elsewhere now, and must not be used here any more. */
+  setting: { name: 'instance' | 'moved'; value: string };
   data_key: { id: KeyId; wrapped: Bytes };
 
   account: {

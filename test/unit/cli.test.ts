@@ -48,7 +48,7 @@ describe('command line', () => {
     const noNative = `data:text/javascript,process.dlopen=()=>{throw new Error('native code')}`;
     const help = await cli(['--help'], ['--import', noNative]);
     expect(help).toMatchObject({ stderr: '', status: 0 });
-    for (const command of ['init', 'run', 'key', 'sandbox', 'demo', 'Examples:'])
+    for (const command of ['init', 'run', 'key', 'db', 'sandbox', 'demo', 'Examples:'])
       expect(help.stdout).toContain(command);
   });
 

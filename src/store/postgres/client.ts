@@ -63,6 +63,12 @@ const getTypeParser: typeof pg.types.getTypeParser = (type: number, format?: 'te
 const MAX_STATEMENTS = 500;
 const statements = new Map<string, string>();
 
+/** Texts of PostgreSQL hold every character but this one; where somebody sends it in an id, the id is looked up in vain. */
+function withoutNul(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNul);
+  return typeof value === 'string' && value.includes('\0') ? value.replaceAll('\0', '\ufffd') : value;
+}
+
 /** A query that each connection prepares once. */
 export function prepared(text: string, values: readonly unknown[]): pg.QueryConfig {
   let name = statements.get(text);
@@ -70,5 +76,5 @@ export function prepared(text: string, values: readonly unknown[]): pg.QueryConf
     name = `s${statements.size}`;
     statements.set(text, name);
   }
-  return { text, values: [...values], ...(name === undefined ? {} : { name }) };
+  return { text, values: values.map(withoutNul), ...(name === undefined ? {} : { name }) };
 }

@@ -46,13 +46,19 @@ export async function openPostgresJournal(
   }
 }
 
-/** Makes the tables where there are none, and checks version and key. */
-export async function prepareSchema(transaction: Transaction, name: string, master: KeyObject): Promise<void> {
+/** Makes the tables where there are none; returns whether it did. */
+export async function makeJournalTables(transaction: Transaction): Promise<boolean> {
   const made = await rows<{ found: string | null }>(
     transaction.execute("select to_regclass('journal_version')::text as found"),
   );
-  if (!made[0]?.found) {
-    for (const statement of SCHEMA) await transaction.execute(statement);
+  if (made[0]?.found) return false;
+  for (const statement of SCHEMA) await transaction.execute(statement);
+  return true;
+}
+
+/** Makes the tables and their check key where there are none, and checks version and key. */
+async function prepareSchema(transaction: Transaction, name: string, master: KeyObject): Promise<void> {
+  if (await makeJournalTables(transaction)) {
     const wrapped = wrapKey(master, 'check', newDataKey());
     await transaction.execute("insert into journal_key (id, wrapped) values ('check', $1)", [wrapped]);
   }

@@ -1,0 +1,66 @@
+// A PostgreSQL table as the target of a copy.
+import { BridgeError } from '../../model/errors.ts';
+import type { SourceRow } from '../sqlite/source.ts';
+import type { Transaction } from './session.ts';
+
+interface Column {
+  readonly name: string;
+  readonly type: string;
+  readonly identity: boolean;
+}
+
+export interface TargetTable {
+  readonly name: string;
+  readonly columns: readonly Column[];
+}
+
+const COLUMNS = `select attname as name, format_type(atttypid, atttypmod) as type, attidentity <> '' as identity
+  from pg_attribute where attrelid = to_regclass($1) and attnum > 0 and not attisdropped`;
+
+/** Rejects with BridgeError `store.not-empty` where there are rows, and with `store.copy` where the columns are not those of the source. */
+export async function emptyTable(
+  transaction: Transaction,
+  name: string,
+  columns: readonly string[],
+): Promise<TargetTable> {
+  const { rows } = await transaction.execute(COLUMNS, [name]);
+  // The rows are what the statement selects.
+  const found = new Map((rows as readonly Column[]).map((column) => [column.name, column]));
+  const matching = columns.flatMap((column) => found.get(column) ?? []);
+  if (matching.length !== columns.length || found.size !== columns.length) {
+    throw new BridgeError('store.copy', `the table ${name} has other columns on PostgreSQL than in the file`);
+  }
+  if ((await countRows(transaction, name)) > 0) {
+    throw new BridgeError('store.not-empty', `the PostgreSQL database holds rows already (table ${name})`, {
+      retry: 'after-action',
+    });
+  }
+  return { name, columns: matching };
+}
+
+export async function countRows(transaction: Transaction, name: string): Promise<number> {
+  const { rows } = await transaction.execute(`select count(*) as count from "${name}"`);
+  const [row] = rows as readonly { readonly count: number }[];
+  return row?.count ?? 0;
+}
+
+/** One statement for any number of rows: a list for each column. */
+export async function insertRows(
+  transaction: Transaction,
+  { name, columns }: TargetTable,
+  rows: readonly SourceRow[],
+): Promise<void> {
+  const names = columns.map((column) => `"${column.name}"`).join(', ');
+  const lists = columns.map(({ type }, index) => `$${index + 1}::${type}[]`).join(', ');
+  const values = columns.map((_, index) => rows.map((row) => row[index]));
+  const statement = `insert into "${name}" (${names}) overriding system value select * from unnest(${lists})`;
+  await transaction.execute(statement, values);
+}
+
+/** Goes on after the last row id that the source ever gave, though its row be gone. */
+export async function continueIds(transaction: Transaction, table: TargetTable, lastId: number): Promise<void> {
+  for (const { name, identity } of table.columns) {
+    if (!identity || lastId === 0) continue;
+    await transaction.execute('select setval(pg_get_serial_sequence($1, $2), $3)', [table.name, name, lastId]);
+  }
+}

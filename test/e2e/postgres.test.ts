@@ -1,0 +1,100 @@
+// An installation moves from SQLite to PostgreSQL: the same ghosts, rooms and ratchets, and a kill loses nothing there either.
+import { execFile } from 'node:child_process';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parseDocument } from 'yaml';
+import type { MatrixUser } from '../../src/demo/matrix-user.ts';
+import type { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
+import { createSchema, type PostgresServer, startPostgres } from '../support/postgres-server.ts';
+import { World } from '../support/world.ts';
+
+const program = fileURLToPath(new URL('../../bin/matrix-appservice-whatsapp.js', import.meta.url));
+const noShield = { color: 'none', reason: undefined };
+let server: PostgresServer;
+let world: World;
+let alice: MatrixUser;
+let anna: SandboxPhone;
+let portal: string;
+let ghost: string;
+
+beforeAll(async () => {
+  server = await startPostgres();
+  world = await World.start();
+  alice = await world.homeserver.login('alice', { strict: true });
+  anna = await world.phone('31612345678', 'Anna');
+  await world.optIn(alice);
+  await anna.send(alice.userId, 'first on SQLite');
+  portal = await world.joinPortal(alice);
+  ghost = (await alice.members(portal)).find(({ userId }) => userId.startsWith('@wa_'))?.userId ?? '';
+  await both('on SQLite');
+});
+afterAll(async () => {
+  await world?.stop();
+  await server?.stop();
+});
+
+/** One message each way. */
+async function both(place: string): Promise<void> {
+  const id = await anna.send(alice.userId, `from Anna ${place}`);
+  const seen = await alice.waitForMessage(portal, ({ body }) => body === `from Anna ${place}`, 60_000);
+  expect(seen).toMatchObject({ sender: ghost, encrypted: true, shield: noShield });
+  await anna.hasStatus(id, 'delivered');
+  await alice.sendText(portal, `from Alice ${place}`);
+  await anna.received(`from Alice ${place}`, 60_000);
+}
+
+test('db copy moves it while the bridge is stopped, and the conversation goes on with the same keys', async () => {
+  const { configPath } = world.installation;
+  const { masterKey } = await alice.userTrust(ghost);
+  const url = await createSchema(server.url);
+  const copy = () =>
+    promisify(execFile)(process.execPath, [program, 'db', 'copy', '--config', configPath, '--to', url]);
+  await expect(copy()).rejects.toMatchObject({ stderr: expect.stringContaining('another process is using') });
+  await world.bridge.stop();
+  await anna.send(alice.userId, 'sent during the move');
+  const { stdout, stderr } = await copy();
+  expect(stderr).toBe('');
+  expect(stdout).toMatch(/^inbox +\d+$/m);
+  expect(stdout).toMatch(/^journal_row +\d\d+$/m);
+  expect(stdout).not.toContain(new URL(url).password);
+
+  await expect(world.startBridge()).rejects.toThrow(/was copied to postgres:/);
+  const config = parseDocument(await readFile(configPath, 'utf8'));
+  config.setIn(['database', 'postgres'], url);
+  await writeFile(configPath, config.toString());
+  const files = ['bridge.db', 'crypto.db'].map((name) => join(dirname(configPath), name));
+  const before = await Promise.all(files.map((file) => stat(file)));
+  await world.startBridge();
+  await alice.waitForMessage(portal, ({ body }) => body === 'sent during the move', 60_000);
+  await both('on PostgreSQL');
+  expect(await alice.userTrust(ghost)).toMatchObject({ masterKey, needsUserApproval: false });
+  const after = await Promise.all(files.map((file) => stat(file)));
+  expect(after.map(({ mtimeMs }) => mtimeMs)).toEqual(before.map(({ mtimeMs }) => mtimeMs));
+  expect(await readFile(world.logPath, 'utf8')).not.toContain(new URL(url).password);
+});
+
+test('killed on PostgreSQL in the middle of it, every message arrives once and in order', async () => {
+  const sent: string[] = [];
+  for (const n of [1, 2, 3]) {
+    for (const kind of ['before', 'after'] as const) {
+      if (kind === 'after') await world.bridge.kill();
+      await anna.send(alice.userId, `Anna ${n} ${kind}`);
+      await alice.sendText(portal, `Alice ${n} ${kind}`);
+      sent.push(`${n} ${kind}`);
+    }
+    await world.startBridge();
+  }
+  const last = sent.at(-1);
+  await alice.waitForMessage(portal, ({ body }) => body === `Anna ${last}`, 60_000);
+  await anna.received(`Alice ${last}`, 60_000);
+  const shown = (await alice.messages(portal)).filter(
+    ({ sender, body }) => sender === ghost && /^Anna \d/.test(body ?? ''),
+  );
+  expect(shown.map(({ body }) => body)).toEqual(sent.map((text) => `Anna ${text}`));
+  expect(shown.every(({ shield }) => shield.color === 'none')).toBe(true);
+  const received = (await anna.messages()).filter(({ text }) => /^Alice \d/.test(text ?? ''));
+  expect(received.map(({ text }) => text)).toEqual(sent.map((text) => `Alice ${text}`));
+});
