@@ -7,6 +7,7 @@ import { adminToken } from './admin/token.ts';
 import { Bridge } from './bridge/bridge.ts';
 import type { BridgeContext, BridgeSettings } from './bridge/context.ts';
 import { queueAdmin } from './bridge/queue-admin.ts';
+import { loadAuthority } from './config/authority.ts';
 import { type Config, mayOptIn, type NetworkConfig } from './config/config.ts';
 import { loadMasterKey } from './config/master-key.ts';
 import { createMatrix } from './matrix/matrix.ts';
@@ -24,6 +25,7 @@ import { createMediaHost } from './provider/media-host.ts';
 import { createProvider } from './provider/provider.ts';
 import { openCryptoJournal } from './store/crypto-journal.ts';
 import { openStore } from './store/open-store.ts';
+import type { MediaHosts } from './whatsapp/media/hosts.ts';
 import { createInteropNetwork, type NetworkEndpoints } from './whatsapp/network.ts';
 import { createSignal } from './whatsapp/signal/index.ts';
 
@@ -230,8 +232,18 @@ function endpoints(config: Config): { readonly [N in Network]?: NetworkEndpoints
       rootKey: Buffer.from(network.root_key, 'hex'),
       enlistmentUrl: network.enlistment_url,
       readReceipts: network.read_receipts,
+      media: mediaHosts(network.media),
     };
   return { whatsapp: of(config.networks.whatsapp), messenger: of(config.networks.messenger) };
+}
+
+function mediaHosts({ host, hosts, private_addresses, authority }: NetworkConfig['media']): MediaHosts {
+  return {
+    host,
+    allowed: hosts,
+    privateAddresses: private_addresses,
+    authority: authority === undefined ? undefined : loadAuthority(authority),
+  };
 }
 
 /** Tries until the homeserver answers; what cannot pass by itself rejects. */
