@@ -26,6 +26,7 @@ import { createProvider } from './provider/provider.ts';
 import { openCryptoJournal } from './store/crypto-journal.ts';
 import { openStore } from './store/open-store.ts';
 import type { MediaHosts } from './whatsapp/media/hosts.ts';
+import { createNetworkMedia } from './whatsapp/media/network-media.ts';
 import { createInteropNetwork, type NetworkEndpoints } from './whatsapp/network.ts';
 import { createSignal } from './whatsapp/signal/index.ts';
 
@@ -127,6 +128,9 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     homeserver: matrix.homeserver,
     crypto: matrix.crypto,
     network: createInteropNetwork({ endpoints: endpoints(config), clock, logger }),
+    networkMedia: createNetworkMedia({ endpoints: endpoints(config), clock }),
+    matrixMedia: matrix.media,
+    mediaHost,
     signal: createSignal({ reads: store.signal, clock }),
     minter: provider.minter,
     clock,
@@ -217,6 +221,8 @@ function settings(config: Config, instanceId: string): BridgeSettings {
     retentionMs: config.delivery.retention_days * day,
     retries: config.delivery.retries,
     missingKeyWaitMs: config.delivery.missing_key_wait_s * 1000,
+    maxFileBytes: config.media.max_size_mb * megabyte,
+    transfers: config.media.transfers,
   };
 }
 

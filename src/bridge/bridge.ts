@@ -12,6 +12,9 @@ import { type BridgeContext, isActive } from './context.ts';
 import { deliverNext } from './deliver.ts';
 import { depart } from './departures.ts';
 import { enlist } from './enlistments.ts';
+import { TransferSlots } from './files/slots.ts';
+import { FilesToMatrix } from './files/to-matrix.ts';
+import { carryFileToWhatsApp } from './files/to-whatsapp.ts';
 import { setNextMark } from './marks.ts';
 import { handleNextEvent } from './matrix-events.ts';
 import { queueAdmin } from './queue-admin.ts';
@@ -32,6 +35,10 @@ export class Bridge {
   readonly #transactions: Transactions;
   readonly #inbox: Workers<PortalId>;
   readonly #outbox: Workers<PortalId>;
+  readonly #slots: TransferSlots;
+  readonly #filesToMatrix: FilesToMatrix;
+  readonly #incomingFiles: Workers<PortalId>;
+  readonly #outgoingFiles: Workers<PortalId>;
   readonly #rooms: Workers<RoomId>;
   readonly #bot: Workers<RoomId>;
   readonly #receipts: Workers<AccountId>;
@@ -50,6 +57,21 @@ export class Bridge {
       new Workers({ name, step, parallel, clock: context.clock, logger: context.logger });
     this.#inbox = workers('inbox', (portal) => this.#deliver(portal));
     this.#outbox = workers('outbox', (portal) => this.#send(portal));
+    this.#slots = new TransferSlots(context.settings.transfers);
+    this.#filesToMatrix = new FilesToMatrix({
+      context,
+      slots: this.#slots,
+      client: (account) => this.#connections.get(account),
+      wakeInbox: (portal) => this.#inbox.wake(portal),
+    });
+    // Bounded by the slots, which are shared fairly between accounts.
+    const anyNumber = Number.POSITIVE_INFINITY;
+    this.#incomingFiles = workers('incoming-files', (portal) => this.#filesToMatrix.carryNext(portal), anyNumber);
+    this.#outgoingFiles = workers(
+      'outgoing-files',
+      (portal) => carryFileToWhatsApp(context, this.#slots, portal, (settled) => this.#outbox.wake(settled)),
+      anyNumber,
+    );
     this.#rooms = workers('events', (room) => handleNextEvent(context, room, this.#keyWaits, this.#effects()));
     this.#bot = workers('bot', (room) => sendNextBotMessage(context, room));
     this.#receipts = workers('receipts', (account) => this.#sendReceipts(account));
@@ -63,6 +85,9 @@ export class Bridge {
     this.#connections = new Connections(context, {
       wakeInbox: (portal) => this.#inbox.wake(portal),
       wakeOutbox: (portal) => this.#outbox.wake(portal),
+      mediaRetry: async (portal, retry) => {
+        if (await this.#filesToMatrix.answered(portal, retry)) this.#incomingFiles.wake(portal);
+      },
       wakeReceipts: (account) => this.#receipts.wake(account),
       wakeBot: (room) => this.#bot.wake(room),
       wakeMarks: (portal) => this.#marks.wake(portal),
@@ -122,11 +147,14 @@ export class Bridge {
 
   /** Ends connections first, then lets every running step come to its end. */
   async stop(): Promise<void> {
+    this.#slots.stop();
     await this.#connections.stop();
     await this.#transactions.stop();
     const workers = [
       this.#inbox,
       this.#outbox,
+      this.#incomingFiles,
+      this.#outgoingFiles,
       this.#rooms,
       this.#bot,
       this.#receipts,
@@ -165,7 +193,10 @@ export class Bridge {
       wakeUser: (user) => this.#wakeUser(user),
       wakeEnlistment: (account) => this.#enlistments.wake(account),
       wakeDeparture: (account) => this.#departures.wake(account),
-      disconnect: (account) => this.#connections.close(account),
+      disconnect: (account) => {
+        this.#slots.abort(account);
+        return this.#connections.close(account);
+      },
       showPresence: (account, state) => this.#connections.showPresence(account, state),
       client: (account) => this.#connections.get(account),
     };
@@ -184,7 +215,7 @@ export class Bridge {
   }
 
   async #deliver(portalId: PortalId): Promise<Step> {
-    const step = await deliverNext(this.#context, portalId);
+    const step = await deliverNext(this.#context, portalId, (portal) => this.#incomingFiles.wake(portal));
     const portal = await this.#context.store.portals.get(portalId);
     if (portal !== undefined) {
       this.#receipts.wake(portal.account);
@@ -197,7 +228,12 @@ export class Bridge {
 
   async #send(portal: PortalId): Promise<Step> {
     try {
-      return await sendNext(this.#context, portal, (account) => this.#connections.get(account));
+      return await sendNext(
+        this.#context,
+        portal,
+        (account) => this.#connections.get(account),
+        (waiting) => this.#outgoingFiles.wake(waiting),
+      );
     } finally {
       // Whatever had to be said about it has been written into the inbox.
       this.#inbox.wake(portal);

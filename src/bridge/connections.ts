@@ -1,7 +1,14 @@
 // Connections: one interop client per active account, and what its events lead to.
 import { errorCode } from '../model/errors.ts';
 import type { AccountId, PortalId, RoomId } from '../model/ids.ts';
-import type { Disconnect, IncomingMessage, IncomingTyping, InteropClient, InteropEvents } from '../model/interop.ts';
+import type {
+  Disconnect,
+  IncomingMessage,
+  IncomingTyping,
+  InteropClient,
+  InteropEvents,
+  MediaRetry,
+} from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
 import { Serial } from '../model/serial.ts';
 import { passed } from '../observability/fail-points.ts';
@@ -11,13 +18,15 @@ import type { ActiveAccount, BridgeContext } from './context.ts';
 import { followDevices } from './device-changes.ts';
 import { initialPreKeys } from './enlistments.ts';
 import { networkNames } from './labels.ts';
-import { answerRetry, checkIdentity, settle } from './receipts.ts';
+import { answerRetry, chatWith, checkIdentity, settle } from './receipts.ts';
 import { askAgain, receiveMessage } from './receive.ts';
 
 export interface ConnectionEffects {
   wakeInbox(portal: PortalId): void;
   wakeOutbox(portal: PortalId): void;
   wakeReceipts(account: AccountId): void;
+  /** A contact's device has answered for a file that it was asked for again. */
+  mediaRetry(portal: PortalId, retry: MediaRetry): Promise<void>;
   wakeBot(room: RoomId): void;
   wakeMarks(portal: PortalId): void;
   typing(account: ActiveAccount, typing: IncomingTyping): void;
@@ -98,7 +107,10 @@ export class Connections {
         effects.wakeOutbox(portal.id);
         effects.wakeInbox(portal.id);
       },
-      mediaRetry: async () => undefined,
+      mediaRetry: async (retry) => {
+        const chat = await chatWith(context, account, retry.from);
+        if (chat !== undefined) await effects.mediaRetry(chat.portal.id, retry);
+      },
       call: async (call) => {
         const portal = await noteCall(context, account, call);
         if (portal !== undefined) effects.wakeInbox(portal.id);

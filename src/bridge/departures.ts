@@ -24,6 +24,8 @@ export async function depart(
     passed('D3-chat-recorded');
     return 'again';
   }
+  // The records of hosted files went with the account.
+  await context.mediaHost.sweep();
   await withdraw(context, departure, wakeBot);
   passed('D4-network-told');
   const text = `Your opt-out from ${networkNames[departure.network]} is complete: the network has confirmed it, and the keys to your chats are destroyed here.`;

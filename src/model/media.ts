@@ -143,6 +143,8 @@ export interface MediaHost {
    */
   put(account: AccountId, name: HostedName, expectedSize: number, ciphertext: FileBytes): Promise<void>;
   remove(name: HostedName): Promise<void>;
+  /** Removes files whose time is over, and those that no record names: what a crash has left, what belonged to an erased account. */
+  sweep(): Promise<void>;
 }
 
 /** What the media host keeps in the database. Records go with their account. */

@@ -79,7 +79,7 @@ beforeEach(async () => {
     logger,
     network: createInteropNetwork({ endpoints: {}, clock: systemClock, logger }),
     settings,
-    counters: { delivered: () => {}, retry: () => {} },
+    counters: { delivered: () => {}, retry: () => {}, file: () => {} },
   };
   // Receiving speaks to no homeserver.
   context = received as BridgeContext;
@@ -100,6 +100,8 @@ const settings: BridgeSettings = {
   retentionMs: 1_000,
   retries: 5,
   missingKeyWaitMs: 1_000,
+  maxFileBytes: 1_000,
+  transfers: 1,
 };
 
 let ids = 0;
