@@ -217,6 +217,7 @@ function settings(config: Config, instanceId: string): BridgeSettings {
     devicePolicy: config.encryption.devices,
     mayOptIn: (user) => mayOptIn(config, user),
     defaultCountry: config.phone_numbers.default_country,
+    pictures: config.contacts.pictures,
     receiptWaitMs: config.delivery.receipt_wait_days * day,
     retentionMs: config.delivery.retention_days * day,
     retries: config.delivery.retries,

@@ -2,13 +2,13 @@
 import type { QueueAdmin } from '../model/admin.ts';
 import type { Actor } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
-import type { AccountId, EventId, PortalId, RoomId, UserId } from '../model/ids.ts';
+import type { AccountId, ContactId, EventId, PortalId, RoomId, UserId } from '../model/ids.ts';
 import type { TransactionSink } from '../model/matrix.ts';
 import { sendNextBotMessage } from './bot/bot-messages.ts';
 import type { CommandEffects } from './bot/commands.ts';
 import { Connections, sendReceipts } from './connections.ts';
 import { ContactTyping } from './contact-typing.ts';
-import { type BridgeContext, isActive } from './context.ts';
+import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { deliverNext } from './deliver.ts';
 import { depart } from './departures.ts';
 import { enlist } from './enlistments.ts';
@@ -17,6 +17,7 @@ import { FilesToMatrix } from './files/to-matrix.ts';
 import { carryFileToWhatsApp } from './files/to-whatsapp.ts';
 import { setNextMark } from './marks.ts';
 import { handleNextEvent } from './matrix-events.ts';
+import { followProfile } from './profiles.ts';
 import { queueAdmin } from './queue-admin.ts';
 import { confirmReading } from './reading.ts';
 import { expireUnconfirmed } from './receipts.ts';
@@ -41,6 +42,7 @@ export class Bridge {
   readonly #outgoingFiles: Workers<PortalId>;
   readonly #rooms: Workers<RoomId>;
   readonly #bot: Workers<RoomId>;
+  readonly #profiles: Workers<ContactId>;
   readonly #receipts: Workers<AccountId>;
   readonly #marks: Workers<PortalId>;
   readonly #userTyping: UserTyping;
@@ -49,6 +51,7 @@ export class Bridge {
   readonly #departures: Workers<AccountId>;
   readonly #recovery: Workers<'all'>;
   readonly #expiry: Workers<'expiry'>;
+  readonly #stopping = new AbortController();
   readonly #keyWaits = new Map<EventId, number>();
 
   constructor(context: BridgeContext) {
@@ -74,6 +77,7 @@ export class Bridge {
     );
     this.#rooms = workers('events', (room) => handleNextEvent(context, room, this.#keyWaits, this.#effects()));
     this.#bot = workers('bot', (room) => sendNextBotMessage(context, room));
+    this.#profiles = workers('profiles', (contact) => this.#followProfile(contact), 2);
     this.#receipts = workers('receipts', (account) => this.#sendReceipts(account));
     this.#marks = workers('marks', (portal) => setNextMark(context, portal));
     this.#userTyping = new UserTyping(context, (account) => this.#connections.get(account));
@@ -93,6 +97,7 @@ export class Bridge {
       wakeMarks: (portal) => this.#marks.wake(portal),
       typing: (account, typing) => this.#contactTyping.told(account, typing),
       wrote: (account, addresses) => this.#contactTyping.wrote(account, addresses),
+      wakeProfile: (contact) => this.#profiles.wake(contact),
     });
     this.#transactions = new Transactions({
       context,
@@ -148,6 +153,7 @@ export class Bridge {
   /** Ends connections first, then lets every running step come to its end. */
   async stop(): Promise<void> {
     this.#slots.stop();
+    this.#stopping.abort();
     await this.#connections.stop();
     await this.#transactions.stop();
     const workers = [
@@ -157,6 +163,7 @@ export class Bridge {
       this.#outgoingFiles,
       this.#rooms,
       this.#bot,
+      this.#profiles,
       this.#receipts,
       this.#marks,
       this.#userTyping,
@@ -219,6 +226,7 @@ export class Bridge {
     const portal = await this.#context.store.portals.get(portalId);
     if (portal !== undefined) {
       this.#receipts.wake(portal.account);
+      if (step === 'idle') this.#profiles.wake(portal.contact);
       const account = await this.#context.store.accounts.get(portal.account);
       // What holds the chat has been written down for the user.
       if (step === 'idle' && account !== undefined) this.#bot.wake(account.managementRoom);
@@ -238,6 +246,11 @@ export class Bridge {
       // Whatever had to be said about it has been written into the inbox.
       this.#inbox.wake(portal);
     }
+  }
+
+  #followProfile(contact: ContactId): Promise<Step> {
+    const client = (account: ActiveAccount) => this.#connections.get(account);
+    return followProfile(this.#context, contact, { client, stopping: this.#stopping.signal });
   }
 
   async #sendReceipts(id: AccountId): Promise<Step> {

@@ -26,6 +26,8 @@ export interface BridgeSettings {
   mayOptIn(user: UserId): boolean;
   /** Two-letter country by which phone numbers without `+` are read; none: they must be international. */
   readonly defaultCountry: string | undefined;
+  /** Whether ghosts show their contacts' pictures. */
+  readonly pictures: boolean;
   /** How long a message for WhatsApp is kept for retry receipts, in milliseconds. */
   readonly receiptWaitMs: number;
   /** How long ids of what was dealt with are remembered, in milliseconds. */

@@ -40,7 +40,7 @@ export async function depart(
 
 /** The ghost forgets the chat's keys and leaves its room. A ghost that nobody else uses goes altogether. */
 async function leaveChat(context: BridgeContext, { room, contact }: DepartingChat): Promise<void> {
-  const { store, crypto } = context;
+  const { store, crypto, homeserver } = context;
   const ghost = await store.contacts.ghost(contact);
   if (ghost === undefined) return;
   if (room !== undefined) {
@@ -48,7 +48,11 @@ async function leaveChat(context: BridgeContext, { room, contact }: DepartingCha
     await leaveIfThere(context, ghost.actor, room);
   }
   if ((await store.contacts.accountsUsing(contact)) > 0) return;
-  if (ghost.ready) await crypto.destroy(ghost.actor);
+  if (ghost.ready) {
+    await homeserver.setAvatar(ghost.actor, undefined);
+    await homeserver.setDisplayName(ghost.actor, '');
+    await crypto.destroy(ghost.actor);
+  }
   await store.commit([{ change: 'contact.erase', contact }]);
 }
 

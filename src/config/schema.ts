@@ -105,6 +105,7 @@ export const schema = section({
   phone_numbers: optional({
     default_country: text('a country code of two letters, such as DE', /^[A-Z]{2}$/).optional(),
   }),
+  contacts: optional({ pictures: flag.default(true) }),
   portals: optional({ federate: flag.default(false) }),
   encryption: optional({ devices: choice('cross-signed', 'all').default('cross-signed') }),
   delivery: optional({

@@ -6,7 +6,7 @@ import { createServer, type Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { NetworkFile, NetworkMedia } from '../../src/model/media.ts';
+import type { NetworkFile, NetworkMedia, NetworkPicture } from '../../src/model/media.ts';
 import type { MediaHosts } from '../../src/whatsapp/media/hosts.ts';
 import { createNetworkMedia, type NetworkMediaOptions } from '../../src/whatsapp/media/network-media.ts';
 import { seal } from '../../src/whatsapp/media/seal.ts';
@@ -617,5 +617,41 @@ describe('a slow reader', () => {
     const reading = collect(bytes);
     await withoutPauses(reading);
     expect((await reading).equals(original)).toBe(true);
+  });
+});
+
+describe('a picture', () => {
+  const picture = randomBytes(200_000);
+  const openPicture = (at: Partial<NetworkPicture>, maxBytes = MiB, on = media) =>
+    on.openPicture('whatsapp', { url: undefined, directPath: undefined, ...at }, { ...options, maxBytes });
+
+  it('is fetched as it lies there, by the address that the network names or by the path', async () => {
+    server.serve(picture);
+    const named = await openPicture({ url: `https://${server.host}/v/named`, directPath: '/v/path' });
+    expect(named.size).toBe(picture.length);
+    expect((await collect(named.bytes)).equals(picture)).toBe(true);
+    expect((await collect((await openPicture({ directPath: '/v/path' })).bytes)).equals(picture)).toBe(true);
+    expect(server.requests.map(([path]) => path)).toEqual(['/v/named', '/v/path']);
+  });
+
+  it('that is larger than allowed is not taken, whether the host says so or not', async () => {
+    server.serve(picture);
+    await expect(openPicture({ directPath: '/v/a' }, picture.length - 1)).rejects.toEqual(failure('media.too-large'));
+    server.handler = (_, response) => void response.writeHead(200).end(picture);
+    const silent = await openPicture({ directPath: '/v/a' }, picture.length - 1);
+    await expect(collect(silent.bytes)).rejects.toEqual(failure('media.too-large'));
+  });
+
+  it('is fetched from nowhere else', async () => {
+    server.serve(picture);
+    for (const url of ['https://example.org/v/a', `http://${server.host}/v/a`, 'file:///etc/passwd', '']) {
+      await expect(openPicture({ url })).rejects.toEqual(failure('media.refused'));
+    }
+    await expect(openPicture({})).rejects.toEqual(failure('media.refused'));
+    const guarded = mediaOf({ privateAddresses: false });
+    await expect(openPicture({ url: 'https://127.0.0.1/v/a' }, MiB, guarded)).rejects.toEqual(failure('media.refused'));
+    const unknown = media.openPicture('messenger', { url: undefined, directPath: '/v/a' }, options);
+    await expect(unknown).rejects.toEqual(failure('interop.not-configured'));
+    expect(server.requests).toEqual([]);
   });
 });

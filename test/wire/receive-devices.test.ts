@@ -96,6 +96,7 @@ const settings: BridgeSettings = {
   devicePolicy: 'cross-signed',
   mayOptIn: () => true,
   defaultCountry: undefined,
+  pictures: true,
   receiptWaitMs: 1_000,
   retentionMs: 1_000,
   retries: 5,

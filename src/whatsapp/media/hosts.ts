@@ -1,6 +1,6 @@
 // Where files may be fetched. What a message says of it comes from its sender, who must not make us call anybody else.
 import { isIP } from 'node:net';
-import type { NetworkFile } from '../../model/media.ts';
+import type { NetworkPicture } from '../../model/media.ts';
 import { refused } from './errors.ts';
 import { isPublic } from './public-address.ts';
 
@@ -16,7 +16,7 @@ export interface MediaHosts {
 }
 
 /** The file's path on the network's host, or else its address if that is allowed. Throws BridgeError `media.refused`. */
-export function addressOf({ directPath, url }: NetworkFile, hosts: MediaHosts): URL {
+export function addressOf({ directPath, url }: NetworkPicture, hosts: MediaHosts): URL {
   if (directPath) {
     // A path that does not start with a slash could lengthen the host's name.
     const address = directPath.startsWith('/') ? URL.parse(`https://${hosts.host}${directPath}`) : null;

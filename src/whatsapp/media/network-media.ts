@@ -4,7 +4,7 @@ import { getCACertificates } from 'node:tls';
 import type { Network } from '../../model/account.ts';
 import type { Clock } from '../../model/clock.ts';
 import { BridgeError } from '../../model/errors.ts';
-import type { NetworkFile, NetworkMedia, OpenedFile, TransferOptions } from '../../model/media.ts';
+import type { NetworkFile, NetworkMedia, NetworkPicture, OpenedFile, TransferOptions } from '../../model/media.ts';
 import { corrupt, tooLarge } from '../../model/media-errors.ts';
 import type { AttemptTuning } from './attempts.ts';
 import { download } from './download.ts';
@@ -43,19 +43,22 @@ interface Source {
   readonly agent: Agent;
 }
 
-/** `open` rejects with BridgeError `interop.not-configured` for a network without media hosts. */
+/** What fetches rejects with BridgeError `interop.not-configured` for a network without media hosts. */
 export function createNetworkMedia({ endpoints, clock, tuning, resolve }: NetworkMediaOptions): NetworkMedia {
   const sources = new Map<string, Source>();
   for (const [network, endpoint] of Object.entries(endpoints)) {
     if (endpoint?.media) sources.set(network, { hosts: endpoint.media, agent: agentFor(endpoint.media, resolve) });
   }
+  const sourceOf = (network: Network): Source => {
+    const source = sources.get(network);
+    if (!source) throw new BridgeError('interop.not-configured', `no media hosts are configured for ${network}`);
+    return source;
+  };
   const allTuning = { ...DEFAULT_TUNING, ...tuning };
   return {
-    async open(network, file, options) {
-      const source = sources.get(network);
-      if (!source) throw new BridgeError('interop.not-configured', `no media hosts are configured for ${network}`);
-      return open(source, clock, allTuning, file, options);
-    },
+    open: async (network, file, options) => open(sourceOf(network), clock, allTuning, file, options),
+    openPicture: async (network, picture, options) =>
+      openPicture(sourceOf(network), clock, allTuning, picture, options),
     seal,
     readMediaRetry,
   };
@@ -92,4 +95,26 @@ async function open(
   });
   const size = length === claimed ? file.size : undefined;
   return { size, bytes: unseal(file, size, bytes) };
+}
+
+/** Where the network names a whole address it counts, not the path: pictures may lie on a host of their own. */
+async function openPicture(
+  { hosts, agent }: Source,
+  clock: Clock,
+  tuning: MediaTuning,
+  { url, directPath }: NetworkPicture,
+  { maxBytes, signal }: TransferOptions,
+): Promise<OpenedFile> {
+  const address = addressOf(url === undefined ? { url, directPath } : { url, directPath: undefined }, hosts);
+  const { length, bytes } = await download(address, {
+    agent,
+    clock,
+    tuning,
+    signal,
+    isAllowed: (target) => isAllowed(target, hosts),
+    accept: (bytes, whole) => {
+      if (bytes > maxBytes) throw tooLarge(whole ? bytes : undefined, maxBytes);
+    },
+  });
+  return { size: length, bytes };
 }
