@@ -1,7 +1,10 @@
 // Reactions and deletions of a contact, carried out by the homeserver and not noted by the bridge, which dies in between: done once.
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { MatrixUser } from '../../src/demo/matrix-user.ts';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { MatrixUser, SeenEvent } from '../../src/demo/matrix-user.ts';
 import type { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
+import { MessageSchema } from '../../src/proto/message_pb.ts';
+import { parseMessage } from '../../src/translate/to-matrix.ts';
 import { KillingProxy } from '../support/killing-proxy.ts';
 import { World } from '../support/world.ts';
 
@@ -66,4 +69,40 @@ test('killed after a deletion: the message is deleted, and nothing is said of it
   const redactions = (await alice.messages(portal)).filter(({ type }) => type === 'm.room.redaction');
   expect(redactions).toHaveLength(3);
   expect((await alice.messages(portal)).filter(({ body }) => /not known/.test(body ?? ''))).toEqual([]);
+});
+
+describe('killed before it has noted what the homeserver has accepted, so that the user answers an event that the bridge does not know', () => {
+  /** Kills the bridge once the next message of the contact is in the room. */
+  const killedAfter = async (write: () => Promise<string>, shown: (event: SeenEvent) => boolean) => {
+    const killed = homeserver.killAt('PUT', /\/send\/m\.room\.encrypted\//, () => world.bridge.kill());
+    const id = await write();
+    await killed;
+    return { id, event: (await alice.waitForMessage(portal, shown)).eventId };
+  };
+
+  test('a reply names the message that it answers', async () => {
+    const { id, event } = await killedAfter(
+      () => anna.send(alice.userId, 'and you?'),
+      ({ body }) => body === 'and you?',
+    );
+    await alice.reply(portal, event, 'I as well');
+    await world.startBridge();
+    const { raw } = await anna.received('I as well');
+    const { extendedTextMessage } = parseMessage(Buffer.from(raw, 'base64'));
+    expect(extendedTextMessage?.contextInfo?.stanzaId).toBe(id);
+  });
+
+  test('a reply to a notice stays with the bridge', async () => {
+    const pin = toBinary(MessageSchema, create(MessageSchema, { pinInChatMessage: {} }));
+    const { event } = await killedAfter(
+      () => anna.sendRaw(alice.userId, pin),
+      ({ msgtype, body }) => msgtype === 'm.notice' && /pin/i.test(body ?? ''),
+    );
+    await alice.reply(portal, event, 'only for the bridge');
+    await world.startBridge();
+    await alice.waitForMessage(portal, ({ body }) => /replies to notices go to the bridge/.test(body ?? ''));
+    await alice.sendText(portal, 'for Anna');
+    await anna.received('for Anna');
+    expect((await anna.messages()).map(({ text }) => text)).not.toContain('only for the bridge');
+  });
 });
