@@ -15,13 +15,13 @@ import { type AccountSigner, countersign, vouch } from './device-identity.ts';
 import { type Account, Directory, type PhoneAccount } from './directory.ts';
 import { integerBytes, keysContent } from './key-stanzas.ts';
 import { type Interference, type Network, seconds } from './network.ts';
-import { announceDevice } from './notifications.ts';
+import { announceDevice, announceFewPreKeys } from './notifications.ts';
 import { PhoneKeys } from './phone-keys.ts';
 import { PhoneSessions } from './phone-sessions.ts';
 import type { Device } from './pre-keys.ts';
 import { State } from './state.ts';
 
-export type OneShot = 'duplicate' | 'corrupt';
+export type OneShot = 'duplicate' | 'corrupt' | 'swap';
 
 /** An attack by the server and what came of it. */
 export interface Attack {
@@ -47,6 +47,14 @@ export class Faults implements Interference {
   /** By account, in the order in which they were asked for. */
   readonly #oneShots = new Map<number, OneShot[]>();
   readonly #attacks: Running[] = [];
+  /** By account: what is held back until the next message. */
+  readonly #held = new Map<number, Stanza>();
+  readonly #swapped = new Set<string>();
+
+  /** Ids of messages that were held back until the next one had been delivered. */
+  get swapped(): readonly string[] {
+    return [...this.#swapped];
+  }
 
   /** What happens to the next message for this account. */
   next(account: number, fault: OneShot): void {
@@ -59,9 +67,22 @@ export class Faults implements Interference {
         return [message, message];
       case 'corrupt':
         return [corrupted(message)];
-      case undefined:
-        return [message];
+      case 'swap':
+        this.#held.set(to.account, message);
+        this.#swapped.add(attribute(message, 'id') ?? '');
+        return [];
+      case undefined: {
+        const held = this.#held.get(to.account);
+        this.#held.delete(to.account);
+        return held === undefined ? [message] : [message, held];
+      }
     }
+  }
+
+  /** All one-time keys of this device are gone, as if many had begun to write to it at once. Returns the devices reached. */
+  exhaustKeys(network: Network, device: Device): readonly Device[] {
+    while (network.preKeys.take(device)?.preKey !== undefined);
+    return announceFewPreKeys(network, device);
   }
 
   routed(to: Device, message: Stanza): void {

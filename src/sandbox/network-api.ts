@@ -75,12 +75,22 @@ export function networkApi({
     response.json({ ...conditions.current, addressing: network.directory.addressing });
   });
 
-  for (const fault of ['duplicate', 'corrupt'] as const) {
+  for (const fault of ['duplicate', 'corrupt', 'swap'] as const) {
     api.post(`/sandbox/faults/${fault}`, (request, response) => {
       faults.next(recipientOf(network.directory, readBody(targetSchema, request).to).id, fault);
       response.status(204).end();
     });
   }
+
+  api.get('/sandbox/faults/swap', (_request, response) => {
+    response.json({ swapped: faults.swapped });
+  });
+
+  api.post('/sandbox/faults/exhausted-keys', (request, response) => {
+    const { id: account } = recipientOf(network.directory, readBody(targetSchema, request).to);
+    router.flush(faults.exhaustKeys(network, { account, device: 0 }));
+    response.status(204).end();
+  });
 
   api.post('/sandbox/faults/forged-retry', (request, response) => {
     const { phone, to, id, count } = readBody(forgedRetrySchema, request);

@@ -277,6 +277,26 @@ describe('a bad network', () => {
     await alice.nextTag('closed');
   });
 
+  it('delivers a message behind the one after it', async () => {
+    const [alice, anna] = [await enlisted(), await phone('Anna')];
+    await alice.connect();
+    await control(sandbox.url, '/sandbox/faults/swap', { to: alice.identifier });
+    const ids = [await write(anna, alice.identifier, 'first'), await write(anna, alice.identifier, 'second')];
+    const seen = [await alice.nextTag('message'), await alice.nextTag('message')].map((one) => attribute(one, 'id'));
+    expect(seen).toEqual(ids.toReversed());
+    expect(await control(sandbox.url, '/sandbox/faults/swap')).toEqual({ swapped: [ids[0]] });
+  });
+
+  it('runs out of one-time keys, and says so', async () => {
+    const [alice, anna] = [await enlisted(), await phone('Anna')];
+    await alice.connect();
+    await control(sandbox.url, '/sandbox/faults/exhausted-keys', { to: alice.identifier });
+    const notification = await alice.nextTag('notification');
+    expect(attribute(requireChild(notification, 'count'), 'value')).toBe('0');
+    await write(anna, alice.identifier, 'all the same');
+    expect(await alice.read(await alice.nextTag('message'))).toBe('all the same');
+  });
+
   it('keeps the order under latency', async () => {
     const [alice, anna] = [await enlisted(), await phone('Anna')];
     await alice.connect();
