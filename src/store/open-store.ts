@@ -18,7 +18,6 @@ import { inboxReads } from './inbox.ts';
 import { Keyring } from './keyring.ts';
 import { inspectSchema } from './migrate.ts';
 import { outboxReads } from './outbox.ts';
-import { pictureReads } from './pictures.ts';
 import { portalReads } from './portals.ts';
 import { openPostgres } from './postgres/database.ts';
 import { queueReads } from './queue.ts';
@@ -98,7 +97,6 @@ async function build(database: Database, master: KeyObject, clock: Pick<Clock, '
     },
     accounts: accountReads(reader),
     contacts: contactReads(reader),
-    pictures: pictureReads(reader),
     portals: portalReads(reader),
     inbox: inboxReads(reader),
     outbox: outboxReads(reader),

@@ -3,60 +3,81 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const program = fileURLToPath(new URL('../../bin/matrix-appservice-whatsapp.js', import.meta.url));
 const startLimitMs = 60_000;
+/** Compiled code is kept between processes: a test starts many of them. */
+const compileCache = join(tmpdir(), 'matrix-appservice-whatsapp-compiled');
+
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
 
 export class BridgeProcess {
+  /** Resolves when the process has ended, for whatever reason. */
+  readonly exited: Promise<void>;
+  /** Whether it said that it is ready before it ended. */
+  readonly ready: Promise<boolean>;
   readonly #child: ChildProcess;
-  readonly #exited: Promise<unknown>;
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: ChildProcess, logPath: string) {
     this.#child = child;
-    this.#exited = once(child, 'exit');
-  }
-
-  /** Starts `run` and returns when it says that it is ready. */
-  static async start(configPath: string, logPath: string): Promise<BridgeProcess> {
-    const child = spawn(process.execPath, [program, 'run', '--config', configPath], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const bridge = new BridgeProcess(child);
+    running.add(child);
+    this.exited = once(child, 'exit').then(() => void running.delete(child));
     const log = createWriteStream(logPath, { flags: 'a' });
     child.stdout?.pipe(log);
     child.stderr?.pipe(log);
-    process.once('exit', () => child.kill('SIGKILL'));
-    await bridge.#ready(logPath);
-    return bridge;
+    this.ready = new Promise<boolean>((resolve) => {
+      if (child.stdout === null) throw new Error('the bridge has no output');
+      const lines = createInterface({ input: child.stdout });
+      lines.on('line', (line) => line.includes('"msg":"ready"') && resolve(true));
+      void this.exited.then(() => resolve(false));
+    });
   }
 
-  async #ready(logPath: string): Promise<void> {
-    const { stdout } = this.#child;
-    if (stdout === null) throw new Error('the bridge has no output');
-    const lines = createInterface({ input: stdout });
-    const ready = new Promise<boolean>((resolve) => {
-      lines.on('line', (line) => line.includes('"msg":"ready"') && resolve(true));
-      this.#exited.then(() => resolve(false));
-      setTimeout(() => resolve(false), startLimitMs).unref();
+  /** Starts `run`. `environment`: further variables for it. */
+  static spawn(configPath: string, logPath: string, environment: Readonly<Record<string, string>> = {}): BridgeProcess {
+    const child = spawn(process.execPath, [program, 'run', '--config', configPath], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, NODE_COMPILE_CACHE: compileCache, ...environment },
     });
-    if (await ready) return;
-    this.#child.kill('SIGKILL');
+    return new BridgeProcess(child, logPath);
+  }
+
+  /** Starts `run` and returns when it says that it is ready. */
+  static async start(
+    configPath: string,
+    logPath: string,
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<BridgeProcess> {
+    const bridge = BridgeProcess.spawn(configPath, logPath, environment);
+    const limit = setTimeout(() => bridge.#child.kill('SIGKILL'), startLimitMs);
+    const ready = await bridge.ready;
+    clearTimeout(limit);
+    if (ready) return bridge;
     throw new Error(`the bridge did not become ready:\n${(await readFile(logPath, 'utf8')).slice(-4000)}`);
+  }
+
+  get alive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
   /** SIGKILL: no goodbye, nothing flushed. */
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL');
-    await this.#exited;
+    await this.exited;
   }
 
   /** SIGTERM; answers the exit status. */
   async stop(): Promise<number | null> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return this.#child.exitCode;
+    if (!this.alive) return this.#child.exitCode;
     this.#child.kill('SIGTERM');
-    await this.#exited;
+    await this.exited;
     return this.#child.exitCode;
   }
 }

@@ -1,0 +1,143 @@
+// One run: a plan carried out in a world, process after process, and the account of it.
+import { copyFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '../../src/model/clock.ts';
+import type { DeliveryStep } from '../../src/model/delivery-steps.ts';
+import { killVariable, naiveVariable } from '../../src/observability/fail-points.ts';
+import type { BridgeProcess } from '../support/bridge-process.ts';
+import { World } from '../support/world.ts';
+import { type Account, accountOf, isSound } from './ledger.ts';
+import type { Kill, Plan, Round } from './plan.ts';
+import { Traffic } from './traffic.ts';
+import { Visitor } from './visitor.ts';
+
+/** How long a process may live, in milliseconds, that is certain to come to its step. */
+const longestLifeMs = 30_000;
+/** One that may or may not come there. */
+const longestUncertainLifeMs = 3_000;
+
+export interface RunOptions {
+  /** Acknowledges before anything is durable: to show that loss is seen. */
+  readonly naive?: boolean;
+  readonly onProgress?: (text: string) => void;
+}
+
+export interface Outcome {
+  readonly account: Account;
+  readonly kills: number;
+  /** Milliseconds. */
+  readonly took: number;
+}
+
+/** Starts a world of its own, carries the plan out, and takes everything down again. */
+export async function run(plan: Plan, options: RunOptions = {}): Promise<Outcome> {
+  const started = performance.now();
+  const world = await World.start();
+  const traffic: { current?: Traffic } = {};
+  try {
+    const users = [];
+    for (const name of ['alice', 'bob']) {
+      const user = await world.homeserver.login(name, { strict: true });
+      await world.optIn(user);
+      users.push(user);
+    }
+    traffic.current = await Traffic.between(world, users);
+    const account = await new Run(world, traffic.current, plan, options).account();
+    if (!isSound(account) && !options.naive) options.onProgress?.(`the bridge's log: ${await keptLog(world, plan)}`);
+    return { account, kills: plan.rounds.length, took: performance.now() - started };
+  } finally {
+    await traffic.current?.stop();
+    await world.stop();
+  }
+}
+
+function lifeOf(kill: Kill): number {
+  if (kill.at === 'time') return kill.ms;
+  return kill.certain ? longestLifeMs : longestUncertainLifeMs;
+}
+
+/** The world is taken down, and with it what the bridge has said. */
+async function keptLog(world: World, { seed }: Plan): Promise<string> {
+  const path = join(tmpdir(), `chaos-${seed}-${process.pid}.log`);
+  await copyFile(world.logPath, path);
+  return path;
+}
+
+class Run {
+  readonly #world: World;
+  readonly #traffic: Traffic;
+  readonly #plan: Plan;
+  readonly #options: RunOptions;
+  readonly #notReached: DeliveryStep[] = [];
+  #visitor: Visitor | undefined;
+
+  constructor(world: World, traffic: Traffic, plan: Plan, options: RunOptions) {
+    this.#world = world;
+    this.#traffic = traffic;
+    this.#plan = plan;
+    this.#options = options;
+  }
+
+  async account(): Promise<Account> {
+    const { opening, rounds } = this.#plan;
+    this.#traffic.begin(opening);
+    await this.#traffic.arrived(opening);
+    if (rounds.some(({ stimulus }) => stimulus === 'opt-in')) this.#visitor = await Visitor.arrive(this.#world);
+    await this.#world.bridge.kill();
+    for (const [index, round] of rounds.entries()) {
+      const began = performance.now();
+      await this.#live(round);
+      const { kill } = round;
+      const what = kill.at === 'step' ? `${kill.step}${kill.passing > 1 ? `:${kill.passing}` : ''}` : `${kill.ms} ms`;
+      this.#options.onProgress?.(`${index + 1}/${rounds.length} ${what} (${Math.round(performance.now() - began)} ms)`);
+    }
+    await this.#world.startBridge();
+    await this.#traffic.close();
+    const account = accountOf(await this.#traffic.lanes());
+    const complaints = [
+      ...account.complaints,
+      ...this.#traffic.failures,
+      ...((await this.#visitor?.complaints()) ?? []),
+      ...this.#notReached.map((step) => `${step} was not reached`),
+    ];
+    return { ...account, complaints };
+  }
+
+  /** From the start of a process to its end. */
+  async #live(round: Round): Promise<void> {
+    const { kill } = round;
+    const bridge = this.#world.spawnBridge({
+      ...(kill.at === 'step' ? { [killVariable]: `${kill.step}:${kill.passing}` } : {}),
+      ...(this.#options.naive ? { [naiveVariable]: '1' } : {}),
+    });
+    await this.#damage(round);
+    this.#traffic.begin(round.actions);
+    await Promise.all([this.#end(bridge, kill), this.#visit(round)]);
+  }
+
+  async #end(bridge: BridgeProcess, kill: Kill): Promise<void> {
+    const ended = new AbortController();
+    void bridge.exited.then(() => ended.abort());
+    await systemClock.sleep(lifeOf(kill), ended.signal);
+    if (!bridge.alive) return;
+    if (kill.at === 'step' && kill.certain) this.#notReached.push(kill.step);
+    await bridge.kill();
+  }
+
+  /** Before anything is sent, and when nothing is on its way that could be damaged in place of it. */
+  async #damage({ stimulus }: Round): Promise<void> {
+    if (stimulus?.startsWith('damaged')) await this.#traffic.settled();
+    const { user, phone } = await this.#traffic.chat(0);
+    const fault = (name: string, to: string) => phone.phone.call('POST', `/faults/${name}`, { to });
+    if (stimulus === 'damaged-in') await fault('corrupt', user.user.userId);
+    if (stimulus === 'damaged-out') await fault('corrupt', phone.phone.number);
+    if (stimulus === 'few-keys') await fault('exhausted-keys', user.user.userId);
+  }
+
+  async #visit({ stimulus }: Round): Promise<void> {
+    if (stimulus === 'opt-in') await this.#visitor?.optIn();
+    if (stimulus === 'opt-out') await this.#visitor?.optOut((await this.#traffic.chat(0)).phone.phone);
+    if (stimulus === 'help') await this.#visitor?.help();
+  }
+}

@@ -1,0 +1,75 @@
+// What has to happen for a step of delivery to be passed.
+import type { DeliveryStep } from '../../src/model/delivery-steps.ts';
+
+export type Stimulus =
+  /** A contact writes, or writes for the first time, or reacts to a message and changes their mind, or deletes one. */
+  | 'text-in'
+  | 'new-chat'
+  | 'reactions-in'
+  | 'deletion-in'
+  /** Something that is not carried. */
+  | 'unsupported-in'
+  /** A message from the contact, or to them, arrives damaged. */
+  | 'damaged-in'
+  | 'damaged-out'
+  | 'text-out'
+  /** The network has hardly any one-time keys of the user left. */
+  | 'few-keys'
+  | 'opt-in'
+  | 'opt-out'
+  | 'help';
+
+export const stimuli: Readonly<Record<DeliveryStep, Stimulus>> = {
+  'W1-stanza-read': 'text-in',
+  'W2-message-decrypted': 'text-in',
+  'W3-message-committed': 'text-in',
+  'W4-stanza-acknowledged': 'text-in',
+  'W5-ghost-prepared': 'new-chat',
+  'W6-ghost-recorded': 'new-chat',
+  'W7-ghost-named': 'new-chat',
+  'W8-room-created': 'new-chat',
+  'W9-room-recorded': 'new-chat',
+  'W10-label-written': 'new-chat',
+  'W11-room-key-shared': 'new-chat',
+  'W12-event-encrypted': 'text-in',
+  'W13-event-stored': 'text-in',
+  'W14-event-accepted': 'text-in',
+  'W15-event-recorded': 'text-in',
+  'W16-receipt-sent': 'text-in',
+  'W17-receipt-recorded': 'text-in',
+  'WU1-failure-counted': 'damaged-in',
+  'WU2-asked-again': 'damaged-in',
+  'WR1-earlier-reaction-removed': 'reactions-in',
+  'WR2-reaction-accepted': 'reactions-in',
+  'WR3-deletion-accepted': 'deletion-in',
+  'WN1-notice-written': 'unsupported-in',
+  'WN2-notice-delivered': 'unsupported-in',
+  'M1-transaction-pushed': 'text-out',
+  'M2-transaction-committed': 'text-out',
+  'M3-transaction-answered': 'text-out',
+  'M4-keys-fed': 'text-out',
+  'M5-keys-settled': 'text-out',
+  'M6-event-decrypted': 'text-out',
+  'M7-event-settled': 'text-out',
+  'M8-message-encrypted': 'text-out',
+  'M9-stanza-committed': 'text-out',
+  'M10-stanza-written': 'text-out',
+  'M11-stanza-acknowledged': 'text-out',
+  'M12-sending-recorded': 'text-out',
+  'MR1-receipt-committed': 'text-out',
+  'MR2-receipt-acknowledged': 'text-out',
+  'MR3-retry-committed': 'damaged-out',
+  'K1-keys-committed': 'few-keys',
+  'K2-keys-uploaded': 'few-keys',
+  'E1-keys-committed': 'opt-in',
+  'E2-network-enlisted': 'opt-in',
+  'E3-account-active': 'opt-in',
+  'D1-account-erased': 'opt-out',
+  'D2-chat-left': 'opt-out',
+  'D3-chat-recorded': 'opt-out',
+  'D4-network-told': 'opt-out',
+  'D5-departure-recorded': 'opt-out',
+  'B1-event-stored': 'help',
+  'B2-event-accepted': 'help',
+  'B3-event-recorded': 'help',
+};

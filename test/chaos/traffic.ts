@@ -1,0 +1,165 @@
+// Traffic: the plan's actions carried out at both ends, those of one side of a chat one after another, and in the end what came of them.
+import type { MatrixUser } from '../../src/demo/matrix-user.ts';
+import { Serial } from '../../src/model/serial.ts';
+import type { World } from '../support/world.ts';
+import type { Lane } from './ledger.ts';
+import { MatrixEnd } from './matrix-end.ts';
+import { PhoneEnd } from './phone-end.ts';
+import type { Action, Side } from './plan.ts';
+
+/** How long something that an action is about may take to arrive. Long after that nothing comes any more. */
+const patienceMs = 90_000;
+const firstPhone = 31_620_000_000;
+/** Above all numbers of a plan. */
+const firstClosing = 1_000_000;
+
+interface Chat {
+  readonly user: MatrixEnd;
+  readonly phone: PhoneEnd;
+}
+
+export class Traffic {
+  readonly #world: World;
+  readonly #users: readonly MatrixEnd[];
+  readonly #chats = new Map<number, Promise<Chat>>();
+  readonly #phones = new Map<number, Promise<PhoneEnd>>();
+  readonly #order = new Serial<string>();
+  readonly #actions: Map<number, Action>;
+  /** What was handed over, by lane. */
+  readonly #sent = new Map<string, Action[]>();
+  readonly #failures: string[] = [];
+  #closing = firstClosing;
+
+  private constructor(world: World, users: readonly MatrixEnd[], actions: Map<number, Action>) {
+    this.#world = world;
+    this.#users = users;
+    this.#actions = actions;
+  }
+
+  /** `users` have opted in. */
+  static async between(world: World, users: readonly MatrixUser[]): Promise<Traffic> {
+    const actions = new Map<number, Action>();
+    const chatOf = (number: number): number | undefined => actions.get(number)?.chat;
+    return new Traffic(world, await Promise.all(users.map((user) => MatrixEnd.of(user, chatOf))), actions);
+  }
+
+  /** What could not even be handed over. */
+  get failures(): readonly string[] {
+    return this.#failures;
+  }
+
+  /** Begins these actions; each side of each chat keeps to their order. */
+  begin(actions: readonly Action[]): void {
+    for (const action of actions) {
+      this.#actions.set(action.number, action);
+      const performed = this.#order.run(laneOf(action), () => this.#perform(action));
+      performed.catch((error: unknown) =>
+        this.#failures.push(`${laneOf(action)}: #${action.number}: ${String(error)}`),
+      );
+    }
+  }
+
+  /** Resolves when these have come to the other side, or never will. */
+  async arrived(actions: readonly Action[]): Promise<void> {
+    const texts = actions.filter(({ kind }) => kind === 'text');
+    await Promise.all(
+      texts.map(async ({ number, chat, from }) => {
+        const { user, phone } = await this.chat(chat);
+        await (from === 'whatsapp' ? user.events : phone.ids).wait(number, patienceMs);
+      }),
+    );
+  }
+
+  /** Resolves when everything that was begun has arrived and its senders know it, as far as they are told. */
+  async settled(): Promise<void> {
+    await this.#order.drain();
+    await this.arrived([...this.#actions.values()]);
+    for (const sent of this.#sent.values()) {
+      const [{ chat, from } = { chat: 0, from: 'matrix' }] = sent;
+      if (from === 'whatsapp') await (await this.chat(chat)).phone.unconfirmed(sent);
+    }
+  }
+
+  /** Writes a last text in every lane and waits for them: what was written before has arrived by then, or never will. */
+  async close(): Promise<void> {
+    await this.#order.drain();
+    const last = [...this.#sent.values()]
+      .flatMap((sent) => sent[0] ?? [])
+      .map(({ chat, from }): Action => {
+        this.#closing += 1;
+        return { number: this.#closing, chat, from, kind: 'text' };
+      });
+    this.begin(last);
+    await this.#order.drain();
+    await this.arrived(last);
+  }
+
+  /** What each lane was given, and what came out of it. */
+  async lanes(): Promise<Lane[]> {
+    const lanes: Lane[] = [];
+    for (const [name, sent] of this.#sent) {
+      const [{ chat, from } = { chat: 0, from: 'matrix' as Side }] = sent;
+      const { user, phone } = await this.chat(chat);
+      const numbers = sent.map(({ number }) => number);
+      if (from === 'whatsapp') {
+        const room = user.rooms.get(chat);
+        const received = room === undefined ? [] : await user.history(room, sent);
+        lanes.push({ name, sent: numbers, received, unconfirmed: await phone.unconfirmed(sent) });
+      } else {
+        lanes.push({ name, sent: numbers, received: phone.history(user.user.userId, sent), unconfirmed: [] });
+      }
+    }
+    return lanes;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#phones.values()].map(async (phone) => (await phone).stop()));
+  }
+
+  async #perform(action: Action): Promise<void> {
+    const { user, phone } = await this.chat(action.chat);
+    const { about } = action;
+    if (action.from === 'matrix') {
+      const room = await found(`the room of chat ${action.chat}`, user.rooms.wait(action.chat, patienceMs));
+      const event = about === undefined ? undefined : await found(`#${about}`, user.events.wait(about, patienceMs));
+      // What is taken back before it was pushed is pushed without its content.
+      if (action.kind === 'deletion') await found(`#${about} on the phone`, phone.ids.wait(about ?? 0, patienceMs));
+      await user.perform(action, room, event);
+    } else {
+      const id = about === undefined ? undefined : await found(`#${about}`, phone.ids.wait(about, patienceMs));
+      // What is taken back before it was seen could not be told from another.
+      if (about !== undefined) await found(`#${about} in Matrix`, user.events.wait(about, patienceMs));
+      await phone.perform(action, user.user.userId, id);
+    }
+    this.#sent.set(laneOf(action), [...(this.#sent.get(laneOf(action)) ?? []), action]);
+  }
+
+  chat(chat: number): Promise<Chat> {
+    const known = this.#chats.get(chat) ?? this.#makeChat(chat);
+    this.#chats.set(chat, known);
+    return known;
+  }
+
+  /** The users take turns. The first contact writes with two of them. */
+  async #makeChat(chat: number): Promise<Chat> {
+    const user = this.#users[chat % this.#users.length];
+    if (user === undefined) throw new Error('nobody has opted in');
+    return { user, phone: await this.#phone(Math.max(0, chat - this.#users.length + 1)) };
+  }
+
+  #phone(index: number): Promise<PhoneEnd> {
+    const make = async (): Promise<PhoneEnd> =>
+      new PhoneEnd(await this.#world.phone(String(firstPhone + index), `Phone ${index}`));
+    const known = this.#phones.get(index) ?? make();
+    this.#phones.set(index, known);
+    return known;
+  }
+}
+
+const laneOf = ({ chat, from }: Pick<Action, 'chat' | 'from'>): string => `chat ${chat} from ${from}`;
+
+async function found<Value>(what: string, value: Promise<Value | undefined>): Promise<Value> {
+  const answer = await value;
+  if (answer === undefined) throw new Error(`${what} has not come`);
+  return answer;
+}
