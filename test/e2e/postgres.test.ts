@@ -8,12 +8,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
 import type { MatrixUser } from '../../src/demo/matrix-user.ts';
 import type { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
+import { CuttingProxy } from '../support/cutting-proxy.ts';
 import { createSchema, type PostgresServer, startPostgres } from '../support/postgres-server.ts';
 import { World } from '../support/world.ts';
 
 const program = fileURLToPath(new URL('../../bin/matrix-appservice-whatsapp.js', import.meta.url));
 const noShield = { color: 'none', reason: undefined };
 let server: PostgresServer;
+let proxy: CuttingProxy;
 let world: World;
 let alice: MatrixUser;
 let anna: SandboxPhone;
@@ -22,6 +24,7 @@ let ghost: string;
 
 beforeAll(async () => {
   server = await startPostgres();
+  proxy = await CuttingProxy.start(await createSchema(server.url));
   world = await World.start();
   alice = await world.homeserver.login('alice', { strict: true });
   anna = await world.phone('31612345678', 'Anna');
@@ -33,6 +36,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await world?.stop();
+  await proxy?.stop();
   await server?.stop();
 });
 
@@ -49,7 +53,7 @@ async function both(place: string): Promise<void> {
 test('db copy moves it while the bridge is stopped, and the conversation goes on with the same keys', async () => {
   const { configPath } = world.installation;
   const { masterKey } = await alice.userTrust(ghost);
-  const url = await createSchema(server.url);
+  const { url } = proxy;
   const copy = () =>
     promisify(execFile)(process.execPath, [program, 'db', 'copy', '--config', configPath, '--to', url]);
   await expect(copy()).rejects.toMatchObject({ stderr: expect.stringContaining('another process is using') });
@@ -97,4 +101,16 @@ test('killed on PostgreSQL in the middle of it, every message arrives once and i
   expect(shown.every(({ shield }) => shield.color === 'none')).toBe(true);
   const received = (await anna.messages()).filter(({ text }) => /^Alice \d/.test(text ?? ''));
   expect(received.map(({ text }) => text)).toEqual(sent.map((text) => `Alice ${text}`));
+});
+
+test('the server goes away in the middle of it and comes back: nothing is lost, and the bridge lives', async () => {
+  const log = async () => (await readFile(world.logPath, 'utf8')).split('store.unavailable').length;
+  const before = await log();
+  proxy.setAway(true);
+  await alice.sendText(portal, 'Alice while it was away');
+  while ((await log()) === before) await new Promise((done) => setTimeout(done, 100));
+  proxy.setAway(false);
+  await anna.received('Alice while it was away', 60_000);
+  await both('afterwards');
+  expect(await world.bridge.stop()).toBe(0);
 });

@@ -10,6 +10,7 @@ export class CuttingProxy {
   readonly #target: URL;
   readonly #sockets = new Set<Socket>();
   #trap: Moment | undefined;
+  #away = false;
 
   private constructor(target: URL) {
     this.#target = target;
@@ -34,6 +35,12 @@ export class CuttingProxy {
     this.#trap = moment;
   }
 
+  /** Cuts every connection and takes no new one, until it is back. */
+  setAway(away: boolean): void {
+    this.#away = away;
+    if (away) this.cutAll();
+  }
+
   cutAll(): void {
     for (const socket of this.#sockets) socket.destroy();
   }
@@ -45,6 +52,10 @@ export class CuttingProxy {
   }
 
   #pass(client: Socket): void {
+    if (this.#away) {
+      client.destroy();
+      return;
+    }
     const server = connect(Number(this.#target.port), this.#target.hostname);
     const cut = (): void => {
       client.destroy();
