@@ -7,6 +7,7 @@ import { adminToken } from './admin/token.ts';
 import { Bridge } from './bridge/bridge.ts';
 import type { BridgeContext, BridgeSettings } from './bridge/context.ts';
 import { queueAdmin } from './bridge/queue-admin.ts';
+import { loadAuthority } from './config/authority.ts';
 import { type Config, mayOptIn, type NetworkConfig } from './config/config.ts';
 import { loadMasterKey } from './config/master-key.ts';
 import { createMatrix } from './matrix/matrix.ts';
@@ -24,6 +25,8 @@ import { createMediaHost } from './provider/media-host.ts';
 import { createProvider } from './provider/provider.ts';
 import { openCryptoJournal } from './store/crypto-journal.ts';
 import { openStore } from './store/open-store.ts';
+import type { MediaHosts } from './whatsapp/media/hosts.ts';
+import { createNetworkMedia } from './whatsapp/media/network-media.ts';
 import { createInteropNetwork, type NetworkEndpoints } from './whatsapp/network.ts';
 import { createSignal } from './whatsapp/signal/index.ts';
 
@@ -125,6 +128,9 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     homeserver: matrix.homeserver,
     crypto: matrix.crypto,
     network: createInteropNetwork({ endpoints: endpoints(config), clock, logger }),
+    networkMedia: createNetworkMedia({ endpoints: endpoints(config), clock }),
+    matrixMedia: matrix.media,
+    mediaHost,
     signal: createSignal({ reads: store.signal, clock }),
     minter: provider.minter,
     clock,
@@ -211,10 +217,13 @@ function settings(config: Config, instanceId: string): BridgeSettings {
     devicePolicy: config.encryption.devices,
     mayOptIn: (user) => mayOptIn(config, user),
     defaultCountry: config.phone_numbers.default_country,
+    pictures: config.contacts.pictures,
     receiptWaitMs: config.delivery.receipt_wait_days * day,
     retentionMs: config.delivery.retention_days * day,
     retries: config.delivery.retries,
     missingKeyWaitMs: config.delivery.missing_key_wait_s * 1000,
+    maxFileBytes: config.media.max_size_mb * megabyte,
+    transfers: config.media.transfers,
   };
 }
 
@@ -230,8 +239,18 @@ function endpoints(config: Config): { readonly [N in Network]?: NetworkEndpoints
       rootKey: Buffer.from(network.root_key, 'hex'),
       enlistmentUrl: network.enlistment_url,
       readReceipts: network.read_receipts,
+      media: mediaHosts(network.media),
     };
   return { whatsapp: of(config.networks.whatsapp), messenger: of(config.networks.messenger) };
+}
+
+function mediaHosts({ host, hosts, private_addresses, authority }: NetworkConfig['media']): MediaHosts {
+  return {
+    host,
+    allowed: hosts,
+    privateAddresses: private_addresses,
+    authority: authority === undefined ? undefined : loadAuthority(authority),
+  };
 }
 
 /** Tries until the homeserver answers; what cannot pass by itself rejects. */

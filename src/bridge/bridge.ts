@@ -2,18 +2,22 @@
 import type { QueueAdmin } from '../model/admin.ts';
 import type { Actor } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
-import type { AccountId, EventId, PortalId, RoomId, UserId } from '../model/ids.ts';
+import type { AccountId, ContactId, EventId, PortalId, RoomId, UserId } from '../model/ids.ts';
 import type { TransactionSink } from '../model/matrix.ts';
 import { sendNextBotMessage } from './bot/bot-messages.ts';
 import type { CommandEffects } from './bot/commands.ts';
 import { Connections, sendReceipts } from './connections.ts';
 import { ContactTyping } from './contact-typing.ts';
-import { type BridgeContext, isActive } from './context.ts';
+import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { deliverNext } from './deliver.ts';
 import { depart } from './departures.ts';
 import { enlist } from './enlistments.ts';
+import { TransferSlots } from './files/slots.ts';
+import { FilesToMatrix } from './files/to-matrix.ts';
+import { carryFileToWhatsApp } from './files/to-whatsapp.ts';
 import { setNextMark } from './marks.ts';
 import { handleNextEvent } from './matrix-events.ts';
+import { followProfile } from './profiles.ts';
 import { queueAdmin } from './queue-admin.ts';
 import { confirmReading } from './reading.ts';
 import { expireUnconfirmed } from './receipts.ts';
@@ -32,8 +36,13 @@ export class Bridge {
   readonly #transactions: Transactions;
   readonly #inbox: Workers<PortalId>;
   readonly #outbox: Workers<PortalId>;
+  readonly #slots: TransferSlots;
+  readonly #filesToMatrix: FilesToMatrix;
+  readonly #incomingFiles: Workers<PortalId>;
+  readonly #outgoingFiles: Workers<PortalId>;
   readonly #rooms: Workers<RoomId>;
   readonly #bot: Workers<RoomId>;
+  readonly #profiles: Workers<ContactId>;
   readonly #receipts: Workers<AccountId>;
   readonly #marks: Workers<PortalId>;
   readonly #userTyping: UserTyping;
@@ -42,6 +51,7 @@ export class Bridge {
   readonly #departures: Workers<AccountId>;
   readonly #recovery: Workers<'all'>;
   readonly #expiry: Workers<'expiry'>;
+  readonly #stopping = new AbortController();
   readonly #keyWaits = new Map<EventId, number>();
 
   constructor(context: BridgeContext) {
@@ -50,8 +60,24 @@ export class Bridge {
       new Workers({ name, step, parallel, clock: context.clock, logger: context.logger });
     this.#inbox = workers('inbox', (portal) => this.#deliver(portal));
     this.#outbox = workers('outbox', (portal) => this.#send(portal));
+    this.#slots = new TransferSlots(context.settings.transfers);
+    this.#filesToMatrix = new FilesToMatrix({
+      context,
+      slots: this.#slots,
+      client: (account) => this.#connections.get(account),
+      wakeInbox: (portal) => this.#inbox.wake(portal),
+    });
+    // Bounded by the slots, which are shared fairly between accounts.
+    const anyNumber = Number.POSITIVE_INFINITY;
+    this.#incomingFiles = workers('incoming-files', (portal) => this.#filesToMatrix.carryNext(portal), anyNumber);
+    this.#outgoingFiles = workers(
+      'outgoing-files',
+      (portal) => carryFileToWhatsApp(context, this.#slots, portal, (settled) => this.#outbox.wake(settled)),
+      anyNumber,
+    );
     this.#rooms = workers('events', (room) => handleNextEvent(context, room, this.#keyWaits, this.#effects()));
     this.#bot = workers('bot', (room) => sendNextBotMessage(context, room));
+    this.#profiles = workers('profiles', (contact) => this.#followProfile(contact), 2);
     this.#receipts = workers('receipts', (account) => this.#sendReceipts(account));
     this.#marks = workers('marks', (portal) => setNextMark(context, portal));
     this.#userTyping = new UserTyping(context, (account) => this.#connections.get(account));
@@ -63,11 +89,15 @@ export class Bridge {
     this.#connections = new Connections(context, {
       wakeInbox: (portal) => this.#inbox.wake(portal),
       wakeOutbox: (portal) => this.#outbox.wake(portal),
+      mediaRetry: async (portal, retry) => {
+        if (await this.#filesToMatrix.answered(portal, retry)) this.#incomingFiles.wake(portal);
+      },
       wakeReceipts: (account) => this.#receipts.wake(account),
       wakeBot: (room) => this.#bot.wake(room),
       wakeMarks: (portal) => this.#marks.wake(portal),
       typing: (account, typing) => this.#contactTyping.told(account, typing),
       wrote: (account, addresses) => this.#contactTyping.wrote(account, addresses),
+      wakeProfile: (contact) => this.#profiles.wake(contact),
     });
     this.#transactions = new Transactions({
       context,
@@ -122,13 +152,18 @@ export class Bridge {
 
   /** Ends connections first, then lets every running step come to its end. */
   async stop(): Promise<void> {
+    this.#slots.stop();
+    this.#stopping.abort();
     await this.#connections.stop();
     await this.#transactions.stop();
     const workers = [
       this.#inbox,
       this.#outbox,
+      this.#incomingFiles,
+      this.#outgoingFiles,
       this.#rooms,
       this.#bot,
+      this.#profiles,
       this.#receipts,
       this.#marks,
       this.#userTyping,
@@ -165,7 +200,10 @@ export class Bridge {
       wakeUser: (user) => this.#wakeUser(user),
       wakeEnlistment: (account) => this.#enlistments.wake(account),
       wakeDeparture: (account) => this.#departures.wake(account),
-      disconnect: (account) => this.#connections.close(account),
+      disconnect: (account) => {
+        this.#slots.abort(account);
+        return this.#connections.close(account);
+      },
       showPresence: (account, state) => this.#connections.showPresence(account, state),
       client: (account) => this.#connections.get(account),
     };
@@ -184,10 +222,11 @@ export class Bridge {
   }
 
   async #deliver(portalId: PortalId): Promise<Step> {
-    const step = await deliverNext(this.#context, portalId);
+    const step = await deliverNext(this.#context, portalId, (portal) => this.#incomingFiles.wake(portal));
     const portal = await this.#context.store.portals.get(portalId);
     if (portal !== undefined) {
       this.#receipts.wake(portal.account);
+      if (step === 'idle') this.#profiles.wake(portal.contact);
       // Whoever refers to what has just been noted may be heard now.
       if (portal.state.at === 'open') this.#rooms.wake(portal.state.room);
       const account = await this.#context.store.accounts.get(portal.account);
@@ -199,11 +238,21 @@ export class Bridge {
 
   async #send(portal: PortalId): Promise<Step> {
     try {
-      return await sendNext(this.#context, portal, (account) => this.#connections.get(account));
+      return await sendNext(
+        this.#context,
+        portal,
+        (account) => this.#connections.get(account),
+        (waiting) => this.#outgoingFiles.wake(waiting),
+      );
     } finally {
       // Whatever had to be said about it has been written into the inbox.
       this.#inbox.wake(portal);
     }
+  }
+
+  #followProfile(contact: ContactId): Promise<Step> {
+    const client = (account: ActiveAccount) => this.#connections.get(account);
+    return followProfile(this.#context, contact, { client, stopping: this.#stopping.signal });
   }
 
   async #sendReceipts(id: AccountId): Promise<Step> {

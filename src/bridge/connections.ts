@@ -1,7 +1,14 @@
 // Connections: one interop client per active account, and what its events lead to.
 import { errorCode } from '../model/errors.ts';
-import type { AccountId, PortalId, RoomId } from '../model/ids.ts';
-import type { Disconnect, IncomingMessage, IncomingTyping, InteropClient, InteropEvents } from '../model/interop.ts';
+import type { AccountId, ContactId, PortalId, RoomId } from '../model/ids.ts';
+import type {
+  Disconnect,
+  IncomingMessage,
+  IncomingTyping,
+  InteropClient,
+  InteropEvents,
+  MediaRetry,
+} from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
 import { Serial } from '../model/serial.ts';
 import { passed } from '../observability/fail-points.ts';
@@ -11,18 +18,21 @@ import type { ActiveAccount, BridgeContext } from './context.ts';
 import { followDevices } from './device-changes.ts';
 import { initialPreKeys } from './enlistments.ts';
 import { networkNames } from './labels.ts';
-import { answerRetry, checkIdentity, settle } from './receipts.ts';
+import { answerRetry, chatWith, checkIdentity, settle } from './receipts.ts';
 import { askAgain, receiveMessage } from './receive.ts';
 
 export interface ConnectionEffects {
   wakeInbox(portal: PortalId): void;
   wakeOutbox(portal: PortalId): void;
   wakeReceipts(account: AccountId): void;
+  /** A contact's device has answered for a file that it was asked for again. */
+  mediaRetry(portal: PortalId, retry: MediaRetry): Promise<void>;
   wakeBot(room: RoomId): void;
   wakeMarks(portal: PortalId): void;
   typing(account: ActiveAccount, typing: IncomingTyping): void;
   /** A message has come from the person with these addresses. */
   wrote(account: ActiveAccount, addresses: readonly UserJid[]): void;
+  wakeProfile(contact: ContactId): void;
 }
 
 /** Reasons after which no new connection is tried. Each is told once until there is a connection again. */
@@ -98,7 +108,10 @@ export class Connections {
         effects.wakeOutbox(portal.id);
         effects.wakeInbox(portal.id);
       },
-      mediaRetry: async () => undefined,
+      mediaRetry: async (retry) => {
+        const chat = await chatWith(context, account, retry.from);
+        if (chat !== undefined) await effects.mediaRetry(chat.portal.id, retry);
+      },
       call: async (call) => {
         const portal = await noteCall(context, account, call);
         if (portal !== undefined) effects.wakeInbox(portal.id);
@@ -106,6 +119,7 @@ export class Connections {
       typing: (typing) => effects.typing(account, typing),
       identityChanged: (from) => this.#identityChanged(account, from),
       devicesChanged: (from) => this.#devicesChanged(account, from),
+      pictureChanged: (from) => this.#pictureChanged(account, from),
       preKeysLow: () => this.#replenish(account),
       online: () => this.#online(account),
       offline: (why) => this.#offline(account, why),
@@ -137,6 +151,14 @@ export class Connections {
     if (portal !== undefined) this.#effects.wakeInbox(portal.id);
   }
 
+  async #pictureChanged(account: ActiveAccount, from: UserJid): Promise<void> {
+    const { store, clock } = this.#context;
+    const [contact] = await store.contacts.byAddress(account.network, [from]);
+    if (contact === undefined) return;
+    await store.commit([{ change: 'picture.due', contact: contact.id, at: clock.now() }]);
+    this.#effects.wakeProfile(contact.id);
+  }
+
   #replenish(account: ActiveAccount): Promise<void> {
     return this.#keys.run(account.id, async () => {
       const made = await this.#context.signal.createPreKeys(account.id, initialPreKeys);
@@ -154,6 +176,7 @@ export class Connections {
     // Asked last: nothing shows the user as present who has not switched it on.
     if ((await store.accounts.preferences(account.id)).typing) await this.showPresence(account.id, 'available');
     for (const portal of await store.portals.ofAccount(account.id)) this.#effects.wakeOutbox(portal.id);
+    for (const contact of await store.pictures.due(account.id)) this.#effects.wakeProfile(contact);
     await this.#keys.run(account.id, () => this.#signedPreKey(account));
   }
 

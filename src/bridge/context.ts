@@ -5,6 +5,7 @@ import type { Actor } from '../model/contact.ts';
 import type { UserId } from '../model/ids.ts';
 import type { InteropNetwork, TokenMinter } from '../model/interop.ts';
 import type { Homeserver, MatrixCrypto } from '../model/matrix.ts';
+import type { MatrixMedia, MediaHost, NetworkMedia } from '../model/media.ts';
 import type { Signal } from '../model/signal.ts';
 import type { Store } from '../model/store.ts';
 import type { DevicePolicy } from '../model/trust.ts';
@@ -25,6 +26,8 @@ export interface BridgeSettings {
   mayOptIn(user: UserId): boolean;
   /** Two-letter country by which phone numbers without `+` are read; none: they must be international. */
   readonly defaultCountry: string | undefined;
+  /** Whether ghosts show their contacts' pictures. */
+  readonly pictures: boolean;
   /** How long a message for WhatsApp is kept for retry receipts, in milliseconds. */
   readonly receiptWaitMs: number;
   /** How long ids of what was dealt with are remembered, in milliseconds. */
@@ -33,6 +36,10 @@ export interface BridgeSettings {
   readonly retries: number;
   /** How long an event whose room key is missing holds its chat, in milliseconds. */
   readonly missingKeyWaitMs: number;
+  /** The largest file that is carried, in bytes. */
+  readonly maxFileBytes: number;
+  /** How many files are on their way at once. */
+  readonly transfers: number;
 }
 
 export interface BridgeContext {
@@ -40,6 +47,9 @@ export interface BridgeContext {
   readonly homeserver: Homeserver;
   readonly crypto: MatrixCrypto;
   readonly network: InteropNetwork;
+  readonly networkMedia: NetworkMedia;
+  readonly matrixMedia: MatrixMedia;
+  readonly mediaHost: MediaHost;
   readonly signal: Signal;
   readonly minter: TokenMinter;
   readonly clock: Clock;
@@ -53,6 +63,7 @@ export interface BridgeContext {
 export interface BridgeCounters {
   delivered(direction: 'to-matrix' | 'to-whatsapp', outcome: string): void;
   retry(direction: 'asked' | 'answered' | 'refused'): void;
+  file(direction: 'to-matrix' | 'to-whatsapp', outcome: string): void;
 }
 
 export type ActiveAccount = Account & { readonly state: { readonly at: 'active' } };

@@ -26,14 +26,20 @@ interface Chat {
 }
 
 /** Delivers one row of this portal. */
-export async function deliverNext(context: BridgeContext, portalId: PortalId): Promise<Step> {
+export async function deliverNext(
+  context: BridgeContext,
+  portalId: PortalId,
+  wakeFiles: (portal: PortalId) => void,
+): Promise<Step> {
   const row = await context.store.inbox.next(portalId);
   if (row === undefined) return 'idle';
   const chat = await openChat(context, portalId);
   if (chat === undefined) return 'idle';
   const label = await pendingLabel(context, chat);
   const outcome = await deliverRow(context, chat, label ?? row);
-  if (outcome === 'held') return 'idle';
+  if (outcome === 'file') wakeFiles(portalId);
+  // Woken when the file is there, or when what holds it has changed.
+  if (outcome !== 'delivered') return 'idle';
   if (label !== undefined) {
     const state = { at: 'open', room: chat.room, labelled: true } as const;
     await context.store.commit([{ change: 'portal.state', portal: portalId, state }]);
@@ -61,8 +67,8 @@ async function pendingLabel(context: BridgeContext, chat: Chat): Promise<InboxRo
   return context.store.inbox.find(chat.portal.id, labelMessageId(chat.room), 0);
 }
 
-/** `held`: until something changes. */
-type Outcome = 'delivered' | 'held';
+/** `held`: until something changes; `file`: until its file has been carried over. */
+type Outcome = 'delivered' | 'held' | 'file';
 
 async function deliverRow(context: BridgeContext, chat: Chat, row: InboxRow): Promise<Outcome> {
   switch (row.state.at) {
@@ -84,6 +90,8 @@ async function deliverReceived(context: BridgeContext, chat: Chat, row: InboxRow
     case 'nothing':
       await setState(context, row, { at: 'done', event: undefined });
       return 'delivered';
+    case 'file':
+      return 'file';
     case 'notice':
       return deliverAsNotice(context, chat, row, what.notice);
     case 'parked':

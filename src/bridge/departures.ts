@@ -24,6 +24,8 @@ export async function depart(
     passed('D3-chat-recorded');
     return 'again';
   }
+  // The records of hosted files went with the account.
+  await context.mediaHost.sweep();
   await withdraw(context, departure, wakeBot);
   passed('D4-network-told');
   const text = `Your opt-out from ${networkNames[departure.network]} is complete: the network has confirmed it, and the keys to your chats are destroyed here.`;
@@ -38,7 +40,7 @@ export async function depart(
 
 /** The ghost forgets the chat's keys and leaves its room. A ghost that nobody else uses goes altogether. */
 async function leaveChat(context: BridgeContext, { room, contact }: DepartingChat): Promise<void> {
-  const { store, crypto } = context;
+  const { store, crypto, homeserver } = context;
   const ghost = await store.contacts.ghost(contact);
   if (ghost === undefined) return;
   if (room !== undefined) {
@@ -46,7 +48,11 @@ async function leaveChat(context: BridgeContext, { room, contact }: DepartingCha
     await leaveIfThere(context, ghost.actor, room);
   }
   if ((await store.contacts.accountsUsing(contact)) > 0) return;
-  if (ghost.ready) await crypto.destroy(ghost.actor);
+  if (ghost.ready) {
+    await homeserver.setAvatar(ghost.actor, undefined);
+    await homeserver.setDisplayName(ghost.actor, '');
+    await crypto.destroy(ghost.actor);
+  }
   await store.commit([{ change: 'contact.erase', contact }]);
 }
 

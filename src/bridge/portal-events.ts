@@ -1,9 +1,11 @@
 // What a Matrix user does in a portal: messages become outbox rows, replies to notices are commands, the rest is refused aloud.
 import type { Ghost } from '../model/contact.ts';
+import { errorCode } from '../model/errors.ts';
 import type { EventId } from '../model/ids.ts';
 import { newMessageId } from '../model/ids.ts';
 import type { JsonObject, MatrixEvent } from '../model/journal.ts';
 import type { MatrixDecryption } from '../model/matrix.ts';
+import type { HostedName } from '../model/media.ts';
 import type { Portal } from '../model/portal.ts';
 import type { Change } from '../model/store.ts';
 import { passed } from '../observability/fail-points.ts';
@@ -12,6 +14,7 @@ import { relatedEvent } from '../translate/references.ts';
 import { refusedText, repliedTo, toWhatsApp, withoutReplyFallback } from '../translate/to-whatsapp.ts';
 import type { CommandEffects } from './bot/commands.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
+import { outgoingFile } from './files/to-whatsapp.ts';
 import { done, type Handled } from './matrix-events.ts';
 import { noticeReply } from './notice-replies.ts';
 import { notSent } from './notices.ts';
@@ -61,8 +64,24 @@ export async function handlePortalEvent(
   if (event.type !== 'm.reaction' && event.type !== 'm.room.redaction') return done();
   if ((await context.store.trust.ofUser(account.user))?.state === 'changed') return { kind: 'held' };
   if (await isAboutUnnoted(context, portal, event.content)) return { kind: 'held' };
-  const carry = event.type === 'm.reaction' ? reactionChanges : redactionChanges;
-  return withWake(done(...(await carry(context, chat, event))), portal, effects);
+  if (event.type === 'm.reaction') {
+    return withWake(done(...(await reactionChanges(context, chat, event))), portal, effects);
+  }
+  const { changes, hosted } = await redactionChanges(context, chat, event);
+  const after = (): void => {
+    effects.wakePortal(portal.id);
+    if (hosted !== undefined) void unhost(context, hosted);
+  };
+  return { kind: 'done', changes, after };
+}
+
+/** A deleted file is not offered any longer. One that stays for want of this goes when its time is over. */
+async function unhost({ mediaHost, logger }: BridgeContext, name: HostedName): Promise<void> {
+  try {
+    await mediaHost.remove(name);
+  } catch (error) {
+    logger.warn({ code: errorCode(error), err: error }, 'a deleted file could not be removed yet');
+  }
 }
 
 /** What was redacted before it was pushed comes without its content: it was never handed to us. */
@@ -146,14 +165,15 @@ async function encrypted(
   const quoted = await quotedBy(context, chat, event.room_id, content);
   const translated = toWhatsApp(type, content, capabilities[account.network], quoted);
   if (translated.kind === 'refused') return refuse('not-carried', translated.told ?? refusedText(translated.feature));
-  if (translated.kind === 'media') return refuse('not-carried', refusedText(translated.feature));
   const row = {
     account: account.id,
     portal: portal.id,
     event: event.event_id,
     messageId: newMessageId(),
     createdAt: context.clock.now(),
-    payload: translated.payload,
+    ...(translated.kind === 'media'
+      ? { file: outgoingFile(context, type, content, quoted) }
+      : { payload: translated.payload }),
   };
   const reference = {
     portal: portal.id,

@@ -1,20 +1,24 @@
 // What a Matrix user does to earlier messages: reactions, edits, redactions become outbox rows, or are refused aloud.
+import type { Ghost } from '../model/contact.ts';
 import type { EventId } from '../model/ids.ts';
 import { newMessageId } from '../model/ids.ts';
 import type { JsonObject, MatrixEvent } from '../model/journal.ts';
+import type { HostedName } from '../model/media.ts';
 import type { Portal } from '../model/portal.ts';
 import type { MessageReference, MessageTarget } from '../model/reference.ts';
 import type { Change } from '../model/store.ts';
 import { capabilities, editWindowMs } from '../translate/capabilities.ts';
-import { deletion, edit, type Meant, reaction, relatedEvent } from '../translate/references.ts';
+import { deletion, edit, editsFile, type Meant, reaction, relatedEvent } from '../translate/references.ts';
 import { refusedText, type ToWhatsApp } from '../translate/to-whatsapp.ts';
 import { preferredAddress } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { notSent } from './notices.ts';
+import { keptContent } from './quoted-events.ts';
 
 interface Chat {
   readonly account: ActiveAccount;
   readonly portal: Portal;
+  readonly ghost: Ghost;
 }
 
 const unknownTarget = 'the message that it is about is not known on WhatsApp (any more).';
@@ -33,28 +37,37 @@ export async function reactionChanges(context: BridgeContext, chat: Chat, event:
   return [...row.changes, { change: 'reaction.put', reaction: put }];
 }
 
+/** What a redaction leads to; `hosted`: the file of a deleted message, which need not be offered any longer. */
+export interface Redaction {
+  readonly changes: Change[];
+  readonly hosted?: HostedName;
+}
+
 /** Of a reaction, it takes that back; of a message of the user, it deletes that. */
-export async function redactionChanges(context: BridgeContext, chat: Chat, event: MatrixEvent): Promise<Change[]> {
+export async function redactionChanges(context: BridgeContext, chat: Chat, event: MatrixEvent): Promise<Redaction> {
   const { portal } = chat;
   const redacted = redactedEvent(event);
-  if (redacted === undefined) return [];
+  if (redacted === undefined) return { changes: [] };
   const reacted = await context.store.reactions.byEvent(portal.id, redacted);
   if (reacted?.byUser) {
     const remove: Change = { change: 'reaction.remove', portal: portal.id, event: redacted };
     // WhatsApp has replaced an earlier one already.
-    if ((await context.store.reactions.latest(portal.id, reacted.target, true)) !== redacted) return [remove];
+    if ((await context.store.reactions.latest(portal.id, reacted.target, true)) !== redacted)
+      return { changes: [remove] };
     const row = await outgoing(context, chat, event, reacted.target, (meant) =>
       reaction(undefined, meant, tableOf(chat)),
     );
-    return [...row.changes, remove];
+    return { changes: [...row.changes, remove] };
   }
   const target = await sentMessage(context, portal, redacted);
   if (!target?.fromUser) {
     const text =
       'Nothing was deleted on WhatsApp: no message of yours there (any more) is the one that you removed here.';
-    return refusal(context, portal, event, text);
+    return { changes: refusal(context, portal, event, text) };
   }
-  return (await outgoing(context, chat, event, target, (meant) => deletion(meant, tableOf(chat)))).changes;
+  const { changes } = await outgoing(context, chat, event, target, (meant) => deletion(meant, tableOf(chat)));
+  const hosted = (await context.store.outbox.byEvent(redacted))?.hosted;
+  return { changes, ...(hosted === undefined ? {} : { hosted }) };
 }
 
 /** `content`: the decrypted content of an event that replaces `replaced`. */
@@ -72,7 +85,10 @@ export async function editChanges(
     const text = `Your edit was not sent: WhatsApp takes edits for ${editWindowMs / 60_000} minutes only. The contact still sees the earlier text. Send a new message instead.`;
     return refusal(context, portal, event, text);
   }
-  return (await outgoing(context, chat, event, target, (meant) => edit(content, meant, tableOf(chat)))).changes;
+  // Of a file only the words under it may change, which is to be seen from the event that described it.
+  const original = editsFile(content) ? await keptContent(context, chat.ghost, target.room, replaced) : undefined;
+  const write = (meant: Meant): ToWhatsApp => edit(content, meant, tableOf(chat), original);
+  return (await outgoing(context, chat, event, target, write)).changes;
 }
 
 const tableOf = ({ account }: Chat) => capabilities[account.network];

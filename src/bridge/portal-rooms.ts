@@ -4,6 +4,7 @@ import type { Actor, Contact, Ghost } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { MessageId, RoomId } from '../model/ids.ts';
 import type { Portal } from '../model/portal.ts';
+import type { Change } from '../model/store.ts';
 import { passed } from '../observability/fail-points.ts';
 import type { BridgeContext } from './context.ts';
 import { bridgeInfo, displayName, labelNotice, portalTopic, roomName } from './labels.ts';
@@ -11,24 +12,30 @@ import { noticeId, noticeOnce } from './notices.ts';
 
 /** Returns the contact's ghost, registered, with its device, its cross-signing identity and its current name. */
 export async function readyGhost(context: BridgeContext, contact: Contact): Promise<Ghost | undefined> {
-  const { store, homeserver } = context;
+  const { store, homeserver, clock } = context;
   let ghost = await store.contacts.ghost(contact.id);
   if (ghost === undefined) return undefined;
   if (!ghost.ready) {
     await homeserver.prepare(ghost.actor);
     passed('W5-ghost-prepared');
     ghost = { ...ghost, ready: true };
-    await store.commit([{ change: 'ghost.put', ghost }]);
+    const picture: Change = { change: 'picture.due', contact: contact.id, at: clock.now() };
+    await store.commit([{ change: 'ghost.put', ghost }, picture]);
     passed('W6-ghost-recorded');
   }
+  return showName(context, contact, ghost);
+}
+
+/** Gives the ghost the contact's current name; returns it with that name. */
+export async function showName(context: BridgeContext, contact: Contact, ghost: Ghost): Promise<Ghost> {
+  const { store, homeserver } = context;
   const name = displayName(contact, await store.contacts.looksLikeAnother(contact.id));
-  if (ghost.displayName !== name) {
-    await homeserver.setDisplayName(ghost.actor, name);
-    passed('W7-ghost-named');
-    ghost = { ...ghost, displayName: name };
-    await store.commit([{ change: 'ghost.put', ghost }]);
-  }
-  return ghost;
+  if (ghost.displayName === name) return ghost;
+  await homeserver.setDisplayName(ghost.actor, name);
+  passed('W7-ghost-named');
+  const named: Ghost = { ...ghost, displayName: name };
+  await store.commit([{ change: 'ghost.put', ghost: named }]);
+  return named;
 }
 
 /** Returns the portal's room. A room that an earlier, killed attempt created is found by its bridge info and adopted. */

@@ -21,9 +21,14 @@ export async function sendNext(
   context: BridgeContext,
   portalId: PortalId,
   client: (account: ActiveAccount) => InteropClient | undefined,
+  wakeFiles: (portal: PortalId) => void,
 ): Promise<Step> {
   const row = await context.store.outbox.next(portalId);
   if (row === undefined) return 'idle';
+  if (row.state.at === 'transfer') {
+    wakeFiles(portalId);
+    return 'idle';
+  }
   const chat = await openChat(context, portalId, client);
   // No connection: the worker is woken when there is one.
   if (chat === undefined) return 'idle';

@@ -6,7 +6,7 @@ import type { InboxBody, InboxRow, JsonObject, Notice } from '../model/journal.t
 import type { Portal } from '../model/portal.ts';
 import type { MessageReference } from '../model/reference.ts';
 import { recaptioned } from '../translate/media/captions.ts';
-import type { ToMatrixEvent } from '../translate/media/types.ts';
+import type { FileToMatrix, ToMatrixEvent } from '../translate/media/types.ts';
 import { answering } from '../translate/quotations.ts';
 import { replacing } from '../translate/references.ts';
 import { parseMessage, type ToMatrix, toMatrix, unsupportedText } from '../translate/to-matrix.ts';
@@ -25,6 +25,8 @@ interface Chat {
 export type Shown =
   /** One event or several, in order. */
   | { readonly kind: 'events'; readonly events: readonly [ToMatrixEvent, ...ToMatrixEvent[]] }
+  /** Its file has to be carried over first. */
+  | { readonly kind: 'file' }
   /** Done to an earlier message. */
   | { readonly kind: 'reference'; readonly reference: PlainReference; readonly target: MessageReference }
   /** A message that is not carried: the bridge says so in its place. */
@@ -50,6 +52,7 @@ export async function shown(context: BridgeContext, chat: Chat, row: InboxRow, b
       return message(first, ...more);
     }
     case 'media':
+      return withFile(context, chat, row, translated);
     case 'unsupported':
       return { kind: 'notice', notice: { code: 'unsupported', text: unsupportedText(name, translated.feature) } };
     default:
@@ -72,6 +75,16 @@ export function readable(context: BridgeContext, row: InboxRow, payload: Uint8Ar
     context.logger.warn({ portal: row.portal, code: error.code }, 'a decrypted payload could not be read');
     return undefined;
   }
+}
+
+async function withFile(context: BridgeContext, chat: Chat, { file }: InboxRow, media: FileToMatrix): Promise<Shown> {
+  if (file?.at === 'failed') return { kind: 'parked', notice: { code: file.code, text: file.text } };
+  if (file?.at !== 'uploaded') return { kind: 'file' };
+  const { size, thumbnail } = file;
+  const event = media.describe({ file: file.file, size, ...(thumbnail === undefined ? {} : { thumbnail }) });
+  const { content: plain } = event;
+  const content = await related(context, chat, plain, media.answers?.id, media.answers?.quoting(plain) ?? plain);
+  return { kind: 'events', events: [{ ...event, content }] };
 }
 
 /** Only what the contact wrote may be changed by them; where it is not known, the user is told. */

@@ -1,4 +1,5 @@
 // An installation for the demo and the end-to-end tests: the files that `init` writes, with loopback addresses and the sandbox as network.
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInstallation, type Settings } from './installation.ts';
 
@@ -7,6 +8,10 @@ export interface SandboxAddress {
   /** 32 bytes in hex. */
   readonly rootPublicKey: string;
   readonly enlistmentUrl: string;
+  /** Host name and port. */
+  readonly mediaHost: string;
+  /** PEM. */
+  readonly mediaAuthority: string;
   /** What the sandbox was told to expect as `aud` in the bridge's tokens. */
   readonly audience: string;
 }
@@ -32,10 +37,12 @@ export interface DemoInstallation {
   readonly bot: string;
 }
 
+const mediaAuthorityFile = 'media-authority.pem';
+
 /** The address of a bridge on this port, known before there is an installation: the sandbox needs it first. */
 export const bridgeUrl = (port: number): string => `http://127.0.0.1:${port}`;
 
-/** Writes config.yaml, registration.yaml and master.key. Throws BridgeError where they exist or cannot be written. */
+/** Writes config.yaml, registration.yaml, master.key and media-authority.pem. Throws BridgeError where they exist or cannot be written. */
 export async function prepareInstallation(options: DemoInstallationOptions): Promise<DemoInstallation> {
   const { directory, serverName, homeserverUrl, port, sandbox, overrides = {} } = options;
   const publicUrl = bridgeUrl(port);
@@ -51,8 +58,19 @@ export async function prepareInstallation(options: DemoInstallationOptions): Pro
       chatUrl: sandbox.chatUrl,
       enlistmentUrl: sandbox.enlistmentUrl,
     },
-    { 'networks.whatsapp.root_key': sandbox.rootPublicKey, 'provider.audience': sandbox.audience, ...overrides },
+    {
+      'networks.whatsapp.root_key': sandbox.rootPublicKey,
+      'networks.whatsapp.media': {
+        host: sandbox.mediaHost,
+        hosts: [],
+        private_addresses: true,
+        authority: mediaAuthorityFile,
+      },
+      'provider.audience': sandbox.audience,
+      ...overrides,
+    },
   );
+  await writeFile(join(directory, mediaAuthorityFile), sandbox.mediaAuthority);
   return {
     configPath: join(directory, 'config.yaml'),
     registrationPath: join(directory, 'registration.yaml'),

@@ -90,13 +90,13 @@ async function start(
   stops.push(() => sandbox.close());
   signal.throwIfAborted();
 
-  const { chatUrl, rootPublicKeyHex: rootPublicKey, enlistmentUrl } = sandbox.info;
+  const { chatUrl, rootPublicKeyHex: rootPublicKey, enlistmentUrl, mediaHost, mediaAuthority } = sandbox.info;
   const { configPath, registrationPath, bot } = await prepareInstallation({
     directory: join(directory, 'bridge'),
     serverName,
     homeserverUrl,
     port,
-    sandbox: { chatUrl, rootPublicKey, enlistmentUrl, audience },
+    sandbox: { chatUrl, rootPublicKey, enlistmentUrl, mediaHost, mediaAuthority, audience },
   });
   const synapse = await progress.step('Starting Synapse', () =>
     startSynapse({ dataDir: join(directory, 'synapse'), serverName, port: homeserverPort, registrationPath }),

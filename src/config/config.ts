@@ -109,6 +109,7 @@ export function parseConfig(document: unknown, file: string): Config {
   const foreign = foreignPermissions(optIn, config.homeserver.server_name);
   if (foreign.length > 0) return refuse(foreign);
   const directory = dirname(resolve(file));
+  const { whatsapp, messenger } = config.networks;
   return {
     ...config,
     file: resolve(file),
@@ -122,7 +123,16 @@ export function parseConfig(document: unknown, file: string): Config {
     },
     media: { ...config.media, directory: resolve(directory, config.media.directory) },
     master_key_file: resolve(directory, config.master_key_file),
+    networks: {
+      ...(whatsapp && { whatsapp: withPaths(whatsapp, directory) }),
+      ...(messenger && { messenger: withPaths(messenger, directory) }),
+    },
   };
+}
+
+function withPaths(network: NetworkConfig, directory: string): NetworkConfig {
+  const { authority } = network.media;
+  return { ...network, media: { ...network.media, authority: authority && resolve(directory, authority) } };
 }
 
 /** Reads and checks the file. `MAW_MASTER_KEY_FILE` in `env` stands in for `master_key_file`. Throws ConfigError `config.*`. */

@@ -43,6 +43,9 @@ const listen = section({
   port: count('a whole number from 1 to 65535', 1, 65_535),
 });
 
+const hostName = text('a host name, perhaps with a port', /^[a-z\d-]+(\.[a-z\d-]+)*(:\d{1,5})?$/i);
+const hostPattern = text('a host name, or *. and a domain', /^(\*\.)?[a-z\d-]+(\.[a-z\d-]+)*$/i);
+
 const network = section({
   chat_url: address(
     'a wss://, ws:// or tcp:// address',
@@ -51,6 +54,12 @@ const network = section({
   root_key: text('64 hex digits (a 32-byte public key)', /^[0-9a-fA-F]{64}$/),
   enlistment_url: publicAddress,
   read_receipts: flag.default(false),
+  media: optional({
+    host: hostName.default('mmg.whatsapp.net'),
+    hosts: z.array(hostPattern, { error: 'a list' }).default(['*.whatsapp.net']),
+    private_addresses: flag.default(false),
+    authority: filePath.optional(),
+  }),
 });
 
 const serverName = text(
@@ -96,6 +105,7 @@ export const schema = section({
   phone_numbers: optional({
     default_country: text('a country code of two letters, such as DE', /^[A-Z]{2}$/).optional(),
   }),
+  contacts: optional({ pictures: flag.default(true) }),
   portals: optional({ federate: flag.default(false) }),
   encryption: optional({ devices: choice('cross-signed', 'all').default('cross-signed') }),
   delivery: optional({

@@ -46,7 +46,7 @@ export class ClientHomeserver implements Homeserver {
   }
 
   async setDisplayName(actor: Actor, name: string): Promise<void> {
-    await this.#put(actor, ['profile', actor.user, 'displayname'], { displayname: name });
+    await this.#putProfile(actor, 'displayname', name);
   }
 
   async displayName(user: UserId): Promise<string | undefined> {
@@ -56,7 +56,7 @@ export class ClientHomeserver implements Homeserver {
   }
 
   async setAvatar(actor: Actor, avatar: MediaUri | undefined): Promise<void> {
-    await this.#put(actor, ['profile', actor.user, 'avatar_url'], { avatar_url: avatar ?? '' });
+    await this.#putProfile(actor, 'avatar_url', avatar ?? '');
   }
 
   async createPortalRoom(actor: Actor, spec: PortalRoomSpec): Promise<RoomId> {
@@ -152,6 +152,15 @@ export class ClientHomeserver implements Homeserver {
   #state(actor: Actor, room: RoomId, type: string, stateKey: string): Promise<JsonObject | undefined> {
     const request = { method: 'GET', path: path('rooms', room, 'state', type, stateKey) } as const;
     return unless('not-found', this.#api.asDevice(actor, request));
+  }
+
+  /** Not as a device: the profile of an actor whose device has been deleted can still be emptied. */
+  async #putProfile(actor: Actor, field: 'displayname' | 'avatar_url', value: string): Promise<void> {
+    await this.#api.asUser(actor, {
+      method: 'PUT',
+      path: path('profile', actor.user, field),
+      body: { [field]: value },
+    });
   }
 
   #put(actor: Actor, segments: readonly string[], body: JsonObject): Promise<JsonObject> {

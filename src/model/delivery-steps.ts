@@ -19,6 +19,10 @@ export const deliverySteps = [
   'W15-event-recorded',
   'W16-receipt-sent',
   'W17-receipt-recorded',
+  // Its file.
+  'WF1-file-uploaded',
+  'WF2-file-recorded',
+  'WF3-file-asked-for',
   // One that could not be decrypted.
   'WU1-failure-counted',
   'WU2-asked-again',
@@ -42,6 +46,9 @@ export const deliverySteps = [
   'M10-stanza-written',
   'M11-stanza-acknowledged',
   'M12-sending-recorded',
+  // Its file, before M8.
+  'MF1-file-hosted',
+  'MF2-file-recorded',
   // What the contact's devices answer.
   'MR1-receipt-committed',
   'MR2-receipt-acknowledged',

@@ -2,7 +2,7 @@
 import type { Account, Enlistment, Network } from './account.ts';
 import type { AccountId, MessageId, UserId } from './ids.ts';
 import type { Jid, UserJid } from './jid.ts';
-import type { MediaRetryAnswer } from './media.ts';
+import type { MediaRetryAnswer, NetworkPicture } from './media.ts';
 import type { PreKeyBundle, PublicKeys, SignalCiphertext } from './signal.ts';
 
 /** A message stanza as it arrived: addressed, still encrypted. */
@@ -101,6 +101,8 @@ export interface InteropEvents {
   call(call: IncomingCall): Promise<void>;
   /** Nothing waits for this, and the network keeps it for nobody. */
   typing(typing: IncomingTyping): void;
+  /** The network says that this person has another picture, or none any more. */
+  pictureChanged(from: UserJid): Promise<void>;
   /** The network's store of our one-time pre-keys holds `count`. */
   preKeysLow(count: number): Promise<void>;
   online(): Promise<void>;
@@ -112,6 +114,13 @@ export interface ContactLookup {
   readonly addresses: readonly UserJid[];
   readonly devices: readonly ListedDevice[];
 }
+
+export type PictureLookup =
+  | ({ readonly outcome: 'found'; readonly id: string } & NetworkPicture)
+  /** It is the one that is known. */
+  | { readonly outcome: 'unchanged' }
+  /** There is none, or we may not see it. */
+  | { readonly outcome: 'none' };
 
 /** A device as the network names it, which proves nothing. */
 export interface ListedDevice {
@@ -167,6 +176,8 @@ export interface InteropClient {
   }): Promise<void>;
   /** Undefined where the network knows nobody (or nobody reachable) under this address. */
   lookUp(address: UserJid): Promise<ContactLookup | undefined>;
+  /** The person's picture; `known` is the id of the one that we have. */
+  picture(address: UserJid, known: string | undefined): Promise<PictureLookup>;
   fetchBundle(address: UserJid, device: number): Promise<PreKeyBundle | undefined>;
   countPreKeys(): Promise<number>;
   uploadPreKeys(keys: PublicKeys): Promise<void>;

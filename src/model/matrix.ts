@@ -22,6 +22,7 @@ export interface PortalRoomSpec {
 export interface Homeserver {
   /** Registers the user, its device and its cross-signing identity as far as they are missing. Repeatable at any point. */
   prepare(actor: Actor): Promise<void>;
+  /** Empty: the actor has no name any more. */
   setDisplayName(actor: Actor, name: string): Promise<void>;
   displayName(user: UserId): Promise<string | undefined>;
   /** Undefined: the actor shows no picture any more. */

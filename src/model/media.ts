@@ -22,6 +22,13 @@ export interface NetworkFile {
   readonly size: number;
 }
 
+/** Where a profile picture is, as the network says. */
+export interface NetworkPicture {
+  readonly url: string | undefined;
+  /** Path and query below the network's host for pictures. */
+  readonly directPath: string | undefined;
+}
+
 /** An encrypted attachment (Matrix spec, "Sending encrypted attachments", version v2). */
 export interface MatrixFile {
   readonly url: MediaUri;
@@ -96,6 +103,8 @@ export interface NetworkMedia {
    * `media.too-large`, `media.refused` (an address that is not the network's), `media.unavailable` (retry later).
    */
   open(network: Network, file: NetworkFile, options: TransferOptions): Promise<OpenedFile>;
+  /** Fetches a picture that is not encrypted, a profile's; with the bounds and errors of `open`. Nothing verifies what it is. */
+  openPicture(network: Network, picture: NetworkPicture, options: TransferOptions): Promise<OpenedFile>;
   /** Encrypts as it is read. The same key and the same bytes give the same ciphertext. */
   seal(kind: MediaKind, mediaKey: Uint8Array, bytes: FileBytes): SealingFile;
   /** What became of a re-request for the file of message `id`. Pure; never throws. The path is as untrusted as any other. */
@@ -143,6 +152,8 @@ export interface MediaHost {
    */
   put(account: AccountId, name: HostedName, expectedSize: number, ciphertext: FileBytes): Promise<void>;
   remove(name: HostedName): Promise<void>;
+  /** Removes files whose time is over, and those that no record names: what a crash has left, what belonged to an erased account. */
+  sweep(): Promise<void>;
 }
 
 /** What the media host keeps in the database. Records go with their account. */

@@ -1,6 +1,6 @@
 // The port to the database: everything that can change, as data, committed all or nothing; and what the domain reads.
 import type { Account, Departure, Network, Preferences } from './account.ts';
-import type { Actor, Contact, ContactName, Ghost } from './contact.ts';
+import type { Actor, Contact, ContactName, ContactPicture, Ghost } from './contact.ts';
 import type {
   AccountId,
   BotMessageSeq,
@@ -51,6 +51,10 @@ export type Change =
   | { readonly change: 'contact.address'; readonly contact: ContactId; readonly address: UserJid }
   /** The contact takes this name: whoever has one that looks like it before keeps precedence. */
   | { readonly change: 'contact.name'; readonly contact: ContactId; readonly name: ContactName }
+  /** The contact's picture is to be looked at. */
+  | { readonly change: 'picture.due'; readonly contact: ContactId; readonly at: number }
+  /** What a look came to; `handled` is the `dueAt` that led to it. Fails with `store.gone` where there was none. */
+  | { readonly change: 'picture.put'; readonly picture: ContactPicture; readonly handled: number | undefined }
   /** Two contacts turned out to be one person: everything of `from` becomes `into`'s; where both have one, `into`'s stays. */
   | { readonly change: 'contact.merge'; readonly into: ContactId; readonly from: ContactId }
   /** Erases a contact that no account uses any more, with its ghost. */
@@ -187,6 +191,11 @@ export interface Store {
     ofAccount(account: AccountId): Promise<readonly Portal[]>;
     /** Of every account that has a chat with this contact. */
     ofContact(contact: ContactId): Promise<readonly Portal[]>;
+  };
+  readonly pictures: {
+    get(contact: ContactId): Promise<ContactPicture | undefined>;
+    /** Of whom this account has a chat with, those that are to be looked at, now or later. */
+    due(account: AccountId): Promise<readonly ContactId[]>;
   };
   readonly inbox: {
     /** The oldest row of the portal that Matrix has not accepted. */

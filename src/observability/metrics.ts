@@ -3,6 +3,7 @@ import type { RequestHandler } from 'express';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 const outcomes = ['delivered', 'retried', 'notice', 'refused', 'failed'] as const;
+const fileOutcomes = ['carried', 'gone', 'corrupt', 'too-large', 'unavailable', 'host-full'] as const;
 const states = ['online', 'offline'] as const;
 type ReadNow = () => number | Promise<number>;
 
@@ -31,6 +32,7 @@ export interface Metrics {
   readonly counters: {
     delivered(direction: 'to-matrix' | 'to-whatsapp', outcome: string): void;
     retry(direction: 'asked' | 'answered' | 'refused'): void;
+    file(direction: 'to-matrix' | 'to-whatsapp', outcome: string): void;
   };
   /** Measures what the homeserver pushes; to be mounted before its endpoint. */
   readonly measureTransactions: RequestHandler;
@@ -52,6 +54,12 @@ export function createMetrics({ processMetrics, gauges = {} }: MetricsOptions = 
     name: 'maw_retries_total',
     help: 'Retry receipts: asked of contacts, answered for them, or refused',
     labelNames: ['direction'],
+    registers,
+  });
+  const files = new Counter({
+    name: 'maw_files_total',
+    help: 'Files carried over or given up, by direction and outcome',
+    labelNames: ['direction', 'outcome'],
     registers,
   });
   const transactionBytes = new Histogram({
@@ -104,6 +112,8 @@ export function createMetrics({ processMetrics, gauges = {} }: MetricsOptions = 
       delivered: (direction, outcome) =>
         messages.inc({ direction, outcome: outcomes.find((known) => known === outcome) ?? 'other' }),
       retry: (direction) => retries.inc({ direction }),
+      file: (direction, outcome) =>
+        files.inc({ direction, outcome: fileOutcomes.find((known) => outcome.endsWith(known)) ?? 'other' }),
     },
     measureTransactions: (request, response, next) => {
       if (request.method === 'PUT' && request.path.includes('/transactions/')) {

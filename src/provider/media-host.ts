@@ -25,11 +25,6 @@ export interface MediaHostOptions {
 export interface ServingMediaHost extends MediaHost {
   /** To be mounted at the root of `publicUrl`. */
   readonly router: Router;
-  /**
-   * Removes files whose time is over, and those that no record names: what a crash has left, what belonged to an erased account. Call it
-   * at start, about every hour, and after an account was erased.
-   */
-  sweep(): Promise<void>;
 }
 
 /** WhatsApp's clients want a query in every direct path (docs/protocol.md, "Media"). */

@@ -24,7 +24,7 @@ const VALID_DAYS = 3650;
 const ECDSA_SHA256 = [1, 2, 840, 10045, 4, 3, 2];
 
 /** The authority stays the same for the life of the data directory; the certificate is made anew at each start. */
-export function tlsIdentity(state: State): TlsIdentity {
+export function tlsIdentity(state: Pick<State, 'setting'>): TlsIdentity {
   const stored = state.setting('media-authority-key', () => newKey().export({ type: 'pkcs8', format: 'der' }));
   const authority = createPrivateKey({ key: Buffer.from(stored), type: 'pkcs8', format: 'der' });
   const caDer = state.setting('media-authority-certificate', () =>

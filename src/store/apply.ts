@@ -8,6 +8,7 @@ import { finishEvent, finishTransaction, storeTransaction } from './events.ts';
 import { addInbox, countDecryptFailure, giveUp, setInboxFile, setInboxState } from './inbox.ts';
 import { mergeContacts } from './merge.ts';
 import { addOutbox, dropDevice, setOutboxPayload, setOutboxState } from './outbox.ts';
+import { duePicture, putPicture } from './pictures.ts';
 import { createPortal, namePortal, setPortalState } from './portals.ts';
 import { putPreferences } from './preferences.ts';
 import { dropParked, retryParked } from './queue.ts';
@@ -49,6 +50,10 @@ function apply(unit: Unit, change: Change): Steps {
       return addAddress(unit, change.contact, change.address);
     case 'contact.name':
       return nameContact(unit, change.contact, change.name);
+    case 'picture.due':
+      return duePicture(unit, change.contact, change.at);
+    case 'picture.put':
+      return putPicture(unit, change.picture, change.handled);
     case 'contact.merge':
       return mergeContacts(unit, change.into, change.from);
     case 'contact.erase':

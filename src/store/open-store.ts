@@ -18,6 +18,7 @@ import { inboxReads } from './inbox.ts';
 import { Keyring } from './keyring.ts';
 import { inspectSchema } from './migrate.ts';
 import { outboxReads } from './outbox.ts';
+import { pictureReads } from './pictures.ts';
 import { portalReads } from './portals.ts';
 import { openPostgres } from './postgres/database.ts';
 import { queueReads } from './queue.ts';
@@ -97,6 +98,7 @@ async function build(database: Database, master: KeyObject, clock: Pick<Clock, '
     },
     accounts: accountReads(reader),
     contacts: contactReads(reader),
+    pictures: pictureReads(reader),
     portals: portalReads(reader),
     inbox: inboxReads(reader),
     outbox: outboxReads(reader),

@@ -61,6 +61,14 @@ export interface Tables {
   contact_look: { id: Generated<number>; hash: Bytes; contact: ContactId };
   /** `hash` is a keyed hash of the address, unique in its network; `position` 0 is the one to write to first. */
   contact_address: { network: Network; hash: Bytes; contact: ContactId; address: Sealed; position: number };
+  contact_picture: {
+    contact: ContactId;
+    uploaded: SealedOrErased;
+    shown: Flag;
+    looked_at: number | null;
+    due_at: number | null;
+    failures: number;
+  };
   ghost: {
     contact: ContactId;
     actor: ActorId;

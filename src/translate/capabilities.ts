@@ -345,6 +345,20 @@ const whatsapp = {
       told: 'While it is on, you are shown as online.',
     },
   },
+  profile: {
+    noun: 'names and pictures of contacts',
+    kind: 'signal',
+    'to-matrix': {
+      support: 'full',
+      limit:
+        'your homeserver can see them; JPEG, PNG or WebP up to 1 MiB; what could pass for a label is left out of names',
+      told: 'A name is followed with the next message, a picture when WhatsApp says that it has changed, else with the first message of a day.',
+    },
+    'to-whatsapp': {
+      support: 'partial',
+      limit: 'your display name as it was when you opted in; no picture',
+    },
+  },
 } as const satisfies Record<string, Row>;
 
 export type Feature = keyof typeof whatsapp;

@@ -3,7 +3,14 @@ import type { Account, Enlistment } from '../model/account.ts';
 import type { Clock } from '../model/clock.ts';
 import { errorCode } from '../model/errors.ts';
 import type { MessageId } from '../model/ids.ts';
-import type { ContactLookup, Disconnect, InteropClient, InteropEvents, SendResult } from '../model/interop.ts';
+import type {
+  ContactLookup,
+  Disconnect,
+  InteropClient,
+  InteropEvents,
+  PictureLookup,
+  SendResult,
+} from '../model/interop.ts';
 import { formatJid, SERVER, type UserJid, withDevice } from '../model/jid.ts';
 import { Serial } from '../model/serial.ts';
 import type { PreKeyBundle, PublicKeys } from '../model/signal.ts';
@@ -25,11 +32,14 @@ import {
 } from './stanzas-keys.ts';
 import { lookUpRequest, readLookUp } from './stanzas-lookup.ts';
 import { mediaRetryReceipt } from './stanzas-media-retry.ts';
+import { pictureRequest, readPicture } from './stanzas-picture.ts';
 import { presence, typing } from './stanzas-presence.ts';
 import { deliveryReceipt, readReceiptFor, retryReceipt } from './stanzas-receipt.ts';
 import type { ClientTuning } from './tuning.ts';
 
 const NOT_FOUND = 404;
+/** The person has none, or shows it to others only. */
+const NO_PICTURE: readonly number[] = [401, 403, NOT_FOUND];
 
 export interface ClientOptions {
   readonly account: Account;
@@ -114,6 +124,15 @@ export class Client implements InteropClient {
   async lookUp(address: UserJid): Promise<ContactLookup | undefined> {
     const reply = await this.#find((id) => lookUpRequest(id, address));
     return reply && readLookUp(reply);
+  }
+
+  async picture(address: UserJid, known: string | undefined): Promise<PictureLookup> {
+    try {
+      return readPicture(await this.#connection().request((id) => pictureRequest(id, address, known)), known);
+    } catch (error) {
+      if (error instanceof RequestRefused && NO_PICTURE.includes(error.status)) return { outcome: 'none' };
+      throw error;
+    }
   }
 
   async fetchBundle(address: UserJid, device: number): Promise<PreKeyBundle | undefined> {

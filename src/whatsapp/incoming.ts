@@ -84,6 +84,8 @@ export class IncomingStanzas {
         return events.identityChanged(incoming.from);
       case 'devices-changed':
         return events.devicesChanged(incoming.from);
+      case 'picture-changed':
+        return events.pictureChanged(incoming.from);
       case 'pre-keys-low':
         return events.preKeysLow(incoming.count);
     }

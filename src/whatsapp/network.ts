@@ -7,6 +7,7 @@ import type { Logger } from '../observability/logger.ts';
 import { proveDevice } from './adv.ts';
 import { Client } from './client.ts';
 import { createEnlistmentApi } from './enlistment.ts';
+import type { MediaHosts } from './media/hosts.ts';
 import { encodeMessage } from './stanzas-message.ts';
 import { type ClientTuning, DEFAULT_TUNING } from './tuning.ts';
 
@@ -18,6 +19,8 @@ export interface NetworkEndpoints {
   readonly enlistmentUrl: string;
   /** Whether our users send and see read receipts on this network. Default false. */
   readonly readReceipts?: boolean;
+  /** Where its files lie. */
+  readonly media?: MediaHosts;
 }
 
 export interface InteropNetworkOptions {

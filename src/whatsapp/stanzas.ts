@@ -29,6 +29,7 @@ export type Incoming =
   | { readonly kind: 'call'; readonly call: IncomingCall }
   | { readonly kind: 'identity-changed'; readonly from: UserJid }
   | { readonly kind: 'devices-changed'; readonly from: UserJid }
+  | { readonly kind: 'picture-changed'; readonly from: UserJid }
   | { readonly kind: 'pre-keys-low'; readonly count: number }
   | { readonly kind: 'ignored' }
   | { readonly kind: 'unhandled' };
@@ -68,6 +69,7 @@ export function readIncoming(received: Stanza, now: number): Incoming {
 function readNotification(notification: Stanza): Incoming {
   const type = attribute(notification, 'type');
   if (type === 'devices') return { kind: 'devices-changed', from: withoutDevice(requireUser(notification)) };
+  if (type === 'picture') return readPictureNotification(notification);
   if (type === 'mediaretry') {
     return { kind: 'media-retry', retry: readMediaRetryNotification(notification, requireUser(notification)) };
   }
@@ -76,6 +78,12 @@ function readNotification(notification: Stanza): Incoming {
   if (count) return { kind: 'pre-keys-low', count: requireInteger(count, 'value') };
   if (!child(notification, 'identity')) return { kind: 'ignored' };
   return { kind: 'identity-changed', from: withoutDevice(requireUser(notification)) };
+}
+
+/** Groups have pictures, too. */
+function readPictureNotification(notification: Stanza): Incoming {
+  const from = requireJid(notification, 'from');
+  return isUserJid(from) ? { kind: 'picture-changed', from: withoutDevice(from) } : { kind: 'ignored' };
 }
 
 function requireUser(notification: Stanza): UserJid {

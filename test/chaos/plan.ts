@@ -1,7 +1,7 @@
 // The plan of a run: who writes what to whom, and when the process is killed. Made from the seed alone, so that a run can be repeated.
-import { type DeliveryStep, deliverySteps } from '../../src/model/delivery-steps.ts';
+import type { DeliveryStep } from '../../src/model/delivery-steps.ts';
 import { Random } from './random.ts';
-import { type Stimulus, stimuli } from './stimuli.ts';
+import { provokedSteps, type Stimulus, stimuli } from './stimuli.ts';
 
 export type Side = 'matrix' | 'whatsapp';
 export type Kind = 'text' | 'reply' | 'reaction' | 'edit' | 'deletion' | 'unsupported';
@@ -168,7 +168,7 @@ function randomKills(random: Random, script: Script, kills: number, chats: numbe
 }
 
 const ordinary: readonly Stimulus[] = ['text-in', 'text-out', 'reactions-in', 'deletion-in'];
-const ordinarySteps = deliverySteps.filter((step) => ordinary.includes(stimuli[step]));
+const ordinarySteps = provokedSteps.filter((step) => ordinary.includes(stimuli[step]));
 
 function anyKill(random: Random): Kill {
   const step = random.pick(ordinarySteps);
@@ -187,10 +187,10 @@ function killsAtEveryStep(
     spare.push(action);
     return action;
   };
-  const targets = deliverySteps.map((step) => (/-in$/.test(stimuli[step]) ? target() : undefined));
+  const targets = provokedSteps.map((step) => (/-in$/.test(stimuli[step]) ? target() : undefined));
   let known = chats;
   let before: Stimulus | undefined;
-  const rounds = deliverySteps.map((step, index): Round => {
+  const rounds = provokedSteps.map((step, index): Round => {
     const stimulus = stimuli[step];
     // One newcomer's first message leads through all these steps, one life after another.
     if (stimulus === 'new-chat' && before !== stimulus) known += 1;

@@ -1,5 +1,5 @@
 // What has to happen for a step of delivery to be passed.
-import type { DeliveryStep } from '../../src/model/delivery-steps.ts';
+import { type DeliveryStep, deliverySteps } from '../../src/model/delivery-steps.ts';
 
 export type Stimulus =
   /** A contact writes, or writes for the first time, or reacts to a message and changes their mind, or deletes one. */
@@ -19,7 +19,11 @@ export type Stimulus =
   | 'opt-out'
   | 'help';
 
-export const stimuli: Readonly<Record<DeliveryStep, Stimulus>> = {
+/** Nothing here sends files yet. */
+type FileStep = Extract<DeliveryStep, `WF${string}` | `MF${string}`>;
+export type ProvokedStep = Exclude<DeliveryStep, FileStep>;
+
+export const stimuli: Readonly<Record<ProvokedStep, Stimulus>> = {
   'W1-stanza-read': 'text-in',
   'W2-message-decrypted': 'text-in',
   'W3-message-committed': 'text-in',
@@ -73,3 +77,5 @@ export const stimuli: Readonly<Record<DeliveryStep, Stimulus>> = {
   'B2-event-accepted': 'help',
   'B3-event-recorded': 'help',
 };
+
+export const provokedSteps = deliverySteps.filter((step): step is ProvokedStep => step in stimuli);

@@ -1,12 +1,15 @@
 // Connections that are lost: what was committed stays, what was not is refused, and whoever has lost the database writes no more.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { CryptoDatabases } from '../../src/matrix/crypto/databases.ts';
 import { type ActorId, newMessageId } from '../../src/model/ids.ts';
 import { openCryptoJournal } from '../../src/store/crypto-journal.ts';
 import { openStore } from '../../src/store/open-store.ts';
+import { postgresAddress } from '../../src/store/postgres/client.ts';
 import { CuttingProxy } from '../support/cutting-proxy.ts';
-import { createSchema, dropSchema } from '../support/postgres-server.ts';
-import { aChat, masterKey, message, openTestJournal, openTestStore } from '../support/store.ts';
+import { createSchema, dropSchema, query } from '../support/postgres-server.ts';
+import { aChat, masterKey, message, openTestJournal, openTestStore, temporaryDirectory } from '../support/store.ts';
 
 const clock = { now: () => 1_000 };
 const payload = new Uint8Array([1, 2, 3]);
@@ -121,6 +124,34 @@ it('ends the process where what a machine has changed can no longer be written',
   await expect(journal.load(actor)).rejects.toMatchObject({ code: 'store.locked' });
 });
 
+it.runIf(inject('postgresAuthority'))('checks the certificate of the server, and is encrypted', async () => {
+  const { direct } = await place();
+  const file = join(temporaryDirectory(), 'authority.pem');
+  writeFileSync(file, inject('postgresAuthority') ?? '');
+  const url = new URL(direct);
+  url.searchParams.set('sslmode', 'verify-full');
+  await expect(openStore({ postgres: url.href, masterKey, clock })).rejects.toMatchObject({
+    code: 'store.refused',
+    message: expect.stringMatching(/certificate of the server is not trusted/),
+  });
+  url.searchParams.set('sslrootcert', file);
+  const store = await openTestStore({ postgres: url.href });
+  await aChat(store);
+  // Every other connection of these tests stays on this machine, and is plain.
+  const encrypted = await query(
+    direct,
+    "select 1 from pg_stat_ssl join pg_stat_activity using (pid) where ssl and application_name = 'matrix-appservice-whatsapp'",
+  );
+  expect(encrypted.length).toBeGreaterThan(0);
+});
+
+it('uses TLS by itself where the server is not on this machine', () => {
+  const { config } = postgresAddress('postgres://bridge:secret@db.example.org/bridge');
+  expect(config.ssl).toBe(true);
+  expect(postgresAddress('postgres://bridge@db.example.org/bridge?sslmode=disable').config.ssl).toBeUndefined();
+  expect(postgresAddress('postgres://bridge@localhost/bridge').config.ssl).toBeUndefined();
+});
+
 it('says why it cannot connect, and never the password', async () => {
   const { direct } = await place();
   const changed = (change: (url: URL) => void): string => {
@@ -132,7 +163,6 @@ it('says why it cannot connect, and never the password', async () => {
   const cases: [string, string, RegExp][] = [
     [changed(() => undefined), 'store.refused', /wrong user or password/],
     [changed((url) => (url.port = '1')), 'store.unavailable', /ECONNREFUSED/],
-    [changed((url) => url.searchParams.set('sslmode', 'verify-full')), 'store.refused', /no TLS/],
     [changed((url) => url.searchParams.set('sslmode', 'prefer')), 'store.address', /sslmode is verify-full/],
     [changed((url) => url.searchParams.set('sslrootcert', '/nowhere.pem')), 'store.address', /nowhere\.pem .*ENOENT/],
     ['postgres://user:pass-canary-77@ho st/db', 'store.address', /no postgres:\/\/ address/],

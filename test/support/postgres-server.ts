@@ -8,10 +8,13 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import pg from 'pg';
 import { freePort } from '../../src/demo/synapse.ts';
+import { tlsIdentity } from '../../src/sandbox/tls-certificate.ts';
 
 export interface PostgresServer {
   /** Of its maintenance database, as a user who may create others. */
   readonly url: string;
+  /** Of the authority behind its certificate, in PEM; undefined where the server is not ours. */
+  readonly authority: string | undefined;
   stop(): Promise<void>;
 }
 
@@ -24,11 +27,14 @@ const startLimitMs = 60_000;
 /** The server that MAW_TEST_POSTGRES_URL names, or one of our own. */
 export async function startPostgres(): Promise<PostgresServer> {
   const given = process.env.MAW_TEST_POSTGRES_URL;
-  if (given) return { url: given, stop: async () => undefined };
+  if (given) return { url: given, authority: undefined, stop: async () => undefined };
   const directory = await mkdtemp(join(tmpdir(), 'maw-postgres-'));
   const password = randomBytes(12).toString('hex');
   const passwordFile = join(directory, 'password');
   await writeFile(passwordFile, password, { mode: 0o600 });
+  const { caPem, certPem, keyPem } = tlsIdentity({ setting: (_name, initial) => initial() });
+  await writeFile(join(directory, 'server.crt'), certPem);
+  await writeFile(join(directory, 'server.key'), keyPem, { mode: 0o600 });
   const binaries = await installBinaries(directory);
   await handOver(directory);
   const setUp = ['-D', join(directory, 'data'), '-U', user, '-A', 'scram-sha-256', `--pwfile=${passwordFile}`];
@@ -37,7 +43,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   const server = launch(binaries, directory, port);
   const url = `postgres://${user}:${password}@127.0.0.1:${port}/postgres`;
   await answering(url, server);
-  return { url, stop: server.stop };
+  return { url, authority: caPem, stop: server.stop };
 }
 
 /** Gives the path, and what is below it, to the user that runs the server, which in the end removes it. */
@@ -106,6 +112,9 @@ function launch(binaries: string, directory: string, port: number): LaunchedServ
     listen_addresses: '127.0.0.1',
     port,
     unix_socket_directories: '',
+    ssl: 'on',
+    ssl_cert_file: join(directory, 'server.crt'),
+    ssl_key_file: join(directory, 'server.key'),
     max_connections: 200,
     shared_buffers: '64MB',
     fsync: 'off',

@@ -52,7 +52,7 @@ export class World {
     const sandbox = await startSandbox(sandboxOptions);
     const prepared: { installation?: DemoInstallation } = {};
     const homeserver = await Homeserver.start({ port: synapsePort }, async (directory) => {
-      const { chatUrl, rootPublicKeyHex } = sandbox.info;
+      const { chatUrl, rootPublicKeyHex, mediaHost, mediaAuthority } = sandbox.info;
       const homeserverUrl = `http://127.0.0.1:${synapsePort}`;
       const direct = { homeserverUrl, enlistmentUrl: sandbox.info.enlistmentUrl };
       const { enlistmentUrl, ...addresses } = (await between?.(homeserverUrl, sandbox.url)) ?? direct;
@@ -61,7 +61,7 @@ export class World {
         serverName: 'localhost',
         homeserverUrl: addresses.homeserverUrl,
         port,
-        sandbox: { chatUrl, rootPublicKey: rootPublicKeyHex, enlistmentUrl, audience },
+        sandbox: { chatUrl, rootPublicKey: rootPublicKeyHex, enlistmentUrl, mediaHost, mediaAuthority, audience },
         overrides,
       });
       return { registrationPath: prepared.installation.registrationPath };

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parse, parseDocument, visit } from 'yaml';
+import { loadAuthority } from '../../src/config/authority.ts';
 import { loadConfig, mayOptIn, parseConfig } from '../../src/config/config.ts';
 import { loadMasterKey, newMasterKeyText } from '../../src/config/master-key.ts';
 
@@ -28,6 +29,8 @@ describe('configuration', () => {
     const config = loadConfig(exampleFile, {});
     expect(config.database.sqlite).toBe(resolve('config/bridge.db'));
     expect(config.master_key_file).toBe(resolve('config/master.key'));
+    const withAuthority = withValue(['networks', 'whatsapp', 'media', 'authority'], 'ca.pem')();
+    expect(withAuthority.networks.whatsapp?.media.authority).toBe(join(directory, 'ca.pem'));
     expect(config.networks.whatsapp?.chat_url).toBe('wss://chat.example.com/ws/chat');
     expect(config.networks.messenger).toBeUndefined();
     expect(mayOptIn(config, '@anna:example.org')).toBe(true);
@@ -52,13 +55,13 @@ describe('configuration', () => {
     for (const key of ['algorithm', 'token_lifetime_s', 'key_rotation_days', 'jwks_path', 'claims'])
       minimal.deleteIn(['provider', key]);
     for (const key of ['registration', 'bot', 'ghost_prefix']) minimal.deleteIn(['appservice', key]);
-    for (const key of ['read_receipts']) minimal.deleteIn(['networks', 'whatsapp', key]);
+    for (const key of ['read_receipts', 'media']) minimal.deleteIn(['networks', 'whatsapp', key]);
     expect(parseConfig(minimal.toJS(), exampleFile)).toEqual(loadConfig(exampleFile, {}));
   });
 
   it('shows every key in the example, commented out where it has no default', () => {
     const uncommented = exampleText.replace(
-      /^( *)# ((?: *)(?:listen|host|port|permissions|opt_in|phone_numbers|default_country|postgres):.*| +- .*)$/gm,
+      /^( *)# ((?: *)(?:listen|host|port|authority|permissions|opt_in|phone_numbers|default_country|postgres):.*| +- .*)$/gm,
       '$1$2',
     );
     const keys = new Set<string>();
@@ -97,6 +100,16 @@ describe('configuration', () => {
     ],
     [['networks', 'whatsapp'], undefined, /networks: found \{\}, allowed: .*at least one of whatsapp, messenger/],
     [['media', 'quota_mb'], 100, /media\.quota_mb: found 100, allowed: more than media\.max_size_mb/],
+    [
+      ['networks', 'whatsapp', 'media', 'host'],
+      'https://x.example',
+      /media\.host: found "https:\/\/x\.example", allowed: a host name, perhaps with a port/,
+    ],
+    [
+      ['networks', 'whatsapp', 'media', 'hosts'],
+      ['*.*.example'],
+      /media\.hosts\.0: found "\*\.\*\.example", allowed: a host name, or \*\. and a domain/,
+    ],
     [['networks'], undefined, /networks: it is missing, allowed: a section with whatsapp, messenger/],
     [['portals'], 'yes', /portals: found "yes", allowed: a section with federate/],
     [
@@ -137,6 +150,15 @@ describe('configuration', () => {
 
   it('takes a section whose keys are all commented out as left out', () => {
     expect(withValue(['portals'], null)().portals.federate).toBe(false);
+  });
+});
+
+describe('certificate authority', () => {
+  it('is refused where it is missing, or something else', () => {
+    const file = join(directory, 'authority.pem');
+    expect(() => loadAuthority(file)).toThrow(/authority\.pem: the certificate authority cannot be read \(ENOENT\)/);
+    writeFileSync(file, 'no certificate');
+    expect(() => loadAuthority(file)).toThrow(/authority\.pem: found something else, allowed: a certificate in PEM/);
   });
 });
 

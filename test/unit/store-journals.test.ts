@@ -259,6 +259,8 @@ it.runIf(dialect === 'sqlite')('reads every journal through an index', async () 
     store.portals.byRoom(room),
     store.portals.ofAccount(account.id),
     store.portals.ofContact(contact.id),
+    store.pictures.get(contact.id),
+    store.pictures.due(account.id),
     store.inbox.next(portal.id),
     store.inbox.find(portal.id, id, 0),
     store.inbox.portalsWithWork(),

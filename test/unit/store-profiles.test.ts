@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import type { ContactId } from '../../src/model/ids.ts';
 import type { OpenStore } from '../../src/store/open-store.ts';
-import { aChat, aContact, anAccount, aPlace, execute, openTestStore } from '../support/store.ts';
+import { aChat, aContact, anAccount, aPlace, departure, execute, openTestStore } from '../support/store.ts';
 
 const anna = { text: 'Anna', looks: ['anna'] };
 /** Looks like Anna, and like Anne. */
@@ -99,6 +99,39 @@ describe('names that look alike', () => {
     expect(hashes.flat()).toHaveLength(2);
     expect(hashes[0]).not.toEqual(hashes[1]);
   });
+});
+
+test('what is known of a picture stays, and a look that has become due meanwhile stays due', async () => {
+  const place = await aPlace();
+  const before = await openTestStore(place);
+  const { account, contact } = await aChat(before);
+  const other = await aChat(before);
+  expect(await before.pictures.get(contact.id)).toBeUndefined();
+  const due = (at: number) => before.commit([{ change: 'picture.due', contact: contact.id, at }]);
+  await due(5);
+  await due(6);
+  const looked = {
+    contact: contact.id,
+    uploaded: { id: '7', uri: 'mxc://x/7' },
+    shown: false,
+    lookedAt: 9,
+    dueAt: undefined,
+    failures: 2,
+  } as const;
+  await before.commit([{ change: 'picture.put', picture: looked, handled: 5 }]);
+  await before.close();
+
+  const store = await openTestStore(place);
+  expect(await store.pictures.get(contact.id)).toEqual({ ...looked, dueAt: 6 });
+  expect(await store.pictures.due(account.id)).toEqual([contact.id]);
+  expect(await store.pictures.due(other.account.id)).toEqual([]);
+  await store.commit([{ change: 'picture.put', picture: looked, handled: 6 }]);
+  expect(await store.pictures.get(contact.id)).toEqual(looked);
+  expect(await store.pictures.due(account.id)).toEqual([]);
+  await store.commit([departure(account), { change: 'contact.erase', contact: contact.id }]);
+  expect(await store.pictures.get(contact.id)).toBeUndefined();
+  const gone = store.commit([{ change: 'picture.put', picture: looked, handled: undefined }]);
+  await expect(gone).rejects.toMatchObject({ code: 'store.gone' });
 });
 
 test('a given name belongs to one chat, and goes with its account', async () => {

@@ -4,7 +4,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { type EventId, ghostActorId, type RoomId, type SendId } from '../../src/model/ids.ts';
+import { type ContactId, type EventId, ghostActorId, type RoomId, type SendId } from '../../src/model/ids.ts';
 import { formatJid, lidJid, phoneJid } from '../../src/model/jid.ts';
 import { openStore } from '../../src/store/open-store.ts';
 import { rotateMasterKey } from '../../src/store/rotation.ts';
@@ -31,6 +31,9 @@ const phone = '4915112345678';
 const lid = '98765432101234';
 const clock = { now: () => 1_000 };
 
+const uri = `mxc://example.org/${canary}` as const;
+const pictureOf = (contact: ContactId) => ({ contact, shown: true, lookedAt: 1, dueAt: undefined, failures: 0 });
+
 /** Puts the canary, a phone number and a hidden id everywhere where content can go, in every state that keeps it. */
 async function fill(store: Awaited<ReturnType<typeof openTestStore>>) {
   const contact = aContact({ addresses: [phoneJid(phone), lidJid(lid)], name: { text: canary, looks: [canary] } });
@@ -55,6 +58,8 @@ async function fill(store: Awaited<ReturnType<typeof openTestStore>>) {
     { change: 'pending-command', user: account.user, command: `chat +${phone} ${canary}` },
     { change: 'bot-message.add', room: account.managementRoom, key: 'k', text: canary },
     { change: 'portal.name', portal: portal.id, givenName: canary },
+    { change: 'picture.due', contact: contact.contact.id, at: 1 },
+    { change: 'picture.put', picture: { ...pictureOf(contact.contact.id), uploaded: { id: canary, uri } }, handled: 1 },
     { change: 'inbox.add', row: message(portal, bytes) },
     {
       change: 'inbox.add',

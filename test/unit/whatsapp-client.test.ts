@@ -57,6 +57,7 @@ const events = (own: Partial<InteropEvents> = {}): InteropEvents => ({
   typing: ({ from, state }) => tell(`typing ${from.user} ${state}`),
   identityChanged: async (from) => tell(`identity ${from.user}`),
   devicesChanged: async (from) => tell(`devices ${from.user}`),
+  pictureChanged: async (from) => tell(`picture ${from.user}`),
   preKeysLow: async (count) => tell(`low ${count}`),
   online: async () => tell('online'),
   offline: ({ reason, retry }: Disconnect) => tell(`offline ${reason} ${retry}`),
@@ -362,11 +363,12 @@ describe('incoming stanzas', () => {
       [stanza('notification', { from: SERVER, id: 'N1', type: 'encrypt' }, [stanza('count', { value: 4 })]), 'low 4'],
       [stanza('notification', { from: anna, id: 'N2', type: 'encrypt' }, [stanza('identity')]), 'identity 100000001'],
       [stanza('notification', { from: anna, id: 'N4', type: 'devices' }, [stanza('add')]), 'devices 100000001'],
+      [stanza('notification', { from: anna, id: 'N6', type: 'picture' }, [stanza('delete')]), 'picture 100000001'],
       [
         stanza('notification', { from: anna, id: 'N5', type: 'mediaretry' }, [stanza('error', { code: 2 })]),
         'media N5 100000001 error',
       ],
-      [stanza('notification', { from: anna, id: 'N3', type: 'picture' }), 'online'],
+      [stanza('notification', { from: anna, id: 'N3', type: 'status' }), 'online'],
       [
         stanza('call', { from: lidJid('100000001', 2), id: 'C1', t: 7 }, [
           stanza('offer', { 'call-id': 'K1', 'call-creator': anna, caller_pn: phoneJid('31600000001') }, [
@@ -692,6 +694,28 @@ describe('what the domain asks', () => {
     connection.close();
     await heard('offline network later');
     await expect(client.sendTyping(anna, 'composing')).rejects.toMatchObject({ code: 'interop.offline' });
+  });
+
+  test('a picture is asked for by the hidden id; who has none, or does not show it to us, has none', async () => {
+    makeClient();
+    const connection = await connected();
+    const asked = async () => {
+      const answer = client.picture(anna, '1');
+      // A refusal may arrive before anybody looks at the answer.
+      answer.catch(() => {});
+      return { answer, request: await connection.next() };
+    };
+    const found = await asked();
+    connection.reply(found.request, [stanza('picture', { id: '2', type: 'image', direct_path: '/v/2' })]);
+    expect(await found.answer).toEqual({ outcome: 'found', id: '2', url: undefined, directPath: '/v/2' });
+    for (const code of [401, 403, 404]) {
+      const { answer, request } = await asked();
+      connection.refuse(request, code);
+      expect(await answer).toEqual({ outcome: 'none' });
+    }
+    const busy = await asked();
+    connection.refuse(busy.request, 429);
+    await expect(busy.answer).rejects.toMatchObject({ code: 'interop.refused', retry: 'later' });
   });
 
   test('a number is looked up with its hidden id and devices; nobody is undefined', async () => {

@@ -21,6 +21,7 @@ import { acknowledgement, readIncoming } from '../../src/whatsapp/stanzas.ts';
 import { readBundle, readPreKeyCount } from '../../src/whatsapp/stanzas-keys.ts';
 import { readLookUp } from '../../src/whatsapp/stanzas-lookup.ts';
 import { encodeMessage } from '../../src/whatsapp/stanzas-message.ts';
+import { pictureRequest, readPicture } from '../../src/whatsapp/stanzas-picture.ts';
 import { readTyping } from '../../src/whatsapp/stanzas-presence.ts';
 
 const id = '3EB0AA' as MessageId;
@@ -136,6 +137,31 @@ test('a list of devices leaves out what no address can express', () => {
   ]);
 });
 
+test('a picture is where the network says, or the one that is known, or none', () => {
+  const request = pictureRequest('1', lidJid('100000001', 3), '77');
+  expect(attribute(request, 'target')).toBe('100000001@lid');
+  expect(requireChild(request, 'picture').attrs.get('id')).toBe('77');
+  const reply = (...content: readonly Stanza[]): Stanza => stanza('iq', {}, content);
+  const url = 'https://pps.whatsapp.net/v/a?b=c';
+  const named = reply(stanza('picture', { id: '77', type: 'image', url, direct_path: '/v/a?b=c' }));
+  expect(readPicture(named, undefined)).toEqual({ outcome: 'found', id: '77', url, directPath: '/v/a?b=c' });
+  expect(readPicture(named, '77')).toEqual({ outcome: 'unchanged' });
+  expect(readPicture(reply(stanza('picture', { status: 304 })), '77')).toEqual({ outcome: 'unchanged' });
+  expect(readPicture(reply(stanza('picture', { status: 204 })), '77')).toEqual({ outcome: 'none' });
+  expect(readPicture(reply(), '77')).toEqual({ outcome: 'unchanged' });
+  expect(readPicture(reply(), undefined)).toEqual({ outcome: 'none' });
+  for (const id of [undefined, '', 'a b', 'x'.repeat(200)]) {
+    expect(() => readPicture(reply(stanza('picture', { id, url })), undefined)).toThrow(StanzaError);
+  }
+});
+
+test('a notification says whose picture has changed; those of groups are passed over', () => {
+  const notified = (from: Jid) =>
+    readIncoming(stanza('notification', { from, id, type: 'picture' }, [stanza('set', { jid: from, id: '78' })]), 0);
+  expect(notified(lidJid('100000001', 3))).toEqual({ kind: 'picture-changed', from: to });
+  expect(notified(groupJid('1'))).toEqual({ kind: 'ignored' });
+});
+
 test('a pause lies between half and all of the doubled base, and never above the cap', () => {
   fc.assert(
     fc.property(fc.nat(2000), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (attempt, random) => {
@@ -230,6 +256,7 @@ test('readers answer nonsense with a typed error or a value that can be acknowle
     'enc_p',
     'enc_iv',
     'rmr',
+    'picture',
   );
   const { node } = fc.letrec<{ node: Stanza }>((tie) => ({
     node: fc
@@ -249,6 +276,7 @@ test('readers answer nonsense with a typed error or a value that can be acknowle
     (stanza: Stanza) => readIncoming(stanza, 0),
     readLookUp,
     (stanza: Stanza) => readBundle(stanza, to),
+    (stanza: Stanza) => readPicture(stanza, '1'),
     readPreKeyCount,
     readTyping,
     disconnectOfFailure,

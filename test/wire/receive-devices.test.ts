@@ -79,7 +79,7 @@ beforeEach(async () => {
     logger,
     network: createInteropNetwork({ endpoints: {}, clock: systemClock, logger }),
     settings,
-    counters: { delivered: () => {}, retry: () => {} },
+    counters: { delivered: () => {}, retry: () => {}, file: () => {} },
   };
   // Receiving speaks to no homeserver.
   context = received as BridgeContext;
@@ -96,10 +96,13 @@ const settings: BridgeSettings = {
   devicePolicy: 'cross-signed',
   mayOptIn: () => true,
   defaultCountry: undefined,
+  pictures: true,
   receiptWaitMs: 1_000,
   retentionMs: 1_000,
   retries: 5,
   missingKeyWaitMs: 1_000,
+  maxFileBytes: 1_000,
+  transfers: 1,
 };
 
 let ids = 0;

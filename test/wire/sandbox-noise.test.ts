@@ -4,8 +4,11 @@ import makeWASocket, { type ConnectionState, initAuthCreds, WA_CERT_DETAILS } fr
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { z } from 'zod';
+import { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
+import { parseJid } from '../../src/model/jid.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/server.ts';
-import { encodeStanza, stanza } from '../../src/whatsapp/binary/index.ts';
+import { type AttributeValue, encodeStanza, stanza } from '../../src/whatsapp/binary/index.ts';
 import { control, InteropUser, Provider } from './sandbox-client.ts';
 
 let provider: Provider;
@@ -78,8 +81,15 @@ describe('whatever is sent', () => {
   it('does not harm the server after the login', async () => {
     const alice = new InteropUser(sandbox.info, provider, '@alice:example.org');
     await alice.enlist();
-    const attrs = fc.dictionary(fc.constantFrom('id', 'to', 'type', 'xmlns', 'class', 'jid'), fc.string());
-    const tags = fc.constantFrom('iq', 'message', 'receipt', 'ack', 'ib', 'presence');
+    const phone = await SandboxPhone.create(sandbox.url, '31630009999', 'Anna');
+    const { lid } = z.object({ lid: z.string() }).parse(await phone.call('GET', `/phones/${phone.number}`));
+    const name = fc.constantFrom('id', 'to', 'type', 'xmlns', 'class', 'jid', 'target', 'call-id', 'call-creator');
+    const known = fc.constantFrom(...['server-error', 'retry', 'mediaretry', 'subscribe', 'get', 'w:profile:picture']);
+    const value: fc.Arbitrary<AttributeValue> = fc.oneof(fc.string(), known, fc.constant(parseJid(lid)));
+    const attrs = fc.dictionary(name, value);
+    const tags = fc.constantFrom(
+      ...['iq', 'message', 'receipt', 'ack', 'ib', 'presence', 'chatstate', 'call', 'notification'],
+    );
     const inner = fc.constantFrom(
       'usync',
       'key',
@@ -90,18 +100,19 @@ describe('whatever is sent', () => {
       'list',
       'query',
       'enc',
+      'picture',
+      'composing',
+      'offer',
+      'terminate',
+      'rmr',
+      'encrypt',
     );
     const stanzas = fc
-      .tuple(tags, attrs, fc.array(fc.tuple(inner, fc.uint8Array({ maxLength: 40 })), { maxLength: 4 }))
-      .map(([tag, all, content]) =>
-        encodeStanza(
-          stanza(
-            tag,
-            all,
-            content.map(([name, bytes]) => stanza(name, {}, bytes)),
-          ),
-        ),
-      );
+      .tuple(tags, attrs, fc.array(fc.tuple(inner, attrs, fc.uint8Array({ maxLength: 40 })), { maxLength: 4 }))
+      .map(([tag, all, content]) => {
+        const parts = content.map(([part, more, bytes]) => stanza(part, more, bytes));
+        return encodeStanza(stanza(tag, all, parts));
+      });
     const frames = fc.oneof(stanzas, fc.uint8Array({ maxLength: 200 }));
     await fc.assert(
       fc.asyncProperty(fc.array(frames, { minLength: 1, maxLength: 5 }), async (sent) => {
@@ -109,9 +120,13 @@ describe('whatever is sent', () => {
         for (const frame of sent) alice.sendBytes(frame);
         await alice.disconnect();
       }),
-      { numRuns: 60 },
+      { numRuns: 100 },
     );
     await alive();
+    // The phone has had its share of it.
+    const other = await SandboxPhone.create(sandbox.url, '31630009998', 'Ben');
+    await other.send(phone.number, 'are you well?');
+    await phone.received('are you well?');
     expect((await alice.connect()).tag).toBe('success');
   });
 

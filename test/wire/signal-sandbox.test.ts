@@ -161,6 +161,7 @@ test('from enlistment to farewell', async () => {
       typing: () => {},
       identityChanged: async () => {},
       devicesChanged: async () => {},
+      pictureChanged: async () => {},
       preKeysLow: async () => {
         const made = await signal.createPreKeys(account, 30);
         state.commit(made.changes);

@@ -5,7 +5,6 @@ import type { Transaction } from './session.ts';
 
 interface Column {
   readonly name: string;
-  readonly type: string;
   readonly identity: boolean;
 }
 
@@ -14,7 +13,7 @@ export interface TargetTable {
   readonly columns: readonly Column[];
 }
 
-const COLUMNS = `select attname as name, format_type(atttypid, atttypmod) as type, attidentity <> '' as identity
+const COLUMNS = `select attname as name, attidentity <> '' as identity
   from pg_attribute where attrelid = to_regclass($1) and attnum > 0 and not attisdropped`;
 
 /** Rejects with BridgeError `store.not-empty` where there are rows, and with `store.copy` where the columns are not those of the source. */
@@ -44,17 +43,29 @@ export async function countRows(transaction: Transaction, name: string): Promise
   return row?.count ?? 0;
 }
 
-/** One statement for any number of rows: a list for each column. */
+/** The most rows in one statement: far below 65,535 values. Smaller ones are a half, a quarter of it and so on, so that few are prepared. */
+const MOST_ROWS = 128;
+
 export async function insertRows(
   transaction: Transaction,
-  { name, columns }: TargetTable,
+  table: TargetTable,
   rows: readonly SourceRow[],
 ): Promise<void> {
+  const sent: Promise<unknown>[] = [];
+  for (let start = 0, size = MOST_ROWS; start < rows.length; ) {
+    while (size > rows.length - start) size /= 2;
+    const values = rows.slice(start, start + size).flat();
+    sent.push(transaction.execute(insertion(table, size), values));
+    start += size;
+  }
+  await Promise.all(sent);
+}
+
+function insertion({ name, columns }: TargetTable, rows: number): string {
   const names = columns.map((column) => `"${column.name}"`).join(', ');
-  const lists = columns.map(({ type }, index) => `$${index + 1}::${type}[]`).join(', ');
-  const values = columns.map((_, index) => rows.map((row) => row[index]));
-  const statement = `insert into "${name}" (${names}) overriding system value select * from unnest(${lists})`;
-  await transaction.execute(statement, values);
+  const row = (index: number) => columns.map((_, column) => `$${index * columns.length + column + 1}`).join(', ');
+  const values = Array.from({ length: rows }, (_, index) => `(${row(index)})`).join(', ');
+  return `insert into "${name}" (${names}) overriding system value values ${values}`;
 }
 
 /** Goes on after the last row id that the source ever gave, though its row be gone. */

@@ -5,12 +5,17 @@ import { mediaKeys } from './keys.ts';
 import { inPieces } from './pieces.ts';
 
 export const CIPHER = 'aes-256-cbc';
-export const BLOCK_BYTES = 16;
+const BLOCK_BYTES = 16;
 export const MAC_BYTES = 10;
 
 /** Bytes of the encrypted file, for one of `size` bytes: PKCS#7 adds 1 to 16. */
 export function sealedSize(size: number): number {
   return size - (size % BLOCK_BYTES) + BLOCK_BYTES + MAC_BYTES;
+}
+
+/** Whether an encrypted file can have so many bytes. */
+export function isSealedSize(bytes: number): boolean {
+  return bytes >= sealedSize(0) && bytes % BLOCK_BYTES === MAC_BYTES;
 }
 
 /** See NetworkMedia.seal. */
