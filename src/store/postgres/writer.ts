@@ -70,7 +70,8 @@ async function behindSavepoint(transaction: Transaction, job: Job): Promise<() =
   try {
     const settle = await job.run(transaction);
     await begun;
-    await transaction.execute('release savepoint job');
+    // Not waited for: if it failed, so would the commit of the whole transaction.
+    silently(transaction.execute('release savepoint job'));
     return settle;
   } catch (error) {
     await transaction.execute('rollback to savepoint job');
