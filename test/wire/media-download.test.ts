@@ -483,6 +483,9 @@ describe('an address of somebody else’s', () => {
     await expect(open(file, mediaOf({ privateAddresses: false }))).rejects.toEqual(failure('media.refused'));
     const literal = mediaOf({ host: server.host.replace('localhost', '127.0.0.1'), privateAddresses: false });
     await expect(open(file, literal)).rejects.toEqual(failure('media.refused'));
+    const named = { ...file, directPath: undefined, url: 'https://127.0.0.1/x' };
+    const allowing = mediaOf({ allowed: ['127.0.0.1'], privateAddresses: false });
+    await expect(open(named, allowing)).rejects.toEqual(failure('media.refused'));
     expect(server.connections).toBe(0);
   });
 });
