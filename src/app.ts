@@ -147,8 +147,9 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   bridge = running;
 
   let ready = false;
+  const checks = { homeserver: () => ready && matrix.reachable };
   const health = healthRouter({
-    checks: { homeserver: () => ready },
+    checks,
     metrics: config.metrics.enabled && !config.metrics.listen ? metrics : undefined,
   });
   const servers = await listenAll(config, logger, {
@@ -159,7 +160,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     ],
     provider: [provider.router, mediaHost.router],
     health,
-    metrics: healthRouter({ checks: { homeserver: () => ready }, metrics }),
+    metrics: healthRouter({ checks, metrics }),
   });
   await provider.rotateIfDue();
   logger.info({ port: config.appservice.listen.port }, 'listening for the homeserver');
@@ -188,6 +189,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     stop: async () => {
       ready = false;
       lifetime.abort();
+      matrix.stopWaiting();
       await Promise.all(servers.map(closeServer));
       await running.stop();
       await housekeeping;

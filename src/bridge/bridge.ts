@@ -89,6 +89,10 @@ export class Bridge {
     this.#connections = new Connections(context, {
       wakeInbox: (portal) => this.#inbox.wake(portal),
       wakeOutbox: (portal) => this.#outbox.wake(portal),
+      connected: (account, portals) => {
+        this.#receipts.resume(account);
+        for (const portal of portals) this.#outbox.resume(portal);
+      },
       mediaRetry: async (portal, retry) => {
         if (await this.#filesToMatrix.answered(portal, retry)) this.#incomingFiles.wake(portal);
       },
@@ -115,8 +119,8 @@ export class Bridge {
 
   get queue(): QueueAdmin {
     return queueAdmin(this.#context.store, (portal) => {
-      this.#inbox.wake(portal);
-      this.#outbox.wake(portal);
+      this.#inbox.resume(portal);
+      this.#outbox.resume(portal);
     });
   }
 

@@ -24,6 +24,8 @@ import { askAgain, receiveMessage } from './receive.ts';
 export interface ConnectionEffects {
   wakeInbox(portal: PortalId): void;
   wakeOutbox(portal: PortalId): void;
+  /** There is a connection (again): what has failed for want of one is tried again now. */
+  connected(account: AccountId, portals: readonly PortalId[]): void;
   wakeReceipts(account: AccountId): void;
   /** A contact's device has answered for a file that it was asked for again. */
   mediaRetry(portal: PortalId, retry: MediaRetry): Promise<void>;
@@ -172,10 +174,13 @@ export class Connections {
   async #online(account: ActiveAccount): Promise<void> {
     const { store } = this.#context;
     await store.commit(endings.map((reason) => ({ change: 'bot-message.release', key: endedKey(account, reason) })));
-    this.#effects.wakeReceipts(account.id);
     // Asked last: nothing shows the user as present who has not switched it on.
     if ((await store.accounts.preferences(account.id)).typing) await this.showPresence(account.id, 'available');
-    for (const portal of await store.portals.ofAccount(account.id)) this.#effects.wakeOutbox(portal.id);
+    const portals = await store.portals.ofAccount(account.id);
+    this.#effects.connected(
+      account.id,
+      portals.map(({ id }) => id),
+    );
     for (const contact of await store.pictures.due(account.id)) this.#effects.wakeProfile(contact);
     await this.#keys.run(account.id, () => this.#signedPreKey(account));
   }

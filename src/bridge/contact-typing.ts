@@ -38,7 +38,7 @@ export class ContactTyping {
 
   told(account: ActiveAccount, { from, state }: IncomingTyping): void {
     const key = keyOf(account, from);
-    const at = this.#context.clock.now();
+    const at = this.#context.clock.elapsed();
     const typing = state !== 'paused';
     const until = this.#shown.get(key) ?? 0;
     if (typing ? until - at > freshMs && !this.#said.has(key) : until <= at && !this.#said.has(key)) return;
@@ -60,7 +60,7 @@ export class ContactTyping {
   async #step(key: string): Promise<Step> {
     const said = this.#said.get(key);
     this.#said.delete(key);
-    const now = this.#context.clock.now();
+    const now = this.#context.clock.elapsed();
     if (said !== undefined && now - said.at < staleMs) await this.#show(key, said);
     const left = (this.#shown.get(key) ?? 0) - now;
     if (left > 0) return { waitMs: left };

@@ -68,8 +68,9 @@ export class UserTyping {
     const people = users.filter((user) => !isOurs(this.#context, user));
     const known = this.#rooms.get(room);
     if (known === undefined && people.length === 0) return;
-    const now = this.#context.clock.now();
-    if (known === undefined) this.#rooms.set(room, { users: people, since: now, shown: 'paused', sentAt: 0 });
+    const now = this.#context.clock.elapsed();
+    if (known === undefined)
+      this.#rooms.set(room, { users: people, since: now, shown: 'paused', sentAt: Number.NEGATIVE_INFINITY });
     else Object.assign(known, { users: people, since: now });
     this.#workers.wake(room);
   }
@@ -82,7 +83,7 @@ export class UserTyping {
     const way = await this.#wayTo(id);
     const room = this.#rooms.get(id);
     if (room === undefined || way === undefined) return this.#end(id);
-    const now = this.#context.clock.now();
+    const now = this.#context.clock.elapsed();
     const { send, waitMs } = nextTyping({ ...room, typing: room.users.includes(way.account.user) }, now);
     if (send !== undefined) {
       room.shown = send;

@@ -18,10 +18,21 @@ export interface WorkersOptions<Key> {
 const firstBackOffMs = 500;
 const longestBackOffMs = 60_000;
 
+/** How long to wait after a failure. `named`: the other side has said so, and is not asked earlier whatever happens. */
+interface BackOff {
+  readonly backOffMs: number;
+  readonly named: boolean;
+}
+
 interface Loop {
   /** Set when woken during a step or a wait. */
   woken: boolean;
+  /** Set when resumed during a step. */
+  resumed: boolean;
+  /** Ends a wait. */
   wake: AbortController;
+  /** Ends a back-off. */
+  resume: AbortController;
   failures: number;
 }
 
@@ -30,49 +41,84 @@ export class Workers<Key> {
   readonly #loops = new Map<Key, Loop>();
   readonly #running = new Set<Promise<void>>();
   readonly #queue: (() => void)[] = [];
+  readonly #stopping = new AbortController();
   #free: number;
-  #stopped = false;
 
   constructor(options: WorkersOptions<Key>) {
     this.#options = options;
     this.#free = options.parallel ?? 16;
   }
 
-  /** Makes sure that `key` is looked at. Cheap; may be called at any time and as often as wanted. */
+  /**
+   * Makes sure that `key` is looked at. Cheap; may be called at any time and as often as wanted: more work is no reason to try sooner
+   * what has just failed, so a back-off goes on.
+   */
   wake(key: Key): void {
-    if (this.#stopped) return;
-    const loop = this.#loops.get(key);
-    if (loop !== undefined) {
-      loop.woken = true;
-      loop.wake.abort();
-      return;
-    }
-    const fresh: Loop = { woken: false, wake: new AbortController(), failures: 0 };
-    this.#loops.set(key, fresh);
-    const run = this.#run(key, fresh).finally(() => this.#running.delete(run));
-    this.#running.add(run);
+    const loop = this.#loop(key);
+    if (loop === undefined) return;
+    loop.woken = true;
+    loop.wake.abort();
+  }
+
+  /** Like `wake`, for whoever knows that what made it fail may be over: a back-off ends now, unless the other side has named a time. */
+  resume(key: Key): void {
+    const loop = this.#loop(key);
+    if (loop === undefined) return;
+    loop.woken = true;
+    loop.resumed = true;
+    loop.wake.abort();
+    loop.resume.abort();
   }
 
   /** Lets running steps end, starts no more. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    for (const loop of this.#loops.values()) loop.wake.abort();
+    this.#stopping.abort();
     await Promise.all(this.#running);
+  }
+
+  get #stopped(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  /** The running loop of this key; undefined where one had to be started, which looks at it anyway. */
+  #loop(key: Key): Loop | undefined {
+    if (this.#stopped) return undefined;
+    const running = this.#loops.get(key);
+    if (running !== undefined) return running;
+    const controllers = { wake: new AbortController(), resume: new AbortController() };
+    const fresh: Loop = { woken: false, resumed: false, ...controllers, failures: 0 };
+    this.#loops.set(key, fresh);
+    const run = this.#run(key, fresh).finally(() => this.#running.delete(run));
+    this.#running.add(run);
+    return undefined;
   }
 
   async #run(key: Key, loop: Loop): Promise<void> {
     while (!this.#stopped) {
       loop.woken = false;
+      loop.resumed = false;
       loop.wake = new AbortController();
+      loop.resume = new AbortController();
       const next = await this.#step(key, loop);
-      if (next === 'again' || loop.woken) continue;
-      if (next === 'idle') break;
-      await this.#options.clock.sleep(next.waitMs, loop.wake.signal);
+      if (typeof next === 'object' && 'backOffMs' in next) await this.#hold(next, loop);
+      else if (next === 'again' || loop.woken) continue;
+      else if (next === 'idle') break;
+      else await this.#sleep(next.waitMs, loop.wake.signal);
     }
     this.#loops.delete(key);
   }
 
-  async #step(key: Key, loop: Loop): Promise<Step> {
+  #hold({ backOffMs, named }: BackOff, loop: Loop): Promise<void> {
+    if (named) return this.#sleep(backOffMs);
+    return loop.resumed ? Promise.resolve() : this.#sleep(backOffMs, loop.resume.signal);
+  }
+
+  #sleep(ms: number, early?: AbortSignal): Promise<void> {
+    const { signal } = this.#stopping;
+    return this.#options.clock.sleep(ms, early === undefined ? signal : AbortSignal.any([early, signal]));
+  }
+
+  async #step(key: Key, loop: Loop): Promise<Step | BackOff> {
     await this.#enter();
     try {
       if (this.#stopped) return 'idle';
@@ -82,21 +128,22 @@ export class Workers<Key> {
     } catch (error) {
       // An account that was erased in the meantime has no work left.
       if (error instanceof BridgeError && error.code === 'store.gone') return 'idle';
-      return { waitMs: this.#backOff(error, loop) };
+      return this.#backOff(error, loop);
     } finally {
       this.#leave();
     }
   }
 
-  #backOff(error: unknown, loop: Loop): number {
+  #backOff(error: unknown, loop: Loop): BackOff {
     loop.failures += 1;
     const exponential = Math.min(longestBackOffMs, firstBackOffMs * 2 ** Math.min(loop.failures - 1, 10));
-    const waitMs = Math.max((error instanceof BridgeError && error.retryAfterMs) || 0, exponential);
+    const namedMs = (error instanceof BridgeError && error.retryAfterMs) || 0;
+    const backOffMs = Math.max(namedMs, exponential);
     const { name, logger } = this.#options;
-    const fields = { worker: name, code: errorCode(error), failures: loop.failures, waitMs, err: error };
+    const fields = { worker: name, code: errorCode(error), failures: loop.failures, waitMs: backOffMs, err: error };
     if (error instanceof BridgeError && error.retry === 'later') logger.warn(fields, 'step failed, trying again later');
     else logger.error(fields, 'step failed unexpectedly, trying again later');
-    return waitMs;
+    return { backOffMs, named: namedMs > 0 };
   }
 
   #enter(): Promise<void> {

@@ -1,14 +1,19 @@
 // HTTP towards the homeserver: one request as one of our users, with a deadline, and errors that say what they mean for retrying.
 
+import { type Clock, systemClock } from '../model/clock.ts';
 import type { Actor } from '../model/contact.ts';
 import { BridgeError, type ErrorDetails } from '../model/errors.ts';
 import type { JsonObject } from '../model/journal.ts';
+import type { Logger } from '../observability/logger.ts';
+import { HomeserverGate } from './homeserver-gate.ts';
 
 export interface ClientApiOptions {
   readonly homeserverUrl: string;
   readonly asToken: string;
   /** Milliseconds that one request may take. */
   readonly timeoutMs?: number;
+  readonly clock?: Clock;
+  readonly logger?: Logger;
 }
 
 export interface ClientRequest {
@@ -21,6 +26,8 @@ export interface ClientRequest {
 }
 
 const defaultTimeoutMs = 60_000;
+/** A server that names a longer time is asked again after this one all the same. Milliseconds. */
+const longestNamedWaitMs = 3_600_000;
 
 /** Joins `segments` to a path below `/_matrix/client/v3`, each encoded. */
 export function path(...segments: readonly string[]): string {
@@ -31,11 +38,15 @@ export class ClientApi {
   readonly #base: string;
   readonly #token: string;
   readonly #timeoutMs: number;
+  /** Shut while the homeserver is away: every request waits there. */
+  readonly gate: HomeserverGate;
 
   constructor(options: ClientApiOptions) {
     this.#base = options.homeserverUrl.replace(/\/+$/, '');
     this.#token = options.asToken;
     this.#timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
+    const { clock = systemClock, logger } = options;
+    this.gate = new HomeserverGate({ ask: () => this.#ask(), clock, logger });
   }
 
   /** As the appservice's own user. */
@@ -69,11 +80,33 @@ export class ClientApi {
   }
 
   async #send(request: ClientRequest, identity: Readonly<Record<string, string>>): Promise<JsonObject> {
+    const opening = await this.gate.pass();
+    try {
+      const answer = await this.#request(request, identity);
+      this.gate.succeeded();
+      return answer;
+    } catch (error) {
+      if (error instanceof BridgeError && concernsEverybody(error)) this.gate.failed(opening, error);
+      throw error;
+    }
+  }
+
+  /** Whatever a homeserver that knows us answers, it is there. */
+  async #ask(): Promise<void> {
+    try {
+      await this.#request({ method: 'GET', path: path('account', 'whoami') }, {});
+    } catch (error) {
+      if (!(error instanceof BridgeError) || concernsEverybody(error)) throw error;
+    }
+  }
+
+  async #request(request: ClientRequest, identity: Readonly<Record<string, string>>): Promise<JsonObject> {
     const url = this.#url(request.path, { ...request.query, ...identity });
     const what = `${request.method} ${request.path}`;
     const { body } = request;
     let status: number;
     let text: string;
+    let retryAfter: string | null;
     try {
       const response = await fetch(url, {
         method: request.method,
@@ -82,13 +115,14 @@ export class ClientApi {
         ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       });
       status = response.status;
+      retryAfter = response.headers.get('retry-after');
       text = await response.text();
     } catch (cause) {
       throw unreachable(`${what}: the homeserver cannot be reached at ${this.#base}`, cause);
     }
     const answer = jsonObject(text);
     if (status >= 200 && status < 300 && answer !== undefined) return answer;
-    throw matrixError(what, status, answer);
+    throw matrixError(what, status, answer, retryAfter);
   }
 }
 
@@ -105,18 +139,28 @@ export function jsonObject(text: string): JsonObject | undefined {
   }
 }
 
-/** Only the error code of the answer is kept: its text may quote what we sent. */
-export function matrixError(what: string, status: number, answer: JsonObject | undefined): BridgeError {
+/** Nobody is there, or nobody who knows us. One request that a homeserver itself refuses says nothing of the others. */
+function concernsEverybody({ code }: BridgeError): boolean {
+  return code === 'matrix.unreachable' || code === 'matrix.no-homeserver' || code === 'matrix.unauthorised';
+}
+
+/** Only the error code of the answer is kept: its text may quote what we sent. `retryAfter`: the header of that name. */
+export function matrixError(
+  what: string,
+  status: number,
+  answer: JsonObject | undefined,
+  retryAfter?: string | null,
+): BridgeError {
   const errcode = typeof answer?.errcode === 'string' ? answer.errcode : '';
   const error = (code: string, details: ErrorDetails = {}) =>
     new BridgeError(`matrix.${code}`, `${what}: ${status}${errcode ? ` ${errcode}` : ''}`, details);
-  if (errcode === 'M_LIMIT_EXCEEDED' || status === 429) {
-    const wait = answer?.retry_after_ms;
-    return error('rate-limited', { retry: 'later', ...(typeof wait === 'number' ? { retryAfterMs: wait } : {}) });
-  }
+  const later = (code: string): BridgeError =>
+    error(code, { retry: 'later', ...namedWait(answer?.retry_after_ms, retryAfter) });
+  if (errcode === 'M_LIMIT_EXCEEDED' || status === 429) return later('rate-limited');
   // With whatever status: Synapse answers 502 where another server's file is too large for it.
   if (errcode === 'M_TOO_LARGE' || status === 413) return error('too-large');
-  if (status >= 500) return error('server-error', { retry: 'later' });
+  // A homeserver that fails at one request says so in its own words; other words are those of a proxy that has not reached it.
+  if (status >= 500) return later(errcode === '' ? 'no-homeserver' : 'server-error');
   if (errcode.endsWith('M_UNKNOWN_DEVICE')) return error('unknown-device');
   // Our token is not known yet, or not any more: until the registrations on both sides agree, whatever is to be sent has to wait.
   if (errcode === 'M_UNKNOWN_TOKEN' || status === 401) return error('unauthorised', { retry: 'later' });
@@ -125,7 +169,19 @@ export function matrixError(what: string, status: number, answer: JsonObject | u
   if (errcode === 'M_FORBIDDEN' || status === 403) return error('forbidden');
   if (status === 404) return error('not-found');
   // Anything else that is no answer of a homeserver comes from what stands between us: a proxy while the server starts.
-  return answer === undefined ? error('server-error', { retry: 'later' }) : error('refused');
+  return answer === undefined ? later('no-homeserver') : error('refused');
+}
+
+/** How long the server wants to be left alone: in the body in milliseconds, in the header in seconds or as a date. The longer counts. */
+function namedWait(bodyMs: unknown, header: string | null | undefined): { readonly retryAfterMs?: number } {
+  const fromHeader =
+    header === null || header === undefined || header === ''
+      ? Number.NaN
+      : /^\d+$/.test(header)
+        ? Number(header) * 1000
+        : Date.parse(header) - Date.now();
+  const waits = [typeof bodyMs === 'number' ? bodyMs : Number.NaN, fromHeader].filter((ms) => ms > 0);
+  return waits.length === 0 ? {} : { retryAfterMs: Math.min(longestNamedWaitMs, Math.max(...waits)) };
 }
 
 export function isError(error: unknown, ...codes: readonly string[]): boolean {

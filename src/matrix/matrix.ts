@@ -29,13 +29,18 @@ export interface Matrix {
   readonly homeserver: Homeserver;
   readonly crypto: MatrixCrypto;
   readonly media: MatrixMedia;
+  /** Whether the homeserver is there, as far as our requests have shown. */
+  readonly reachable: boolean;
+  /** Sends away whoever waits for a homeserver that is away, so that a shutdown does not. */
+  stopWaiting(): void;
   /** The endpoints that the homeserver calls, to be mounted at the root of an express application. */
   router(sink: TransactionSink): Router;
 }
 
 export function createMatrix(options: MatrixOptions): Matrix {
   const { homeserverUrl, registration, journal, logger, events, onFatal } = options;
-  const api = new ClientApi({ homeserverUrl, asToken: registration.asToken });
+  const clock = options.clock && { clock: options.clock };
+  const api = new ClientApi({ homeserverUrl, asToken: registration.asToken, logger, ...clock });
   const maxOpenMachines = options.maxOpenMachines ?? 200;
   const crypto = new MachineCrypto({ api, journal, logger, events, onFatal, maxOpenMachines });
   const homeserver = new ClientHomeserver({
@@ -46,7 +51,11 @@ export function createMatrix(options: MatrixOptions): Matrix {
   return {
     homeserver,
     crypto,
-    media: new ClientMedia({ api, ...(options.clock && { clock: options.clock }) }),
+    media: new ClientMedia({ api, ...clock }),
+    get reachable() {
+      return api.gate.isOpen;
+    },
+    stopWaiting: () => api.gate.stop(),
     router: (sink) => transactionRouter(sink, { hsToken: registration.hsToken, logger }),
   };
 }

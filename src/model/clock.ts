@@ -1,8 +1,10 @@
 // Time as a port, so that a test can own it.
 
 export interface Clock {
-  /** Milliseconds since the Unix epoch. */
+  /** Milliseconds since the Unix epoch, as the machine believes it to be: somebody may set it forward or back at any time. */
   now(): number;
+  /** Milliseconds since some moment before. Never jumps: for everything that asks how long something has taken. */
+  elapsed(): number;
   /** Resolves after `ms` milliseconds (or earlier where that is more than a timer can take), at once when `signal` is aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
@@ -12,6 +14,7 @@ const longestTimerMs = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
+  elapsed: () => performance.now(),
   sleep: (ms, signal) =>
     new Promise((resolve) => {
       if (signal?.aborted) return resolve();

@@ -170,12 +170,12 @@ export class Client implements InteropClient {
   async #keepConnected(stopping: AbortSignal): Promise<void> {
     const { clock, tuning, logger, events } = this.#options;
     for (let attempt = 0; ; attempt++) {
-      const started = clock.now();
+      const started = clock.elapsed();
       const { disconnect, restart } = await this.#connectOnce(stopping);
       events.offline(disconnect);
       logger.info({ reason: disconnect.reason, retry: disconnect.retry }, 'disconnected from the network');
       if (disconnect.retry === 'never') return;
-      if (clock.now() - started >= tuning.stableAfterMs) attempt = 0;
+      if (clock.elapsed() - started >= tuning.stableAfterMs) attempt = 0;
       const pause = pauseBefore(attempt, disconnect, restart, tuning);
       await clock.sleep(pause, stopping);
       if (stopping.aborted) return events.offline({ reason: 'stopped', retry: 'never' });

@@ -85,7 +85,7 @@ describe('a user who has opted in', () => {
     expect(await ghostName()).toMatch(/^WhatsApp contact \([0-9a-f]{4}\)$/);
     await ben.send(alice.userId, 'hello Alice');
     await alice.waitForMessage(room, ({ body }) => body === 'hello Alice');
-    expect(await ghostName()).toBe('Ben (WhatsApp)');
+    await expect.poll(ghostName).toBe('Ben (WhatsApp)');
     expect(JSON.stringify(await alice.client.roomState(room))).not.toContain('1701234567');
   });
 

@@ -13,7 +13,7 @@ import { endless } from './bytes.ts';
 
 const [task, directory = '', database = ':memory:'] = process.argv.slice(2);
 const MiB = 1024 * 1024;
-const clock = { now: () => Date.now(), sleep: async () => undefined };
+const clock = { now: () => Date.now(), elapsed: () => performance.now(), sleep: async () => undefined };
 const say = (what: object): void => void process.stdout.write(`${JSON.stringify(what)}\n`);
 const forever = (): Promise<never> => new Promise(() => setInterval(() => undefined, 1000));
 

@@ -53,6 +53,10 @@ export class MediaServer {
         this.limit(request, response);
         return;
       }
+      if (request.url?.includes('/whoami')) {
+        response.end(JSON.stringify({ user_id: '@bot:example.org' }));
+        return;
+      }
       this.requests.push(`${request.method} ${request.url}`);
       this.headers.push(request.headers);
       request.once('close', () => request.complete || resolve());
@@ -79,7 +83,10 @@ export class MediaServer {
     response.end(JSON.stringify({ content_uri: `mxc://example.org/file${this.whole.length}` }));
   };
 
-  media(patience: Partial<Patience> = {}, clock: Clock = { now: () => 0, sleep: async () => undefined }): ClientMedia {
+  media(
+    patience: Partial<Patience> = {},
+    clock: Clock = { now: () => 0, elapsed: () => 0, sleep: async () => undefined },
+  ): ClientMedia {
     const api = new ClientApi({ homeserverUrl: this.url, asToken: 'secret-token' });
     return new ClientMedia({ api, clock, patience: { ...defaultPatience, ...patience } });
   }

@@ -158,7 +158,7 @@ describe('a download', () => {
     for (const answer of [broken(data, 1000), broken(data, 0), matrixErrorAfter(broken(data, 1000))]) {
       const server = await MediaServer.start(answer);
       const waits: number[] = [];
-      const clock = { now: () => 0, sleep: async (ms: number) => void waits.push(ms) };
+      const clock = { now: () => 0, elapsed: () => 0, sleep: async (ms: number) => void waits.push(ms) };
       expect(await failure(server.media({}, clock).open(actor, file, options()))).toMatchObject({
         code: 'media.unavailable',
         retry: 'later',

@@ -161,7 +161,7 @@ describe('an upload', () => {
       { code: 'matrix.rate-limited', retry: 'later', retryAfterMs: 1234 },
     ],
     ['500', matrixError(500, 'M_UNKNOWN'), { code: 'matrix.server-error', retry: 'later' }],
-    ['502 of a proxy', json('<html>', 502), { code: 'matrix.server-error', retry: 'later' }],
+    ['502 of a proxy', json('<html>', 502), { code: 'matrix.no-homeserver', retry: 'later' }],
     ['401', matrixError(401, 'M_UNKNOWN_TOKEN'), { code: 'matrix.unauthorised', retry: 'later' }],
     ['403', matrixError(403, 'M_FORBIDDEN'), { code: 'matrix.forbidden', retry: 'never' }],
     ['200 without an address', json({}), { code: 'matrix.server-error', retry: 'later' }],
@@ -223,7 +223,7 @@ describe('the upload limit', () => {
       asked += 1;
       json({ 'm.upload.size': asked * 1000 })(request, response);
     };
-    const clock = { time: 0, now: () => clock.time, sleep: async () => undefined };
+    const clock = { time: 0, now: () => clock.time, elapsed: () => clock.time, sleep: async () => undefined };
     const media = server.media({}, clock);
     expect(await Promise.all([media.uploadLimit(), media.uploadLimit()])).toEqual([1000, 1000]);
     clock.time = 10 * 60_000 - 1;
@@ -252,7 +252,7 @@ describe('the upload limit', () => {
     const server = await MediaServer.start();
     server.limit = json('<html>', 502);
     const media = server.media();
-    await expect(media.uploadLimit()).rejects.toMatchObject({ code: 'matrix.server-error', retry: 'later' });
+    await expect(media.uploadLimit()).rejects.toMatchObject({ code: 'matrix.no-homeserver', retry: 'later' });
     server.limit = json({ 'm.upload.size': 7 });
     expect(await media.uploadLimit()).toBe(7);
   });
@@ -270,7 +270,7 @@ describe('the upload limit', () => {
     await expect(media.upload(actor, 6, source(), never)).rejects.toMatchObject({ code: 'media.too-large' });
     expect({ taken, requests: server.requests }).toEqual({ taken: false, requests: [] });
     await media.upload(actor, 5, chunked(Buffer.from('five!')), never);
-    server.limit = json('<html>', 502);
+    server.limit = matrixError(500, 'M_UNKNOWN');
     await server.media().upload(actor, 6, source(), never);
     expect(server.whole.map((body) => body.length)).toEqual([5, 6]);
   });

@@ -87,7 +87,7 @@ beforeEach(async () => {
   const settings: Partial<BridgeSettings> = { pictures: true };
   const parts: Partial<BridgeContext> = {
     store,
-    clock: { now: () => now, sleep: async () => {} },
+    clock: { now: () => now, elapsed: () => now, sleep: async () => {} },
     logger: createLogger({ level: 'silent' }),
     settings: settings as BridgeSettings,
     homeserver: homeserver as Homeserver,

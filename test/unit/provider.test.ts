@@ -50,7 +50,7 @@ async function startProvider(algorithm: SigningAlgorithm = 'ES256', keys = new M
       remove: async (kid) => void keys.delete(kid),
     },
     optIns: { isOptedIn: async (user) => optedIn.has(user), isLeaving: async (user) => leaving.has(user) },
-    clock: { now: () => time.now, sleep: async () => undefined },
+    clock: { now: () => time.now, elapsed: () => time.now, sleep: async () => undefined },
     logger: createLogger({ level: 'silent' }),
   });
   app.use(provider.router);

@@ -15,6 +15,7 @@ function manualClock(): Clock & { readonly sleeps: { ms: number; end: () => void
       announce = resolve;
     }),
     now: () => 0,
+    elapsed: () => 0,
     sleep: (ms: number, signal?: AbortSignal) =>
       new Promise<void>((resolve) => {
         clock.sleeps.push({ ms, end: resolve });
@@ -81,30 +82,97 @@ it('looks again when woken during a step', async () => {
   expect(steps).toBe(2);
 });
 
-it('backs off after a failure for as long as the other side asks, and is woken early', async () => {
+/** Workers on one key that fail in the given way until they are told to succeed. */
+function failing(error: Error) {
   const clock = manualClock();
-  let steps = 0;
-  let recovered: () => void = () => undefined;
-  const again = new Promise<void>((resolve) => {
-    recovered = resolve;
-  });
-  const workers = new Workers({
+  const tries: number[] = [];
+  let next = Promise.withResolvers<void>();
+  let healthy = false;
+  const workers = new Workers<string>({
     name: 'test',
     step: async (): Promise<Step> => {
-      steps += 1;
-      if (steps === 1)
-        throw new BridgeError('matrix.rate-limited', 'slow down', { retry: 'later', retryAfterMs: 7_000 });
-      recovered();
+      tries.push(clock.sleeps.length);
+      next.resolve();
+      if (!healthy) throw error;
       return 'idle';
     },
     clock,
     logger,
   });
+  return {
+    workers,
+    clock,
+    tries,
+    recover: () => {
+      healthy = true;
+    },
+    /** Resolves at the next try. */
+    tried: () => {
+      next = Promise.withResolvers<void>();
+      return next.promise;
+    },
+  };
+}
+
+/** Lets everything run that does not wait for time. */
+const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+it('backs off after a failure, longer each time, and is not hurried by more work', async () => {
+  const { workers, clock, tries, tried } = failing(new BridgeError('matrix.unreachable', 'away', { retry: 'later' }));
   workers.wake('a');
   await clock.slept;
-  expect(clock.sleeps.map((sleep) => sleep.ms)).toEqual([7_000]);
+  for (const waited of [500, 1_000, 2_000]) {
+    for (let i = 0; i < 100; i++) workers.wake('a');
+    await settled();
+    expect(clock.sleeps.at(-1)?.ms).toBe(waited);
+    const again = tried();
+    clock.sleeps.at(-1)?.end();
+    await again;
+    await settled();
+  }
+  expect(tries).toHaveLength(4);
+  await workers.stop();
+});
+
+it('tries again at once when what made it fail is over, also where that is known during the step', async () => {
+  const { workers, clock, tried, recover } = failing(new BridgeError('interop.timeout', 'silent', { retry: 'later' }));
   workers.wake('a');
+  await clock.slept;
+  recover();
+  const again = tried();
+  workers.resume('a');
   await again;
+  await workers.stop();
+
+  let steps = 0;
+  const twice = Promise.withResolvers<void>();
+  const others: Workers<string> = new Workers({
+    name: 'test',
+    step: async () => {
+      steps += 1;
+      if (steps === 2) twice.resolve();
+      if (steps > 1) return 'idle';
+      others.resume('b');
+      throw new BridgeError('interop.timeout', 'silent', { retry: 'later' });
+    },
+    clock: manualClock(),
+    logger,
+  });
+  others.wake('b');
+  await twice.promise;
+  await others.stop();
+});
+
+it('waits as long as the other side asks, whatever happens meanwhile', async () => {
+  const slowDown = new BridgeError('matrix.rate-limited', 'slow down', { retry: 'later', retryAfterMs: 7_000 });
+  const { workers, clock, tries } = failing(slowDown);
+  workers.wake('a');
+  await clock.slept;
+  workers.wake('a');
+  workers.resume('a');
+  await settled();
+  expect(clock.sleeps.map(({ ms }) => ms)).toEqual([7_000]);
+  expect(tries).toHaveLength(1);
   await workers.stop();
 });
 

@@ -32,7 +32,7 @@ export class ClientMedia implements MatrixMedia {
   }
 
   uploadLimit(): Promise<number | undefined> {
-    const now = this.#clock.now();
+    const now = this.#clock.elapsed();
     if (this.#limit !== undefined && now < this.#limit.until) return this.#limit.value;
     const value = this.#askForLimit();
     this.#limit = { until: now + limitLifetimeMs, value };

@@ -68,7 +68,7 @@ export async function download(
         }
         return;
       } catch (error) {
-        const mayPass = isError(error, 'matrix.unreachable', 'matrix.server-error');
+        const mayPass = isError(error, 'matrix.unreachable', 'matrix.no-homeserver', 'matrix.server-error');
         if (!mayPass || signal.aborted || resumptions === mostResumptions) throw errorFor(error, signal);
       }
       await clock.sleep(firstDelayMs * 2 ** resumptions, signal);
@@ -89,6 +89,7 @@ async function requestPart(
   const file = pathOf(uri);
   const [current, former] = paths;
   const ask = async (path: string): Promise<Part> => {
+    api.gate.requireOpen();
     const { url, authorization } = api.addressed(actor, `${path}/${file}`);
     const headers = { ...range, authorization, 'accept-encoding': 'identity' };
     return partOf(await follow(url, headers, signal, patience), from, patience);
@@ -133,7 +134,8 @@ async function partOf(response: IncomingMessage, from: number, { stallMs }: Pati
   response.destroy();
   // A server, or a proxy before it, that knows nothing of the path answers without a code of Matrix.
   const unrecognised = status === 404 && answer?.errcode === undefined;
-  throw matrixError(what, status, unrecognised ? { errcode: 'M_UNRECOGNIZED' } : answer);
+  const known = unrecognised ? { errcode: 'M_UNRECOGNIZED' } : answer;
+  throw matrixError(what, status, known, headers['retry-after']);
 }
 
 function byteCount(text: string | undefined): number | undefined {

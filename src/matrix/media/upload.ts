@@ -24,17 +24,18 @@ export interface Upload {
 export async function upload(api: ClientApi, actor: Actor, file: Upload, patience: Patience): Promise<MediaUri> {
   const { contentType, size, bytes, signal } = file;
   signal.throwIfAborted();
+  api.gate.requireOpen();
   const { url, authorization } = api.addressed(actor, path);
   const headers = { authorization, 'content-type': contentType, 'content-length': String(size) };
   const request = exchange(url, { method: 'POST', headers, signal });
   try {
     const response = await answerTo(request, whole(size, bytes), patience);
-    const { statusCode: status = 0 } = response;
+    const { statusCode: status = 0, headers: answered } = response;
     const answer = jsonObject(await textOf(response, patience.stallMs));
     const parsed = uploaded.safeParse(answer);
     if (status === 200 && request.writableEnded && parsed.success) return parsed.data.content_uri;
     throw status >= 300
-      ? matrixError(what, status, answer)
+      ? matrixError(what, status, answer, answered['retry-after'])
       : new BridgeError('matrix.server-error', `${what}: the answer is not one to an upload`, { retry: 'later' });
   } catch (error) {
     signal.throwIfAborted();

@@ -29,7 +29,7 @@ export class Pace {
   }
 
   wait(): void {
-    this.#waitingSince ??= this.#clock.now();
+    this.#waitingSince ??= this.#clock.elapsed();
   }
 
   receive(bytes: number): void {
@@ -47,7 +47,7 @@ export class Pace {
 
   #waitedSoFar(): number {
     const since = this.#waitingSince;
-    return this.#waited + (since === undefined ? 0 : this.#clock.now() - since);
+    return this.#waited + (since === undefined ? 0 : this.#clock.elapsed() - since);
   }
 
   async #watch(onTooSlow: () => void): Promise<void> {
