@@ -5,10 +5,12 @@ import type { MessageId, RoomId } from '../model/ids.ts';
 import type { InboxBody, InboxRow, JsonObject, Notice } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
 import type { MessageReference } from '../model/reference.ts';
-import { recaptioned } from '../translate/media/captions.ts';
+import { capabilities } from '../translate/capabilities.ts';
+import { describesFile, recaptioned } from '../translate/media/captions.ts';
 import type { FileToMatrix, ToMatrixEvent } from '../translate/media/types.ts';
 import { answering } from '../translate/quotations.ts';
 import { replacing } from '../translate/references.ts';
+import { editedContents } from '../translate/text.ts';
 import { parseMessage, type ToMatrix, toMatrix, unsupportedText } from '../translate/to-matrix.ts';
 import type { BridgeContext } from './context.ts';
 import { type PlainReference, shownMessage } from './deliver-references.ts';
@@ -97,10 +99,8 @@ async function reference(
   const mayBeMeant = change.kind === 'reaction' || !change.target.fromUser;
   const target = mayBeMeant ? await shownMessage(context, chat, change.target) : undefined;
   if (change.kind === 'edit') {
-    if (target === undefined) return message(change.apart);
-    const content =
-      change.caption === undefined ? change.content : await recaption(context, chat, target, change.caption);
-    return message(content === undefined ? change.apart : replacing(content, target.event));
+    const contents = target && (await edited(context, chat, change, target));
+    return message(...(contents ?? [change.apart]));
   }
   if (target !== undefined) return { kind: 'reference', reference: change, target };
   const done = change.kind === 'deletion' ? 'deleted a message on WhatsApp' : 'reacted to a message on WhatsApp';
@@ -108,15 +108,28 @@ async function reference(
   return { kind: 'notice', notice: { code: 'unknown-target', text } };
 }
 
-/** A caption is part of the event that describes the file, so that one is read again. Undefined where it is not to be had any more. */
-async function recaption(
+/**
+ * Returns what replaces the events of a message. The words under a file are part of the event that describes it, so that one is read again:
+ * some clients send new words as if they were a text, and a picture must not be lost to them. Undefined where it is not to be had any more.
+ */
+async function edited(
   context: BridgeContext,
-  { ghost, room }: Chat,
+  { portal, contact, ghost, room }: Chat,
+  { text, ofFile }: ToMatrix & { readonly kind: 'edit' },
   target: MessageReference,
-  caption: string,
-): Promise<JsonObject | undefined> {
+): Promise<[JsonObject, ...JsonObject[]] | undefined> {
   const original = await keptContent(context, ghost, room, target.event);
-  return original && recaptioned(original, caption);
+  if (original !== undefined && describesFile(original)) {
+    return [replacing(recaptioned(original, text), target.event)];
+  }
+  if (ofFile && (original === undefined || text === '')) return undefined;
+  const parts = await context.store.references.parts(portal.id, target.messageId);
+  const [first, ...more] = editedContents(text, capabilities[contact.network], 1 + parts.length);
+  const further = more.flatMap((content, index) => {
+    const part = parts[index];
+    return part === undefined ? [] : [replacing(content, part)];
+  });
+  return [replacing(first, target.event), ...further];
 }
 
 /** A reply names the event that it answers; `otherwise` stands for it where there is none in this room. */

@@ -30,11 +30,12 @@ export type ToMatrix =
   | {
       readonly kind: 'edit';
       readonly target: MessageTarget;
-      readonly content: JsonObject;
+      /** What it says now, or what the words under its file are now. May be empty only of a file. */
+      readonly text: string;
+      /** Whether its sender says that it is of a file. */
+      readonly ofFile: boolean;
       /** Stands for it where the target is not known. */
       readonly apart: JsonObject;
-      /** Only the words under a file change: the new content is `recaptioned` of the target's. May be empty. */
-      readonly caption?: string;
     }
   | { readonly kind: 'deletion'; readonly target: MessageTarget }
   /** The contact sent something that is not carried, or could not be read: the user is told what. */
@@ -147,8 +148,7 @@ function editOf(target: MessageTarget, edited: Message, table: Capabilities): To
   if (text === '' && caption === undefined) return undefined;
   const label = table.edit['to-matrix']?.told ?? '';
   const apart = textContent(`${text}\n\n(${label})`.trimStart(), table);
-  const content = textContent(text, table);
-  return { kind: 'edit', target, content, apart, ...(caption === undefined ? {} : { caption }) };
+  return { kind: 'edit', target, text, ofFile: caption !== undefined, apart };
 }
 
 /** A key is written from the viewpoint of who sends it: what is theirs is not ours. The addresses in it are not looked at. */

@@ -115,7 +115,8 @@ describe('what a contact does to earlier messages', () => {
     const expected = {
       kind: 'edit',
       target: { messageId: 'A1', fromUser: false },
-      content: { msgtype: 'm.text', body: '*new*', formatted_body: '<strong>new</strong>' },
+      text: '*new*',
+      ofFile: false,
       apart: { msgtype: 'm.text', body: expect.stringMatching(/^\*new\*\n\n\(Edited on WhatsApp/) },
     };
     expect(received({ protocolMessage })).toMatchObject(expected);

@@ -3,9 +3,10 @@ import { create } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MessageSchema } from '../../src/proto/message_pb.ts';
-import { largestContent, longestText } from '../../src/translate/capabilities.ts';
+import { capabilities, largestContent, longestText } from '../../src/translate/capabilities.ts';
 import { readMarkup } from '../../src/translate/formatting/markup-reader.ts';
 import { splitText } from '../../src/translate/formatting/split.ts';
+import { editedContents } from '../../src/translate/text.ts';
 import { toMatrix } from '../../src/translate/to-matrix.ts';
 
 /** Fences that were added where code was torn. */
@@ -103,6 +104,29 @@ describe('a text of any length', () => {
     const { body } = result.answers?.quoting ?? {};
     expect(String(body).replace(/^> .*\n\n/, '')).toBe(result.content.body);
     expect([result.content, ...(result.more ?? [])].map((content) => content.body).join('')).toBe(text);
+  });
+});
+
+describe('an edited text fills the events that its message has', () => {
+  const edited = (text: string, count: number) =>
+    editedContents(text, capabilities.whatsapp, count).map(({ body }) => String(body));
+  const gone = expect.stringMatching(/^\[This part of the message is gone/);
+
+  it('of which those that are left over say so', () => {
+    expect(edited('short', 1)).toEqual(['short']);
+    expect(edited('short', 3)).toEqual(['short', gone, gone]);
+    const whole = 'word '.repeat(12_000).trim();
+    const [first, second, third] = edited(whole, 3);
+    expect([`${first}${second}`, third]).toEqual([whole, gone]);
+  });
+
+  it('and is cut off where they are too few', () => {
+    for (const count of [1, 2]) {
+      const all = edited('"'.repeat(longestText), count);
+      expect(all).toHaveLength(count);
+      expect(all.at(-1)?.slice(-200)).toMatch(/\n\n\[The bridge cut this message off here: .*\]$/);
+      for (const body of all) expect(sizeOf({ msgtype: 'm.text', body })).toBeLessThanOrEqual(largestContent);
+    }
   });
 });
 

@@ -180,8 +180,13 @@ describe('files that an independent client sends', () => {
     const edited = async (caption: string | undefined) =>
       (await fromBaileys({ image: bytes, jpegThumbnail: '', caption, edit: { id: 'A1', fromMe: true } } as never))
         .message;
-    expect(read(await edited('new'))).toMatchObject({ kind: 'edit', caption: 'new', target: { messageId: 'A1' } });
-    expect(read(await edited(undefined))).toMatchObject({ kind: 'edit', caption: '' });
+    expect(read(await edited('new'))).toMatchObject({
+      kind: 'edit',
+      text: 'new',
+      ofFile: true,
+      target: { messageId: 'A1' },
+    });
+    expect(read(await edited(undefined))).toMatchObject({ kind: 'edit', text: '', ofFile: true });
   });
 });
 

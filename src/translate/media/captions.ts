@@ -14,13 +14,12 @@ export function captioned(name: string, caption: string, table: Capabilities = c
   return { ...words, filename: name };
 }
 
-/** Returns the content of a file's event with another caption; empty: with none. Of what is no file, the caption alone. */
+/** Returns the content of a file's event (`describesFile`) with another caption; empty: with none. */
 export function recaptioned(
   original: JsonObject,
   caption: string,
   table: Capabilities = capabilities.whatsapp,
 ): JsonObject {
-  if (!describesFile(original)) return textContent(caption, table);
   const { body: _, format, formatted_body, 'm.relates_to': relation, 'm.new_content': edited, ...file } = original;
   return { ...file, ...captioned(nameOf(original), caption, table) };
 }
