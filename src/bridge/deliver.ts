@@ -7,6 +7,7 @@ import type { Portal } from '../model/portal.ts';
 import type { Change } from '../model/store.ts';
 import { passed } from '../observability/fail-points.ts';
 import type { ToMatrixEvent } from '../translate/media/types.ts';
+import { hold } from './awaited.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { carryOut } from './deliver-references.ts';
 import { contactName } from './labels.ts';
@@ -33,6 +34,7 @@ export async function deliverNext(
 ): Promise<Step> {
   const row = await context.store.inbox.next(portalId);
   if (row === undefined) return 'idle';
+  if (row.state.at === 'awaited') return hold(context, row, row.state.since);
   const chat = await openChat(context, portalId);
   if (chat === undefined) return 'idle';
   const label = await pendingLabel(context, chat);
@@ -77,6 +79,8 @@ async function deliverRow(context: BridgeContext, chat: Chat, row: InboxRow): Pr
     case 'encrypted':
       await send(context, chat, row, row.state.events, row.state.body);
       return 'delivered';
+    case 'awaited':
+    case 'overdue':
     case 'parked':
     case 'accepted':
     case 'done':

@@ -9,6 +9,7 @@ import type { SignalCiphertext, SignalDecryption, SignalWork } from '../model/si
 import type { Change } from '../model/store.ts';
 import type { DeviceList } from '../model/trust.ts';
 import { passed } from '../observability/fail-points.ts';
+import { arrival, givenUp, isMissing } from './awaited.ts';
 import { resolveContact } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { identityNotice, unprovenNotice } from './device-notices.ts';
@@ -65,7 +66,8 @@ async function store(context: BridgeContext, account: ActiveAccount, message: In
   const { contact, changes: before } = await settledContact(context, account, addresses, message.pushName);
   const portal = await portalFor(context, account, contact, before);
   // A message is known by its id and its sender, whichever device it comes from: whatever refers to it names no device either.
-  if (await context.store.inbox.find(portal.id, message.id)) return { portal };
+  const known = await context.store.inbox.find(portal.id, message.id);
+  if (known !== undefined && !isMissing(known)) return { portal };
   const chat = { portal, contact };
   const open = async (unit: SignalWork, list: DeviceList): Promise<Received> => {
     const { decryption, proven } = await decryptFirst(context, chat, unit, list, message);
@@ -78,17 +80,9 @@ async function store(context: BridgeContext, account: ActiveAccount, message: In
     if (decryption.outcome === 'failed') return storeFailure(context, portal, contact, message, decryption, before);
     const changes: Change[] = [...before, ...unit.changes(), ...proven];
     if (decryption.identityChanged) changes.push(...identityNotice(portal, contact, unit, message.timestamp));
-    changes.push({
-      change: 'inbox.add',
-      row: {
-        account: account.id,
-        portal: portal.id,
-        messageId: message.id,
-        device: message.device,
-        timestamp: message.timestamp,
-        body: { kind: 'message', payload: decryption.plaintext },
-      },
-    });
+    const body = { kind: 'message', payload: decryption.plaintext } as const;
+    if (known === undefined) changes.push({ change: 'inbox.add', row: { ...placeOf(portal, message), body } });
+    else changes.push(...arrival(portal, known, body));
     passed('W2-message-decrypted');
     await context.store.commit(changes);
     passed('W3-message-committed');
@@ -221,14 +215,25 @@ async function storeFailure(
   );
   const counted: Change = { change: 'inbox.decrypt-failed', portal: portal.id, messageId: id, device, count };
   if (count <= context.settings.retries) {
-    await context.store.commit([...before, counted]);
+    const place = { ...placeOf(portal, message), since: context.clock.now() };
+    await context.store.commit([...before, counted, { change: 'inbox.await', row: place }]);
     passed('WU1-failure-counted');
     // Where only a key was used twice the session is sound: new keys would replace it under the messages that are on their way.
     const withKeys = failure.noSession || (count > 1 && failure.code !== usedKey);
     return { portal, askAgain: { count, withKeys } };
   }
-  await context.store.commit([...before, counted, undecryptable(portal, contact, id, message.timestamp)]);
+  const told = undecryptable(portal, contact, id, message.timestamp);
+  await context.store.commit([
+    ...before,
+    counted,
+    ...givenUp(await context.store.inbox.find(portal.id, id, device)),
+    told,
+  ]);
   return { portal };
+}
+
+function placeOf(portal: Portal, { id, device, timestamp }: IncomingMessage) {
+  return { account: portal.account, portal: portal.id, messageId: id, device, timestamp };
 }
 
 function undecryptable(portal: Portal, contact: Contact, id: MessageId, timestamp: number): Change {
@@ -247,7 +252,8 @@ export async function giveUpUnanswered(context: BridgeContext): Promise<readonly
     const portal = await store.portals.get(message.portal);
     const contact = portal && (await store.contacts.get(portal.contact));
     const told = portal && contact ? [undecryptable(portal, contact, message.messageId, now)] : [];
-    await store.commit([{ change: 'inbox.given-up', message }, ...told]);
+    const row = await store.inbox.find(message.portal, message.messageId, message.device);
+    await store.commit([{ change: 'inbox.given-up', message }, ...givenUp(row), ...told]);
   }
   return [...new Set(messages.map(({ portal }) => portal))];
 }

@@ -56,6 +56,10 @@ export type IncomingFile =
   | { readonly at: 'failed'; readonly code: string; readonly text: string };
 
 export type InboxState =
+  /** It could not be decrypted and its sender was asked for it again at `since` (ms since the Unix epoch): it keeps its place. */
+  | { readonly at: 'awaited'; readonly since: number }
+  /** It has not come in time: the chat has gone on without it. */
+  | { readonly at: 'overdue' }
   | { readonly at: 'received'; readonly body: InboxBody }
   /**
    * The events to send, in order: one, or several where a text is too long for one. The body stays until Matrix has accepted them: a

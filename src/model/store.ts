@@ -18,6 +18,7 @@ import type {
 import type { UserJid } from './jid.ts';
 import type {
   BotMessage,
+  InboxBody,
   InboxRow,
   InboxState,
   IncomingFile,
@@ -74,6 +75,12 @@ export type Change =
   | { readonly change: 'inbox.add'; readonly row: NewInboxRow }
   /** Like `inbox.add`, but an existing row is left as it is: for notices with deterministic ids. */
   | { readonly change: 'inbox.add-once'; readonly row: NewInboxRow }
+  /** Keeps a place for a message that cannot be decrypted yet; an existing row is left as it is. */
+  | { readonly change: 'inbox.await'; readonly row: AwaitedRow }
+  /** The awaited message has come. Fails with StoreConflict where it is not awaited any more. */
+  | { readonly change: 'inbox.arrived'; readonly id: InboxId; readonly body: InboxBody }
+  /** Gives the place of an overdue message up. Fails with StoreConflict where it is not overdue. */
+  | { readonly change: 'inbox.forget'; readonly id: InboxId }
   | { readonly change: 'inbox.state'; readonly id: InboxId; readonly state: InboxState }
   /** What has become of the file of a message that is not in Matrix yet. */
   | { readonly change: 'inbox.file'; readonly id: InboxId; readonly file: IncomingFile }
@@ -143,6 +150,9 @@ export type Change =
   | { readonly change: 'bot-message.release'; readonly key: string }
   /** A command that waits for the user's confirmation, or its end (`undefined`). */
   | { readonly change: 'pending-command'; readonly user: UserId; readonly command: string | undefined };
+
+/** `since`: when its sender was asked for it, in milliseconds since the Unix epoch. */
+export type AwaitedRow = Omit<NewInboxRow, 'body'> & { readonly since: number };
 
 /** A message that was asked for again in vain. */
 export interface UnansweredMessage {

@@ -5,7 +5,16 @@ import { addBotMessage, encryptBotMessage, finishBotMessage, releaseBotMessage }
 import { addAddress, createContact, eraseContact, nameContact, putGhost } from './contacts.ts';
 import { putDevices } from './devices.ts';
 import { finishEvent, finishTransaction, storeTransaction } from './events.ts';
-import { addInbox, countDecryptFailure, giveUp, setInboxFile, setInboxState } from './inbox.ts';
+import {
+  addInbox,
+  arriveInbox,
+  awaitInbox,
+  countDecryptFailure,
+  forgetInbox,
+  giveUp,
+  setInboxFile,
+  setInboxState,
+} from './inbox.ts';
 import { mergeContacts } from './merge.ts';
 import { addOutbox, dropDevice, setOutboxPayload, setOutboxState } from './outbox.ts';
 import { duePicture, putPicture } from './pictures.ts';
@@ -88,6 +97,12 @@ function apply(unit: Unit, change: Change): Steps {
       return addInbox(unit, change.row, 'new');
     case 'inbox.add-once':
       return addInbox(unit, change.row, 'once');
+    case 'inbox.await':
+      return awaitInbox(unit, change.row);
+    case 'inbox.arrived':
+      return arriveInbox(unit, change.id, change.body);
+    case 'inbox.forget':
+      return forgetInbox(unit, change.id);
     case 'inbox.state':
       return setInboxState(unit, change.id, change.state);
     case 'inbox.file':

@@ -10,19 +10,19 @@ import type {
   Notice,
   SealedEvent,
 } from '../model/journal.ts';
-import type { Store, UnansweredMessage } from '../model/store.ts';
-import { gone } from './errors.ts';
+import type { AwaitedRow, Store, UnansweredMessage } from '../model/store.ts';
+import { conflict, gone } from './errors.ts';
 import { withBase64, withBytes } from './json-bytes.ts';
 import { accountKey } from './keyring.ts';
 import { type DataKey, type Place, seal, sealJson, unseal, unsealJson } from './sealing.ts';
-import { first, mustChange, run, type Steps } from './steps.ts';
+import { countChanges, first, mustChange, run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
 import type { Reader, Unit } from './unit.ts';
 
 type Row = Selectable<Tables['inbox']>;
 
 // Written out, not bound, so that the partial indexes serve.
-export const isOpenInbox = sql<boolean>`state in ('received', 'encrypted')`;
+export const isOpenInbox = sql<boolean>`state in ('received', 'encrypted', 'awaited')`;
 const isNotice = sql<boolean>`notice = 1`;
 const isReceiptDue = sql<boolean>`state = 'accepted' and notice = 0`;
 
@@ -52,6 +52,33 @@ export function* addInbox({ db, keys }: Unit, added: NewInboxRow, mode: 'new' | 
   );
 }
 
+export function* awaitInbox({ db }: Unit, { messageId, ...row }: AwaitedRow): Steps {
+  const insert = db.insertInto('inbox').values({ ...row, message_id: messageId, notice: 0, state: 'awaited' });
+  yield* run(insert.onConflict((at) => at.columns(['portal', 'message_id', 'device']).doNothing()));
+}
+
+/** Throws BridgeError `store.conflict` where the row is not awaited (any more). */
+export function* arriveInbox({ db, keys }: Unit, id: InboxId, body: InboxBody): Steps {
+  const awaited = sql<boolean>`state = 'awaited'`;
+  const row = yield* first(
+    db.selectFrom('inbox').select(['account', 'portal', 'message_id', 'device']).where('id', '=', id).where(awaited),
+  );
+  if (!row) throw conflict('the message');
+  const key = yield* keys.get(accountKey(row.account));
+  const columns = { state: 'received', since: null, body: sealBody(key, inboxPlace('body', row), body) } as const;
+  yield* mustChange(db.updateTable('inbox').set(columns).where('id', '=', id), 'the inbox row');
+  yield* run(
+    db.deleteFrom('decrypt_failure').where('portal', '=', row.portal).where('message_id', '=', row.message_id),
+  );
+}
+
+/** Throws BridgeError `store.conflict` where the row is not overdue. */
+export function* forgetInbox({ db }: Unit, id: InboxId): Steps {
+  const overdue = sql<boolean>`state = 'overdue'`;
+  const deleted = yield* countChanges(db.deleteFrom('inbox').where('id', '=', id).where(overdue));
+  if (deleted === 0) throw conflict('the message');
+}
+
 export function* setInboxState({ db, keys, now }: Unit, id: InboxId, state: InboxState): Steps {
   const row = yield* first(
     db.selectFrom('inbox').select(['account', 'portal', 'message_id', 'device', 'notice']).where('id', '=', id),
@@ -61,16 +88,19 @@ export function* setInboxState({ db, keys, now }: Unit, id: InboxId, state: Inbo
   const isKept = state.at === 'received' || state.at === 'encrypted' || state.at === 'parked';
   const columns = {
     state: state.at,
+    since: state.at === 'awaited' ? state.since : null,
     failure: state.at === 'parked' ? state.code : null,
     body: isKept ? sealBody(key, inboxPlace('body', row), state.body) : null,
     ...(state.at === 'received' || state.at === 'encrypted' ? {} : { file: null }),
     event: state.at === 'encrypted' ? sealJson(key, inboxPlace('event', row), state.events) : null,
     event_id: eventOf(state) ?? null,
     // A notice is remembered as long as its portal lives: a reply to it must never be relayed.
-    settled_at: (state.at === 'done' || state.at === 'parked') && row.notice === 0 ? now : null,
+    settled_at: isSettled(state) && row.notice === 0 ? now : null,
   };
   yield* mustChange(db.updateTable('inbox').set(columns).where('id', '=', id), 'the inbox row');
 }
+
+const isSettled = ({ at }: InboxState): boolean => at === 'done' || at === 'parked' || at === 'overdue';
 
 function eventOf(state: InboxState): EventId | undefined {
   if (state.at === 'parked') return state.notice;
@@ -207,6 +237,8 @@ function toState(key: DataKey, row: Row): InboxState {
     if (!row.event) return { at: 'received', body };
     return { at: 'encrypted', events: eventsOf(unsealJson(key, inboxPlace('event', row), row.event)), body };
   }
+  if (row.state === 'awaited') return { at: 'awaited', since: row.since ?? 0 };
+  if (row.state === 'overdue') return { at: 'overdue' };
   return row.state === 'accepted' && row.event_id !== null
     ? { at: 'accepted', event: row.event_id }
     : { at: 'done', event: row.event_id ?? undefined };

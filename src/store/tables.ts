@@ -112,6 +112,8 @@ export interface Tables {
     file: SealedOrErased;
     /** Why it is parked. */
     failure: string | null;
+    /** Since when it is awaited. */
+    since: number | null;
     event_id: EventId | null;
     settled_at: SettledAt;
   };

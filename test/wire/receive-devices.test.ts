@@ -1,7 +1,8 @@
 // What arrives from several devices of one contact: real sessions, real proofs, a real store; only the network in between is missing.
 import { create, toBinary } from '@bufbuild/protobuf';
 import { Curve, proto } from '@whiskeysockets/baileys';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { hold } from '../../src/bridge/awaited.ts';
 import type { ActiveAccount, BridgeContext, BridgeSettings } from '../../src/bridge/context.ts';
 import { answerWaitMs, giveUpUnanswered, receiveMessage } from '../../src/bridge/receive.ts';
 import { systemClock } from '../../src/model/clock.ts';
@@ -12,6 +13,7 @@ import type { PublicKeys, SignalCiphertext } from '../../src/model/signal.ts';
 import { createLogger } from '../../src/observability/logger.ts';
 import { MessageSchema } from '../../src/proto/message_pb.ts';
 import type { OpenStore } from '../../src/store/open-store.ts';
+import { parseMessage } from '../../src/translate/to-matrix.ts';
 import { createInteropNetwork } from '../../src/whatsapp/network.ts';
 import { createSignal } from '../../src/whatsapp/signal/index.ts';
 import { keyPairOf } from '../../src/whatsapp/signal/keys.ts';
@@ -171,21 +173,77 @@ test('a message under a used key is asked for again and not taken for a repetiti
   // The sender forgets that it has sent it, as a client does whose write of the session was lost.
   for (const [peer, session] of sessions) phone.state.sessions.set(peer, session);
   const third = await receive(phone, 'three');
-  expect(third).toMatchObject({ askAgain: { count: 1, withKeys: false }, row: undefined });
+  expect(third).toMatchObject({ askAgain: { count: 1, withKeys: false }, row: { state: { at: 'awaited' } } });
   const repeated = await receive(phone, 'two again', { id: second.id });
   expect(repeated.askAgain).toBeUndefined();
-  expect((await receive(phone, 'three, once more', { id: third.id })).row).toBeDefined();
+  expect((await receive(phone, 'three, once more', { id: third.id })).row?.state.at).toBe('received');
+});
+
+const damaged = async (by: Sender) => {
+  const { type, bytes } = await by.encrypt('damaged');
+  return { type, bytes: bytes.map((byte, index) => (index === bytes.length - 12 ? byte ^ 1 : byte)) };
+};
+
+/** What the portal's worker finds, in order, each dealt with. */
+async function waiting(portal: PortalId): Promise<string[]> {
+  const found: string[] = [];
+  for (let row = await store.inbox.next(portal); row !== undefined; row = await store.inbox.next(portal)) {
+    const { state } = row;
+    if (state.at !== 'received') return [...found, state.at];
+    found.push(
+      state.body.kind === 'notice' ? state.body.notice.code : (parseMessage(state.body.payload).conversation ?? ''),
+    );
+    await store.commit([{ change: 'inbox.state', id: row.id, state: { at: 'done', event: undefined } }]);
+  }
+  return found;
+}
+
+describe('a message that was asked for again', () => {
+  let phone: Sender;
+  let portal: PortalId;
+  let first: Awaited<ReturnType<typeof receive>>;
+
+  beforeEach(async () => {
+    phone = new Sender(0);
+    first = await receive(phone, '', { ciphertexts: [await damaged(phone)] });
+    portal = first.portal?.id ?? ('' as PortalId);
+    await receive(phone, 'after it');
+  });
+
+  test('keeps its place', async () => {
+    expect(await waiting(portal)).toEqual(['awaited']);
+    await receive(phone, 'here it is', { id: first.id });
+    expect(await waiting(portal)).toEqual(['here it is', 'after it']);
+  });
+
+  test('holds the chat for a while, and comes at the end and marked as late after that', async () => {
+    const row = first.row;
+    if (row?.state.at !== 'awaited') throw new Error('not awaited');
+    const { since } = row.state;
+    const later = (ms: number): BridgeContext => ({ ...context, clock: { ...systemClock, now: () => since + ms } });
+    expect(await hold(later(400), row, since)).toEqual({ waitMs: 600 });
+    expect(await hold(later(-9_000), row, since)).toEqual({ waitMs: 1_000 });
+    expect(await hold(later(1_000), row, since)).toBe('again');
+    expect(await waiting(portal)).toEqual(['after it']);
+    await receive(phone, 'at last', { id: first.id });
+    expect(await waiting(portal)).toEqual(['late', 'at last']);
+  });
+
+  test('holds nothing up once the user has been told that it cannot be had', async () => {
+    for (let more = 0; more < 5; more += 1) {
+      await receive(phone, '', { id: first.id, ciphertexts: [await damaged(phone)] });
+    }
+    expect(await waiting(portal)).toEqual(['after it', 'undecryptable']);
+    await receive(phone, 'here all the same', { id: first.id });
+    expect(await waiting(portal)).toEqual(['late', 'here all the same']);
+  });
 });
 
 test('what was asked for again and never comes is told once; what does come is not', async () => {
   const phone = new Sender(0);
   await receive(phone, 'hello');
-  const damaged = async () => {
-    const { type, bytes } = await phone.encrypt('damaged');
-    return { type, bytes: bytes.map((byte, index) => (index === bytes.length - 12 ? byte ^ 1 : byte)) };
-  };
-  const lost = await receive(phone, '', { ciphertexts: [await damaged()] });
-  const late = await receive(phone, '', { ciphertexts: [await damaged()] });
+  const lost = await receive(phone, '', { ciphertexts: [await damaged(phone)] });
+  const late = await receive(phone, '', { ciphertexts: [await damaged(phone)] });
   expect([lost.askAgain?.count, late.askAgain?.count]).toEqual([1, 1]);
   const comes = await receive(phone, 'here it is', { id: late.id });
   expect(comes.portal).toBeDefined();

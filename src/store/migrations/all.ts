@@ -8,6 +8,7 @@ import * as files from './0005-files.ts';
 import * as preferences from './0006-preferences.ts';
 import * as profiles from './0007-profiles.ts';
 import * as parked from './0008-parked.ts';
+import * as awaited from './0009-awaited.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -18,4 +19,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0006-preferences': preferences,
   '0007-profiles': profiles,
   '0008-parked': parked,
+  '0009-awaited': awaited,
 };

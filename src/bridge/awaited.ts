@@ -1,0 +1,40 @@
+// Messages that could not be decrypted and were asked for again: they keep their place in the chat for a while, and come late after that.
+import type { InboxBody, InboxRow } from '../model/journal.ts';
+import type { Portal } from '../model/portal.ts';
+import type { Change } from '../model/store.ts';
+import type { BridgeContext } from './context.ts';
+import { noticeOnce } from './notices.ts';
+import type { Step } from './workers.ts';
+
+/** Whether this row stands for a message that has not been read yet. */
+export function isMissing(row: InboxRow | undefined): row is InboxRow {
+  return row?.state.at === 'awaited' || row?.state.at === 'overdue';
+}
+
+/** What to commit when it has come after all: in its place where that is kept, otherwise at the end and marked as late. */
+export function arrival(portal: Portal, { id, state, ...row }: InboxRow, body: InboxBody): Change[] {
+  if (state.at === 'awaited') return [{ change: 'inbox.arrived', id, body }];
+  const { account, messageId, device, timestamp } = row;
+  const at = new Date(timestamp).toISOString().slice(0, 16).replace('T', ' ');
+  const text = `The next message comes late: it was sent at ${at} UTC and could not be read at first.`;
+  return [
+    { change: 'inbox.forget', id },
+    noticeOnce(portal, `late:${messageId}:${device}`, timestamp, { code: 'late', text }),
+    { change: 'inbox.add', row: { account, portal: portal.id, messageId, device, timestamp, body } },
+  ];
+}
+
+/** The user is told that it cannot be had: nothing waits for it. Should it come all the same, it comes late. */
+export function givenUp(row: InboxRow | undefined): Change[] {
+  return row?.state.at === 'awaited' ? [{ change: 'inbox.state', id: row.id, state: { at: 'overdue' } }] : [];
+}
+
+/** Holds the chat for this message, but no longer than `holdMs` in all. */
+export async function hold({ store, clock, settings }: BridgeContext, row: InboxRow, since: number): Promise<Step> {
+  const { missingKeyWaitMs: holdMs } = settings;
+  const left = since + holdMs - clock.now();
+  // A clock that was set back must not hold it for longer.
+  if (left > 0) return { waitMs: Math.min(left, holdMs) };
+  await store.commit([{ change: 'inbox.state', id: row.id, state: { at: 'overdue' } }]);
+  return 'again';
+}
