@@ -109,6 +109,7 @@ class Reader {
   readonly #reactions = new Map<string, number>();
   readonly #redacted = new Set<string>();
   readonly #seen = new Set<number>();
+  #nextIsLate = false;
 
   constructor(events: Numbers<string>, expected: readonly Action[]) {
     this.#events = events;
@@ -117,8 +118,11 @@ class Reader {
 
   read(event: MatrixEvent): Received | undefined {
     const received = this.#read(event);
-    if (received?.kind === 'message') this.#seen.add(received.number);
-    return received;
+    if (received?.kind !== 'message') return received;
+    this.#seen.add(received.number);
+    const late = this.#nextIsLate;
+    this.#nextIsLate = false;
+    return { ...received, late };
   }
 
   #read(event: MatrixEvent): Received | undefined {
@@ -163,6 +167,10 @@ class Reader {
     const content = event.getContent();
     const code: unknown = content[noticeField]?.code;
     if (code === 'label') return undefined;
+    if (code === 'late') {
+      this.#nextIsLate = true;
+      return undefined;
+    }
     if (code !== 'unsupported') return { kind: 'stray', text: `${event.getType()} ${code ?? content.body ?? ''}` };
     const action = this.#expected.find((one) => one.kind === 'unsupported' && !this.#seen.has(one.number));
     return action ? message(action.number) : { kind: 'stray', text: 'a notice of something that is not carried' };
