@@ -49,6 +49,7 @@ export class Connections {
   readonly #keys = new Serial<AccountId>();
   /** Accounts whose current signed pre-key the network has been given since this process started. */
   readonly #uploaded = new Set<AccountId>();
+  #stopped = false;
 
   constructor(context: BridgeContext, effects: ConnectionEffects) {
     this.#context = context;
@@ -56,7 +57,7 @@ export class Connections {
   }
 
   open(account: ActiveAccount): void {
-    if (this.#clients.has(account.id)) return;
+    if (this.#stopped || this.#clients.has(account.id)) return;
     const { network, minter } = this.#context;
     const { interopAccountId } = account.state.enlistment;
     const token = (): Promise<string> =>
@@ -76,7 +77,9 @@ export class Connections {
     await client?.stop();
   }
 
+  /** Ends every connection; none is opened any more. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     await Promise.all([...this.#clients.keys()].map((account) => this.close(account)));
   }
 

@@ -64,6 +64,8 @@ export class Client implements InteropClient {
   #stopping = new AbortController();
   #running: Promise<void> | undefined;
   #online: Connection | undefined;
+  /** What follows on a login. */
+  #settling: Promise<void> | undefined;
   #routingInfo: Uint8Array | undefined;
 
   constructor(options: ClientOptions) {
@@ -85,6 +87,7 @@ export class Client implements InteropClient {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
+    await this.#settling;
     await this.#order.drain();
   }
 
@@ -229,7 +232,7 @@ export class Client implements InteropClient {
   #goOnline(connection: Connection): void {
     this.#online = connection;
     void connection.keepAlive();
-    void this.#afterLogin(connection);
+    this.#settling = this.#afterLogin(connection);
   }
 
   /** Asks for what was kept for us. A network that refuses one of these requests is still usable. */

@@ -1,6 +1,6 @@
 // Handling what the network sends: in order for each sender, side by side for different ones, acknowledged only when it is dealt with.
 import type { Clock } from '../model/clock.ts';
-import { errorCode } from '../model/errors.ts';
+import { BridgeError, errorCode } from '../model/errors.ts';
 import type { InteropEvents } from '../model/interop.ts';
 import type { Serial } from '../model/serial.ts';
 import { acknowledgesFirst, passed } from '../observability/fail-points.ts';
@@ -25,6 +25,8 @@ export interface IncomingPorts {
 
 export class IncomingStanzas {
   readonly #ports: IncomingPorts;
+  /** Whose stanzas are left with the network from now on: they come again in their order, and none may overtake another. */
+  readonly #left = new Set<string>();
   #inFlight = 0;
 
   constructor(ports: IncomingPorts) {
@@ -41,10 +43,12 @@ export class IncomingStanzas {
 
   async #handleInOrder(stanza: Stanza, incoming: Handled): Promise<void> {
     const { order, logger } = this.#ports;
+    const sender = senderOf(stanza);
     this.#count(1);
     try {
       if (acknowledgesFirst) this.#ports.send(acknowledgement(stanza));
-      await order.run(senderOf(stanza), () => this.#handle(incoming));
+      const handled = await order.run(sender, () => this.#handleUnlessLeft(sender, incoming));
+      if (!handled) return;
       if (!acknowledgesFirst) this.#ports.send(acknowledgement(stanza));
       passed(incoming.kind === 'message' ? 'W4-stanza-acknowledged' : 'MR2-receipt-acknowledged');
     } catch (error) {
@@ -53,6 +57,19 @@ export class IncomingStanzas {
       this.#ports.onUnhandled();
     } finally {
       this.#count(-1);
+    }
+  }
+
+  /** False where one of the same sender before it is to come again first. */
+  async #handleUnlessLeft(sender: string, incoming: Handled): Promise<boolean> {
+    if (this.#left.has(sender)) return false;
+    try {
+      await this.#handle(incoming);
+      return true;
+    } catch (error) {
+      // What fails for another reason may fail for ever, and others need not wait for that.
+      if (error instanceof BridgeError && error.retry === 'later') this.#left.add(sender);
+      throw error;
     }
   }
 

@@ -92,9 +92,9 @@ function requireUser(notification: Stanza): UserJid {
   return from;
 }
 
-/** Stanzas of one person are handled one after another. */
+/** Stanzas of one person are handled one after another, whichever of their devices and addresses they come from. */
 export function senderOf(received: Stanza): string {
-  const from = received.attrs.get('from');
+  const from = received.attrs.get('sender_lid') ?? received.attrs.get('from');
   return from === undefined || typeof from === 'string' ? '' : formatJid(withoutDevice(from));
 }
 

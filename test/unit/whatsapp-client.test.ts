@@ -1,9 +1,10 @@
 // The interop client against a scripted server behind the real handshake: what it does when the network behaves, and when it does not.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Account, Network } from '../../src/model/account.ts';
+import { BridgeError } from '../../src/model/errors.ts';
 import type { AccountId, MessageId, RoomId, UserId } from '../../src/model/ids.ts';
 import type { Disconnect, IncomingMessage, InteropClient, InteropEvents } from '../../src/model/interop.ts';
-import { groupJid, interopJid, type Jid, lidJid, phoneJid, SERVER } from '../../src/model/jid.ts';
+import { groupJid, interopJid, type Jid, lidJid, phoneJid, SERVER, withDevice } from '../../src/model/jid.ts';
 import { createLogger } from '../../src/observability/logger.ts';
 import { ClientPayload_Product } from '../../src/proto/wire_pb.ts';
 import {
@@ -439,6 +440,50 @@ describe('incoming stanzas', () => {
     await heard('message A2');
     release.get('A2')?.();
     expect(attribute(await connection.next(), 'id')).toBe('A2');
+  });
+
+  test('a person’s stanzas keep their order whichever address and device they come from', async () => {
+    const release = Promise.withResolvers<void>();
+    makeClient({
+      message: async ({ id }) => {
+        tell(`begun ${id}`);
+        if (id === 'A1') await release.promise;
+        tell(`message ${id}`);
+      },
+    });
+    const connection = await connected();
+    connection.send(message('A1'));
+    connection.send(message('A2', { from: phoneJid('31612345678'), sender_lid: anna }));
+    connection.send(message('A3', { from: withDevice(anna, 2) }));
+    connection.send(message('B1', { from: ben }));
+    expect(attribute(await connection.next(), 'id')).toBe('B1');
+    release.resolve();
+    for (const id of ['A1', 'A2', 'A3']) expect(attribute(await connection.next(), 'id')).toBe(id);
+    const steps = ['A1', 'A2', 'A3'].flatMap((id) => [`begun ${id}`, `message ${id}`]);
+    expect(told.filter((line) => line.includes(' A'))).toEqual(steps);
+  });
+
+  test('nothing of a sender overtakes what has to come again', async () => {
+    let full = true;
+    makeClient({
+      message: async ({ id }) => {
+        if (full && id === 'A1') throw new BridgeError('store.unavailable', 'the disk is full', { retry: 'later' });
+        tell(`message ${id}`);
+      },
+    });
+    const connection = await connected();
+    for (const id of ['A1', 'A2']) connection.send(message(id));
+    connection.send(message('B1', { from: ben }));
+    expect(attribute(await connection.next(), 'id')).toBe('B1');
+    full = false;
+    connection.send(message('A3'));
+    connection.close();
+    await heard('offline network later');
+    await nextPause();
+    const again = await connected();
+    for (const id of ['A1', 'A2', 'A3']) again.send(message(id));
+    for (const id of ['A1', 'A2', 'A3']) expect(attribute(await again.next(), 'id')).toBe(id);
+    expect(told.filter((line) => line.startsWith('message A'))).toEqual(['message A1', 'message A2', 'message A3']);
   });
 
   test('what could not be handled is not acknowledged, and a new connection brings it again', async () => {
