@@ -1,6 +1,7 @@
 // `npm run chaos`: the bridge killed over and over while people write, and what came of every message. docs/delivery.md says what it proves.
 import { writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { startPostgres } from '../support/postgres-server.ts';
 import { keepSeed } from './kept-seeds.ts';
 import { isSound } from './ledger.ts';
 import { type PlanOptions, planOf } from './plan.ts';
@@ -40,14 +41,14 @@ const options = program.opts<{
   json?: string;
 }>();
 
-if (options.database === 'postgres') program.error('error: --database postgres is not available yet');
+const postgres = options.database === 'postgres' ? (await startPostgres()).url : undefined;
 
 const parts: Part[] = [];
 const onProgress = (text: string) => void process.stderr.write(`${text}\n`);
 
 async function prove(part: string, plan: PlanOptions): Promise<void> {
   onProgress(`${part}, seed ${plan.seed}`);
-  const outcome = await run(planOf(plan), { onProgress });
+  const outcome = await run(planOf(plan), { postgres, onProgress });
   parts.push({ part, seed: plan.seed, outcome });
   for (const complaint of outcome.account.complaints) onProgress(complaint);
   // What failed once is replayed by `npm test` from then on.
@@ -62,7 +63,7 @@ let blind = false;
 if (options.naive) {
   onProgress('acknowledging first: this must lose messages');
   const plan = planOf({ seed: options.seed, chats, everyStep: false, kills: naiveKills });
-  const outcome = await run(plan, { naive: true, onProgress });
+  const outcome = await run(plan, { naive: true, postgres, onProgress });
   parts.push({ part: 'naive', seed: options.seed, outcome });
   blind = outcome.account.lost === 0;
 }
@@ -72,5 +73,5 @@ if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(
 const failed = parts.filter(({ part, outcome }) => part !== 'naive' && !isSound(outcome.account));
 for (const { part, outcome } of failed) console.log(`${part}:\n  ${outcome.account.complaints.join('\n  ')}`);
 if (blind) console.log('The run that acknowledges first has lost nothing: this harness does not see loss.');
-// Clients of the homeserver leave timers behind.
+// Clients of the homeserver leave timers behind; a PostgreSQL of ours ends with this process.
 process.exit(failed.length > 0 || blind ? 1 : 0);

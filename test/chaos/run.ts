@@ -6,6 +6,7 @@ import { systemClock } from '../../src/model/clock.ts';
 import type { DeliveryStep } from '../../src/model/delivery-steps.ts';
 import { killVariable, naiveVariable } from '../../src/observability/fail-points.ts';
 import type { BridgeProcess } from '../support/bridge-process.ts';
+import { createSchema } from '../support/postgres-server.ts';
 import { World } from '../support/world.ts';
 import { type Account, accountOf, isSound } from './ledger.ts';
 import type { Kill, Plan, Round } from './plan.ts';
@@ -20,6 +21,8 @@ const longestUncertainLifeMs = 3_000;
 export interface RunOptions {
   /** Acknowledges before anything is durable: to show that loss is seen. */
   readonly naive?: boolean;
+  /** The server on which the bridge keeps what it has; without it, SQLite. */
+  readonly postgres?: string | undefined;
   readonly onProgress?: (text: string) => void;
 }
 
@@ -33,7 +36,8 @@ export interface Outcome {
 /** Starts a world of its own, carries the plan out, and takes everything down again. */
 export async function run(plan: Plan, options: RunOptions = {}): Promise<Outcome> {
   const started = performance.now();
-  const world = await World.start();
+  const place = options.postgres === undefined ? {} : { 'database.postgres': await createSchema(options.postgres) };
+  const world = await World.start({ overrides: place });
   const traffic: { current?: Traffic } = {};
   try {
     const users = [];
