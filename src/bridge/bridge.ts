@@ -14,7 +14,7 @@ import { depart } from './departures.ts';
 import { enlist } from './enlistments.ts';
 import { TransferSlots } from './files/slots.ts';
 import { FilesToMatrix } from './files/to-matrix.ts';
-import { carryFileToWhatsApp } from './files/to-whatsapp.ts';
+import { FilesToWhatsApp } from './files/to-whatsapp.ts';
 import { setNextMark } from './marks.ts';
 import { handleNextEvent } from './matrix-events.ts';
 import { followProfile } from './profiles.ts';
@@ -70,11 +70,8 @@ export class Bridge {
     // Bounded by the slots, which are shared fairly between accounts.
     const anyNumber = Number.POSITIVE_INFINITY;
     this.#incomingFiles = workers('incoming-files', (portal) => this.#filesToMatrix.carryNext(portal), anyNumber);
-    this.#outgoingFiles = workers(
-      'outgoing-files',
-      (portal) => carryFileToWhatsApp(context, this.#slots, portal, (settled) => this.#outbox.wake(settled)),
-      anyNumber,
-    );
+    const filesToWhatsApp = new FilesToWhatsApp(context, this.#slots, (portal) => this.#outbox.wake(portal));
+    this.#outgoingFiles = workers('outgoing-files', (portal) => filesToWhatsApp.carryNext(portal), anyNumber);
     this.#rooms = workers('events', (room) => handleNextEvent(context, room, this.#keyWaits, this.#effects()));
     this.#bot = workers('bot', (room) => sendNextBotMessage(context, room));
     this.#profiles = workers('profiles', (contact) => this.#followProfile(contact), 2);

@@ -274,7 +274,7 @@ async function sendRefused(
   }
   // A refused notice is in the log; a notice about it would be refused as well.
   if (row.isNotice) return setState(context, row, { at: 'done', event: undefined });
-  const text = `A message from ${contactName(chat.contact, chat.portal)} could not be shown: this server does not take it (${error.code}).`;
+  const text = `A message from ${contactName(chat.contact, chat.portal)} could not be shown: this server does not take it (${error.code}). Trying again does not help; it can be seen on WhatsApp only.`;
   await park(context, chat, row, body, { code: 'not-shown', text });
 }
 

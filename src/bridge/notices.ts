@@ -22,7 +22,21 @@ export function noticeOnce(portal: Portal, key: string, timestamp: number, notic
   };
 }
 
-/** A notice under a Matrix event that was not sent on. */
-export function notSent(portal: Portal, event: EventId, timestamp: number, code: string, text: string): Change {
-  return noticeOnce(portal, `${code}:${event}`, timestamp, { code, text, about: event });
+export interface NoticePlace {
+  /** The event under which it stands, where that is not the one that was not sent. */
+  readonly about?: EventId | undefined;
+  /** What it is about, where that is more than one event: told once. */
+  readonly action?: string | undefined;
+}
+
+/** A notice that a Matrix event was not sent on. */
+export function notSent(
+  portal: Portal,
+  event: EventId,
+  timestamp: number,
+  code: string,
+  text: string,
+  { about = event, action = event }: NoticePlace = {},
+): Change {
+  return noticeOnce(portal, `${code}:${action}`, timestamp, { code, text, about });
 }

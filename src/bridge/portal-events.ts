@@ -17,7 +17,7 @@ import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { outgoingFile } from './files/to-whatsapp.ts';
 import { done, type Handled } from './matrix-events.ts';
 import { noticeReply } from './notice-replies.ts';
-import { notSent } from './notices.ts';
+import { type NoticePlace, notSent } from './notices.ts';
 import { editChanges, reactionChanges, redactionChanges } from './portal-references.ts';
 import { leaveIfThere } from './portal-rooms.ts';
 import { quotedBy } from './quoted-events.ts';
@@ -58,7 +58,7 @@ export async function handlePortalEvent(
   if (encryptedKinds.test(event.type)) {
     return refuse(
       'plaintext-refused',
-      'This was not sent: it arrived unencrypted, and this bridge does not carry unencrypted messages.',
+      'This was not sent: it arrived unencrypted, and this bridge does not carry unencrypted messages. Send it again from a client that encrypts.',
     );
   }
   if (event.type !== 'm.reaction' && event.type !== 'm.room.redaction') return done();
@@ -123,8 +123,8 @@ async function encrypted(
   const trust = await context.store.trust.ofUser(account.user);
   if (trust?.state === 'changed') return { kind: 'held' };
   const decryption = await decryptOrWait(context, chat.ghost.actor, event, waits);
-  const refuse = (code: string, text: string): Handled =>
-    withWake(done(notSent(portal, event.event_id, context.clock.now(), code, text)), portal, effects);
+  const refuse = (code: string, text: string, place?: NoticePlace): Handled =>
+    withWake(done(notSent(portal, event.event_id, context.clock.now(), code, text, place)), portal, effects);
   switch (decryption.outcome) {
     case 'wait':
       return { kind: 'wait', waitMs: decryption.waitMs };
@@ -164,7 +164,10 @@ async function encrypted(
   }
   const quoted = await quotedBy(context, chat, event.room_id, content);
   const translated = toWhatsApp(type, content, capabilities[account.network], quoted);
-  if (translated.kind === 'refused') return refuse('not-carried', translated.told ?? refusedText(translated.feature));
+  if (translated.kind === 'refused') {
+    const { told = refusedText(translated.feature), action } = translated;
+    return refuse('not-carried', told, { action });
+  }
   const row = {
     account: account.id,
     portal: portal.id,

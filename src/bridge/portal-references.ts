@@ -26,9 +26,9 @@ const unknownTarget = 'the message that it is about is not known on WhatsApp (an
 /** Returns the changes that carry a reaction over. */
 export async function reactionChanges(context: BridgeContext, chat: Chat, event: MatrixEvent): Promise<Change[]> {
   const { portal } = chat;
-  const about = relatedEvent(event.content, 'm.annotation');
-  const target = about && (await sentMessage(context, portal, about as EventId));
-  if (!target) return refusal(context, portal, event, `This reaction was not sent: ${unknownTarget}`);
+  const about = relatedEvent(event.content, 'm.annotation') as EventId | undefined;
+  const target = about && (await sentMessage(context, portal, about));
+  if (!target) return refusal(context, portal, event, `This reaction was not sent: ${unknownTarget}`, about);
   const related = event.content['m.relates_to'] as JsonObject;
   const key = typeof related.key === 'string' ? related.key : 'none';
   const row = await outgoing(context, chat, event, target, (meant) => reaction(key, meant, tableOf(chat)));
@@ -63,7 +63,7 @@ export async function redactionChanges(context: BridgeContext, chat: Chat, event
   if (!target?.fromUser) {
     const text =
       'Nothing was deleted on WhatsApp: no message of yours there (any more) is the one that you removed here.';
-    return { changes: refusal(context, portal, event, text) };
+    return { changes: refusal(context, portal, event, text, redacted) };
   }
   const { changes } = await outgoing(context, chat, event, target, (meant) => deletion(meant, tableOf(chat)));
   const hosted = (await context.store.outbox.byEvent(redacted))?.hosted;
@@ -80,10 +80,10 @@ export async function editChanges(
 ): Promise<Change[]> {
   const { portal } = chat;
   const target = await sentMessage(context, portal, replaced);
-  if (!target?.fromUser) return refusal(context, portal, event, `Your edit was not sent: ${unknownTarget}`);
+  if (!target?.fromUser) return refusal(context, portal, event, `Your edit was not sent: ${unknownTarget}`, replaced);
   if (context.clock.now() - target.sentAt > editWindowMs) {
     const text = `Your edit was not sent: WhatsApp takes edits for ${editWindowMs / 60_000} minutes only. The contact still sees the earlier text. Send a new message instead.`;
-    return refusal(context, portal, event, text);
+    return refusal(context, portal, event, text, replaced);
   }
   // Of a file only the words under it may change, which is to be seen from the event that described it.
   const original = editsFile(content) ? await keptContent(context, chat.ghost, target.room, replaced) : undefined;
@@ -122,7 +122,7 @@ async function outgoing(
   context: BridgeContext,
   { account, portal }: Chat,
   event: MatrixEvent,
-  target: MessageTarget,
+  target: MessageTarget & { readonly event?: EventId },
   write: (meant: Meant) => ToWhatsApp,
 ): Promise<Outgoing> {
   const now = context.clock.now();
@@ -132,7 +132,8 @@ async function outgoing(
   const message = write({ target: targetOf(target), chat, now });
   if (message.kind !== 'message') {
     const told = message.kind === 'refused' ? message.told : undefined;
-    return { sent: false, changes: refusal(context, portal, event, told ?? refusedText(message.feature)) };
+    const text = told ?? refusedText(message.feature);
+    return { sent: false, changes: refusal(context, portal, event, text, target.event) };
   }
   const row = {
     account: account.id,
@@ -145,6 +146,13 @@ async function outgoing(
   return { sent: true, changes: [{ change: 'outbox.add', row }] };
 }
 
-function refusal(context: BridgeContext, portal: Portal, event: MatrixEvent, text: string): Change[] {
-  return [notSent(portal, event.event_id, context.clock.now(), 'not-carried', text)];
+/** Under the message that it is about: clients do not show replies to reactions and edits where people look. */
+function refusal(
+  context: BridgeContext,
+  portal: Portal,
+  event: MatrixEvent,
+  text: string,
+  about: EventId | undefined,
+): Change[] {
+  return [notSent(portal, event.event_id, context.clock.now(), 'not-carried', text, { about })];
 }

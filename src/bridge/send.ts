@@ -47,7 +47,13 @@ export async function sendNext(
     if (error.code === 'interop.offline') return 'idle';
     if (error.code === 'signal.untrusted') return 'idle';
     if (error.retry === 'later' || error.code.startsWith('store.')) throw error;
-    await parkRow(context, chat.portal, row, error.code, error.userText ?? 'This message could not be sent.');
+    await parkRow(
+      context,
+      chat.portal,
+      row,
+      error.code,
+      error.userText ?? 'This message could not be sent. Trying again may help.',
+    );
     return 'again';
   }
 }

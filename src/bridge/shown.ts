@@ -42,7 +42,7 @@ export async function shown(context: BridgeContext, chat: Chat, row: InboxRow, b
   const name = contactName(chat.contact, chat.portal);
   const translated = readable(context, row, body.payload);
   if (translated === undefined) {
-    const text = `A message from ${name} arrived damaged and cannot be shown.`;
+    const text = `A message from ${name} arrived damaged and cannot be shown. Ask them to send it again.`;
     return { kind: 'parked', notice: { code: 'unreadable', text } };
   }
   switch (translated.kind) {

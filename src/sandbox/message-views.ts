@@ -58,7 +58,8 @@ function describeFile(message: Message, file: FileView | undefined): object | un
     gif: ('gifPlayback' in part && part.gifPlayback) || undefined,
     viewOnce: ('viewOnce' in part && part.viewOnce) || undefined,
     thumbnail:
-      ('jpegThumbnail' in part ? part.jpegThumbnail : 'pngThumbnail' in part && part.pngThumbnail) !== undefined,
+      ('jpegThumbnail' in part && part.jpegThumbnail !== undefined) ||
+      ('pngThumbnail' in part && part.pngThumbnail !== undefined),
     ...file,
   };
 }

@@ -75,11 +75,19 @@ const whatsapp = {
     kind: 'message',
     'to-whatsapp': { support: 'partial', told: 'Shown in italics.' },
   },
+  notice: {
+    noun: 'notices of bots',
+    kind: 'message',
+    'to-whatsapp': { support: 'partial', told: 'Shown as ordinary text.' },
+  },
   mention: {
     noun: 'mentions',
     kind: 'property',
     'to-matrix': { support: 'partial', told: 'Shown as WhatsApp writes them: @ and a number. Nobody is notified.' },
-    'to-whatsapp': { support: 'partial', told: 'Shown as the name. Nobody is notified.' },
+    'to-whatsapp': {
+      support: 'partial',
+      told: 'Shown as the name, without the label of this bridge. Nobody is notified.',
+    },
   },
   reply: {
     noun: 'replies and threads',
@@ -185,7 +193,10 @@ const whatsapp = {
     noun: 'live locations',
     kind: 'message',
     'to-matrix': { support: 'fallback', told: 'Live location: only this position is shown here, it does not move.' },
-    'to-whatsapp': refused,
+    'to-whatsapp': {
+      support: 'refused',
+      told: 'Your live location was not sent: live locations are not carried over. Send where you are instead.',
+    },
   },
   contact: {
     noun: 'contact cards',
@@ -240,6 +251,12 @@ const whatsapp = {
       told: '{name} changed the timer of disappearing messages on WhatsApp. That is not carried over: messages stay here.',
     },
   },
+  expiring: {
+    noun: 'disappearing messages',
+    kind: 'property',
+    'to-matrix': { support: 'partial', told: 'Shown like any other, and what is shown stays.' },
+    'to-whatsapp': { support: 'partial', told: 'What you write is sent without the chat’s timer.' },
+  },
   reaction: {
     noun: 'reactions',
     kind: 'message',
@@ -292,7 +309,19 @@ const whatsapp = {
       limit: 'calls to you are told, once each; the other side hears it ring',
       told: '{name} called on WhatsApp{how}. Calls are not carried over: nobody can pick up here, and at the other end it just rings.',
     },
-    'to-whatsapp': refused,
+    'to-whatsapp': {
+      support: 'refused',
+      limit: 'told once a call',
+      told: 'Your call was not sent on: calls are not carried over. Write a message instead.',
+    },
+  },
+  verification: {
+    noun: 'requests to verify somebody',
+    kind: 'message',
+    'to-whatsapp': {
+      support: 'refused',
+      told: 'This was not sent: nobody on WhatsApp can answer it. To compare keys with the other person, reply "safety number" to a notice of this chat.',
+    },
   },
   unknown: {
     noun: 'messages of other kinds',
@@ -303,7 +332,7 @@ const whatsapp = {
     },
     'to-whatsapp': {
       support: 'refused',
-      told: 'This was not sent: the bridge does not carry messages of this kind.',
+      told: 'This was not sent: the bridge does not carry messages of this kind. Trying again does not help.',
     },
   },
   group: { noun: 'group chats', kind: 'signal', 'to-matrix': refused, 'to-whatsapp': refused },
@@ -382,7 +411,8 @@ export function nouns(direction: Direction, support: Support, network: Network =
 /** The sentence that stands in the room for something a contact sent and the bridge does not carry, or could not read. */
 export function unsupportedText(name: string, feature: Feature, table: Capabilities = capabilities.whatsapp): string {
   const { noun, 'to-matrix': capability } = table[feature];
-  if (carries(table, feature, 'to-matrix')) return `${name} sent something that could not be read (${noun}).`;
+  if (carries(table, feature, 'to-matrix'))
+    return `${name} sent something that could not be read here (${noun}). It may be seen on WhatsApp.`;
   const told = capability?.told ?? '{name} sent something that this bridge does not carry yet ({noun}).';
   return told
     .replace('{noun}', noun)
@@ -400,6 +430,6 @@ export function callText(name: string, video: boolean, table: Capabilities = cap
 export function refusedText(feature: Feature, table: Capabilities = capabilities.whatsapp): string {
   const { noun, 'to-whatsapp': capability } = table[feature];
   if (carries(table, feature, 'to-whatsapp'))
-    return `This was not sent: for ${noun} there is a limit (${capability?.limit ?? 'readable ones'}).`;
-  return capability?.told ?? `This was not sent: the bridge does not carry ${noun} yet.`;
+    return `This was not sent: for ${noun} there is a limit (${capability?.limit ?? 'readable ones'}). Trying again does not help; change it first.`;
+  return capability?.told ?? `This was not sent: the bridge does not carry ${noun}. Trying again does not help.`;
 }

@@ -19,15 +19,26 @@ export type ToWhatsApp =
   /** `payload`: the serialised, unpadded `Message`. */
   | { readonly kind: 'message'; readonly payload: Uint8Array }
   | FileToWhatsApp
-  /** `told`: the sentence for the user, where it is not the table's (`refusedText`). */
-  | { readonly kind: 'refused'; readonly feature: Feature; readonly told?: string };
+  | {
+      readonly kind: 'refused';
+      readonly feature: Feature;
+      /** The sentence for the user, where it is not the table's (`refusedText`). */
+      readonly told?: string;
+      /** Where several events are one thing to people, a call for example: what they have in common. They are told once. */
+      readonly action?: string;
+    };
 
 const featureOfMsgtype: Readonly<Record<string, Feature>> = {
   'm.text': 'text',
-  'm.notice': 'text',
+  'm.notice': 'notice',
   'm.emote': 'emote',
   'm.location': 'location',
+  'm.key.verification.request': 'verification',
 };
+
+/** Calls (Matrix spec, "Voice over IP"), and what MatrixRTC (MSC4143) adds to them. */
+const callEvent = /(?:^|\.)(?:call|rtc)\.[a-z_.]+$/;
+const longestAction = 255;
 
 /** Returns the WhatsApp message for the decrypted content of a room event, as far as the table lets it through; `quoted`: what it answers. */
 export function toWhatsApp(
@@ -37,7 +48,8 @@ export function toWhatsApp(
   quoted?: Quoted,
 ): ToWhatsApp {
   const feature = featureOf(type, content);
-  const refused: ToWhatsApp = { kind: 'refused', feature };
+  const action = actionOf(feature, content);
+  const refused: ToWhatsApp = { kind: 'refused', feature, ...(action === undefined ? {} : { action }) };
   if (!carries(table, feature, 'to-whatsapp')) return refused;
   const event = { type, content };
   if (sentFileFeature(event) === feature) return fileToWhatsApp(event, feature, table, quoted);
@@ -52,13 +64,19 @@ function featureOf(type: string, content: JsonObject): Feature {
   if (type.endsWith('poll.start')) return 'poll';
   if (type.endsWith('poll.end')) return 'poll-end';
   if (type.endsWith('.beacon')) return 'live-location';
-  if (type.startsWith('m.call.')) return 'call';
+  if (callEvent.test(type)) return 'call';
   if (type === 'm.reaction') return 'reaction';
   if (type === 'm.sticker') return 'sticker';
   const { msgtype, body } = content;
   if (type !== 'm.room.message' || typeof msgtype !== 'string' || typeof body !== 'string') return 'unknown';
   const text = Object.hasOwn(featureOfMsgtype, msgtype) ? featureOfMsgtype[msgtype] : undefined;
   return text ?? sentFileFeature({ type, content }) ?? 'unknown';
+}
+
+function actionOf(feature: Feature, content: JsonObject): string | undefined {
+  const common = feature === 'call' ? content.call_id : undefined;
+  const action = feature === 'live-location' ? relatesTo(content).event_id : common;
+  return typeof action === 'string' ? `${feature}:${action.slice(0, longestAction)}` : undefined;
 }
 
 /** Undefined: outside what WhatsApp takes, or there is no translation. */
@@ -72,6 +90,7 @@ function messageOf(
   switch (feature) {
     case 'text':
     case 'emote':
+    case 'notice':
     case 'poll': {
       const text = wordsOf(feature, content, table);
       if (text === undefined || text.trim() === '' || text.length > longestText) return undefined;
@@ -98,7 +117,11 @@ function messageOf(
   }
 }
 
-function wordsOf(feature: 'text' | 'emote' | 'poll', content: JsonObject, table: Capabilities): string | undefined {
+function wordsOf(
+  feature: 'text' | 'emote' | 'notice' | 'poll',
+  content: JsonObject,
+  table: Capabilities,
+): string | undefined {
   if (feature === 'poll') return sentPollText(content, table.poll['to-whatsapp']?.told ?? '');
   const text = textOf(content, table);
   return feature === 'emote' ? writeEmote(text) : text;

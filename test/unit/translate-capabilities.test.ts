@@ -71,6 +71,7 @@ const lunch = { question: words('Lunch?'), answers: [{ id: '1', ...words('Soup')
 const sent: Partial<Record<Feature, { type: string; content: Record<string, unknown> }>> = {
   text: room({ msgtype: 'm.text' }),
   emote: room({ msgtype: 'm.emote' }),
+  notice: room({ msgtype: 'm.notice' }),
   image: room({ msgtype: 'm.image', file: attachment, info: { mimetype: 'image/jpeg' } }),
   gif: room({ msgtype: 'm.video', file: attachment, info: { mimetype: 'video/mp4', 'fi.mau.gif': true } }),
   video: room({ msgtype: 'm.video', file: attachment, info: { mimetype: 'video/mp4' } }),
@@ -87,7 +88,8 @@ const sent: Partial<Record<Feature, { type: string; content: Record<string, unkn
   'poll-end': { type: 'org.matrix.msc3381.poll.end', content: {} },
   'poll-vote': { type: 'org.matrix.msc3381.poll.response', content: {} },
   call: { type: 'm.call.invite', content: {} },
-  unknown: room({ msgtype: 'm.key.verification.request' }),
+  verification: room({ msgtype: 'm.key.verification.request' }),
+  unknown: room({ msgtype: 'm.server_notice' }),
 };
 
 /** Messages about other messages. */
@@ -175,6 +177,23 @@ it('what a Matrix user sends in another form says so as well', () => {
   );
 });
 
+it('a call or a shared live location of a Matrix user is one thing, however many events it has', () => {
+  const action = (type: string, content: Record<string, unknown>) => {
+    const result = toWhatsApp(type, content);
+    return result.kind === 'refused' ? [result.feature, result.action] : undefined;
+  };
+  for (const part of ['invite', 'candidates', 'hangup']) {
+    expect(action(`m.call.${part}`, { call_id: 'c' })).toEqual(['call', 'call:c']);
+  }
+  expect(action('org.matrix.msc4075.rtc.notification', {})).toEqual(['call', undefined]);
+  const shared = { 'm.relates_to': { rel_type: 'm.reference', event_id: '$share' } };
+  expect(action('org.matrix.msc3672.beacon', shared)).toEqual(['live-location', 'live-location:$share']);
+  expect(action('m.room.message', { msgtype: 'm.server_notice', body: 'x', call_id: 'c' })).toEqual([
+    'unknown',
+    undefined,
+  ]);
+});
+
 describe('words for people', () => {
   it('name everything that is carried in full, and nothing else', () => {
     expect(nouns('to-whatsapp', 'full')).toEqual([
@@ -192,8 +211,12 @@ describe('words for people', () => {
       expect(refusedText(feature)).toMatch(/not sent/);
       expect(unsupportedText('Anna', feature) + refusedText(feature)).not.toMatch(/[{}]|undefined/);
     }
-    expect(unsupportedText('$& {noun}', 'image')).toBe('$& {noun} sent something that could not be read (pictures).');
-    expect(refusedText('text')).toBe('This was not sent: for text messages there is a limit (1 to 65,536 characters).');
+    expect(unsupportedText('$& {noun}', 'image')).toBe(
+      '$& {noun} sent something that could not be read here (pictures). It may be seen on WhatsApp.',
+    );
+    expect(refusedText('text')).toBe(
+      'This was not sent: for text messages there is a limit (1 to 65,536 characters). Trying again does not help; change it first.',
+    );
   });
 });
 

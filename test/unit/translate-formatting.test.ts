@@ -175,6 +175,8 @@ describe('to WhatsApp', () => {
     ['<span data-mx-spoiler="end">he dies</span>', '[spoiler: end] he dies'],
     ['<img src="mxc://x/y" alt=":wave:"> hi', ':wave: hi'],
     ['<a href="https://matrix.to/#/@anna:example.org">Anna</a>: hi', 'Anna: hi'],
+    ['<a href="https://matrix.to/#/@wa_1:example.org">A&amp;B (WhatsApp)</a>: hi (WhatsApp)', 'A&B: hi (WhatsApp)'],
+    ['<a href="https://matrix.to/#/@wa_1:example.org">Anna (WhatsApp · 3f9c)</a>', 'Anna'],
     ['<a href="https://x.org/a_b_c">https://x.org/a_b_c</a>', 'https://x.org/a_b_c'],
     ['<a href="https://x.org">https://bank.example</a>', 'https://bank.example (https://x.org)'],
     ['<a href="mailto:a@x.org">a@x.org</a>', 'a@x.org'],

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Ghost } from '../../model/contact.ts';
 import { BridgeError } from '../../model/errors.ts';
-import type { PortalId } from '../../model/ids.ts';
+import type { OutboxId, PortalId } from '../../model/ids.ts';
 import type { JsonObject, OutboxRow, OutgoingFile } from '../../model/journal.ts';
 import type { MatrixFile, TransferOptions } from '../../model/media.ts';
 import type { Portal } from '../../model/portal.ts';
@@ -16,6 +16,9 @@ import { type ActiveAccount, type BridgeContext, isActive } from '../context.ts'
 import { parkRow } from '../parked-rows.ts';
 import type { Step } from '../workers.ts';
 import type { TransferSlots } from './slots.ts';
+
+/** How often a file that cannot be carried at the moment is tried, each time later than before: for about a quarter of an hour. */
+const mostTries = 20;
 
 const cipherBlock = 16;
 const macBytes = 10;
@@ -39,40 +42,66 @@ interface Waiting {
   readonly media: FileToWhatsApp;
 }
 
-/** Carries the file of the oldest message of this portal. `settled` is called when the message need not wait for it any longer. */
-export async function carryFileToWhatsApp(
-  context: BridgeContext,
-  slots: TransferSlots,
-  portalId: PortalId,
-  settled: (portal: PortalId) => void,
-): Promise<Step> {
-  const row = await context.store.outbox.next(portalId);
-  if (row?.state.at !== 'transfer') return 'idle';
-  const { file } = row.state;
-  const portal = await context.store.portals.get(portalId);
-  const account = portal && (await context.store.accounts.get(portal.account));
-  const ghost = portal && (await context.store.contacts.ghost(portal.contact));
-  if (portal === undefined || !isActive(account) || ghost === undefined) return 'idle';
-  const media = toWhatsApp(file.type, file.content, capabilities[account.network], file.quoted);
-  if (media.kind !== 'media') {
-    const text = media.kind === 'refused' ? (media.told ?? refusedText(media.feature)) : unreadableFile;
-    await parkRow(context, portal, row, 'not-carried', text);
-    settled(portalId);
+export class FilesToWhatsApp {
+  readonly #context: BridgeContext;
+  readonly #slots: TransferSlots;
+  readonly #settled: (portal: PortalId) => void;
+  readonly #tries = new Map<OutboxId, number>();
+
+  /** `settled` is called when a message need not wait for its file any longer. */
+  constructor(context: BridgeContext, slots: TransferSlots, settled: (portal: PortalId) => void) {
+    this.#context = context;
+    this.#slots = slots;
+    this.#settled = settled;
+  }
+
+  /** Carries the file of the oldest message of this portal. */
+  async carryNext(portalId: PortalId): Promise<Step> {
+    const { store, settings, counters } = this.#context;
+    const row = await store.outbox.next(portalId);
+    if (row?.state.at !== 'transfer') return 'idle';
+    const { file } = row.state;
+    const portal = await store.portals.get(portalId);
+    const account = portal && (await store.accounts.get(portal.account));
+    const ghost = portal && (await store.contacts.ghost(portal.contact));
+    if (portal === undefined || !isActive(account) || ghost === undefined) return 'idle';
+    const media = toWhatsApp(file.type, file.content, capabilities[account.network], file.quoted);
+    if (media.kind !== 'media') {
+      const text = media.kind === 'refused' ? (media.told ?? refusedText(media.feature)) : unreadableFile;
+      await parkRow(this.#context, portal, row, 'not-carried', text);
+      return this.#settle(row);
+    }
+    try {
+      const payload = await carry(this.#context, this.#slots, { row, file, account, portal, ghost, media });
+      await store.commit([{ change: 'outbox.payload', id: row.id, payload }]);
+      passed('MF2-file-recorded');
+      counters.file('to-whatsapp', 'carried');
+    } catch (error) {
+      if (!(error instanceof BridgeError) || this.#mayPass(row, error)) throw error;
+      counters.file('to-whatsapp', error.code);
+      const sizes = { size: media.size, limit: settings.maxFileBytes };
+      await parkRow(this.#context, portal, row, error.code, fileNotSentText(error.code, sizes));
+    }
+    return this.#settle(row);
+  }
+
+  /** Whether the file is tried again before its sender is told. The chat waits for it, so not without end. */
+  #mayPass({ id }: OutboxRow, { code, retry, cause }: BridgeError): boolean {
+    if (code.startsWith('store.')) return true;
+    // Room comes with the days.
+    if (retry !== 'later' || code === 'media.host-full') return false;
+    // While the homeserver is away, nothing can be said of the file.
+    if (cause instanceof BridgeError && cause.code === 'matrix.unreachable') return true;
+    const tries = (this.#tries.get(id) ?? 0) + 1;
+    this.#tries.set(id, tries);
+    return tries < mostTries;
+  }
+
+  #settle({ id, portal }: OutboxRow): Step {
+    this.#tries.delete(id);
+    this.#settled(portal);
     return 'idle';
   }
-  try {
-    const payload = await carry(context, slots, { row, file, account, portal, ghost, media });
-    await context.store.commit([{ change: 'outbox.payload', id: row.id, payload }]);
-    passed('MF2-file-recorded');
-    context.counters.file('to-whatsapp', 'carried');
-  } catch (error) {
-    if (!(error instanceof BridgeError) || error.retry === 'later' || error.code.startsWith('store.')) throw error;
-    context.counters.file('to-whatsapp', error.code);
-    const sizes = { size: media.size, limit: context.settings.maxFileBytes };
-    await parkRow(context, portal, row, error.code, fileNotSentText(error.code, sizes));
-  }
-  settled(portalId);
-  return 'idle';
 }
 
 async function carry(

@@ -51,6 +51,8 @@ const withoutText = new Set(
 
 const linkSchemes = /^(?:https?|ftp|mailto|magnet):/i;
 const mention = /^https:\/\/matrix\.to\/#\//i;
+/** What the bridge puts behind the name of a contact, which is nothing to the contact. */
+const label = / \((?:WhatsApp|Messenger)(?: · [0-9a-f]{4})?\)$/;
 const deepestIndent = 4;
 
 /** Returns the text of the HTML. Never throws; linear in its length, apart from the parser's stack (bounded by the caller). */
@@ -167,7 +169,8 @@ class HtmlReader {
       }
       return;
     }
-    const collapsed = text.replace(/[ \t\n\f\r]+/g, ' ');
+    const named = this.#link !== undefined && mention.test(this.#link.href) ? text.replace(label, '') : text;
+    const collapsed = named.replace(/[ \t\n\f\r]+/g, ' ');
     const last = this.#line?.runs.at(-1)?.text;
     const words = last === undefined || last.endsWith(' ') ? collapsed.replace(/^ /, '') : collapsed;
     if (words !== '') this.#write(words);

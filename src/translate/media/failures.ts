@@ -35,7 +35,9 @@ export function fileNotSentText(code: string, sizes: Sizes = {}): string {
     case 'media.refused':
       return 'Your homeserver does not give the file to the bridge. Trying again does not help; tell whoever runs this server.';
     case 'media.host-full':
-      return 'This server has no room for more files at the moment. Send it again later.';
+      return 'This server has no room for more files at the moment. Send it again later; a smaller one may fit now.';
+    case 'media.host-failed':
+      return 'This server could not store the file. Send it again later, or tell whoever runs it.';
     default:
       return 'The file could not be fetched from your homeserver. Send it again later.';
   }
