@@ -1,4 +1,5 @@
 // Accounts: Matrix users who opted in on a network.
+import type { PauseReason } from './consent.ts';
 import type { AccountId, ContactId, RoomId, UserId } from './ids.ts';
 import type { InteropJid } from './jid.ts';
 
@@ -14,7 +15,10 @@ export interface Enlistment {
 
 export type AccountState =
   /** Confirmed by the user; the network has not answered the enlistment call yet. */
-  { readonly at: 'enlisting' } | { readonly at: 'active'; readonly enlistment: Enlistment };
+  | { readonly at: 'enlisting' }
+  | { readonly at: 'active'; readonly enlistment: Enlistment }
+  /** Nothing is sent or received; what waits goes on waiting. */
+  | { readonly at: 'paused'; readonly why: PauseReason; readonly enlistment: Enlistment };
 
 export interface Account {
   readonly id: AccountId;

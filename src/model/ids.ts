@@ -18,6 +18,8 @@ export type SendId = Id<'SendId'>;
 export type AccountId = Id<'AccountId'>;
 export type ContactId = Id<'ContactId'>;
 export type PortalId = Id<'PortalId'>;
+/** Of everything that is on record about the consent of one user; says nothing of who it is. */
+export type RecordId = Id<'RecordId'>;
 /** The id of a message on WhatsApp: unique per sender and chat only. */
 export type MessageId = Id<'MessageId'>;
 /** A user of ours on the homeserver that has a device and keys: the bot or a ghost. */
@@ -54,6 +56,7 @@ function randomId(): string {
 export const newAccountId = (): AccountId => randomId() as AccountId;
 export const newContactId = (): ContactId => randomId() as ContactId;
 export const newPortalId = (): PortalId => randomId() as PortalId;
+export const newRecordId = (): RecordId => randomId() as RecordId;
 
 /** Returns a new message id in the form that clients use: `3EB0` and 18 upper-case hex digits (packs well on the wire). */
 export function newMessageId(): MessageId {

@@ -1,5 +1,6 @@
 // The port to the database: everything that can change, as data, committed all or nothing; and what the domain reads.
 import type { Account, Departure, Network, Preferences } from './account.ts';
+import type { ConsentCheck, ConsentEntry, ConsentEvent } from './consent.ts';
 import type { Actor, Contact, ContactName, ContactPicture, Ghost } from './contact.ts';
 import type {
   AccountId,
@@ -148,6 +149,15 @@ export type Change =
   | { readonly change: 'bot-message.done'; readonly seq: BotMessageSeq }
   /** Forgets a key, so that the message may be written again. */
   | { readonly change: 'bot-message.release'; readonly key: string }
+  /** Adds to what is on record about the user's consent. `anew`: in place of a damaged record, which is given up. */
+  | {
+      readonly change: 'consent.record';
+      readonly user: UserId;
+      readonly event: ConsentEvent;
+      readonly anew?: true;
+    }
+  /** Nothing that leads to the user is left on record; that something was erased is. */
+  | { readonly change: 'consent.erase'; readonly user: UserId }
   /** A command that waits for the user's confirmation, or its end (`undefined`). */
   | { readonly change: 'pending-command'; readonly user: UserId; readonly command: string | undefined };
 
@@ -174,7 +184,7 @@ export interface Store {
     get(id: AccountId): Promise<Account | undefined>;
     find(network: Network, user: UserId): Promise<Account | undefined>;
     ofUser(user: UserId): Promise<readonly Account[]>;
-    /** Active and enlisting ones; at start. */
+    /** In whatever state; at start. */
     all(): Promise<readonly Account[]>;
     departures(): Promise<readonly Departure[]>;
     departureOf(network: Network, user: UserId): Promise<Departure | undefined>;
@@ -281,6 +291,15 @@ export interface Store {
     ofUser(user: UserId): Promise<UserTrust | undefined>;
     /** Undefined before the first look. */
     devices(account: AccountId, contact: ContactId): Promise<DeviceList | undefined>;
+  };
+  /** What is on record about consent. */
+  readonly consent: {
+    /** The oldest first; of a damaged record, what can still be read. */
+    entries(user: UserId): Promise<readonly ConsentEntry[]>;
+    /** Whether the user's record is what was written. True where there is none. */
+    isIntact(user: UserId): Promise<boolean>;
+    /** Looks at all of them. */
+    check(): Promise<ConsentCheck>;
   };
   /** What waits and what is parked, for the administrator: no content. */
   readonly queue: {

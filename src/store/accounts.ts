@@ -29,8 +29,9 @@ export function* putAccount({ db, keys }: Unit, account: Account): Steps {
     network,
     user,
     management_room: managementRoom,
-    enlistment: state.at === 'active' ? sealEnlistment(key, id, state.enlistment) : null,
+    enlistment: state.at === 'enlisting' ? null : sealEnlistment(key, id, state.enlistment),
     created_at: createdAt,
+    paused: state.at === 'paused' ? state.why : null,
   };
   yield* run(
     known ? db.updateTable('account').set(row).where('id', '=', id) : db.insertInto('account').values({ id, ...row }),
@@ -154,5 +155,7 @@ function toAccount(row: Selectable<Tables['account']>, key: DataKey): Account {
   const stored = unsealJson<{ interopAccountId: string; jid: string }>(key, enlistmentPlace(id), sealed);
   const jid = parseJid(stored.jid);
   if (jid.kind !== 'interop') throw new TypeError('an enlistment holds an interop address');
-  return { ...account, state: { at: 'active', enlistment: { interopAccountId: stored.interopAccountId, jid } } };
+  const enlistment: Enlistment = { interopAccountId: stored.interopAccountId, jid };
+  const { paused: why } = row;
+  return { ...account, state: why === null ? { at: 'active', enlistment } : { at: 'paused', why, enlistment } };
 }

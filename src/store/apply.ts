@@ -2,6 +2,7 @@
 import type { Change } from '../model/store.ts';
 import { eraseAccount, finishDeparture, putAccount, putDeparture, setPendingCommand } from './accounts.ts';
 import { addBotMessage, encryptBotMessage, finishBotMessage, releaseBotMessage } from './bot-messages.ts';
+import { eraseConsent, recordConsent } from './consent.ts';
 import { addAddress, createContact, eraseContact, nameContact, putGhost } from './contacts.ts';
 import { putDevices } from './devices.ts';
 import { finishEvent, finishTransaction, storeTransaction } from './events.ts';
@@ -159,6 +160,10 @@ function apply(unit: Unit, change: Change): Steps {
       return finishBotMessage(unit, change.seq);
     case 'bot-message.release':
       return releaseBotMessage(unit, change.key);
+    case 'consent.record':
+      return recordConsent(unit, change.user, change.event, change.anew ?? false);
+    case 'consent.erase':
+      return eraseConsent(unit, change.user);
     case 'pending-command':
       return setPendingCommand(unit, change.user, change.command);
   }

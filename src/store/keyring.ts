@@ -14,6 +14,8 @@ export type KeyId =
   | 'bridge'
   /** Of the hashes in lookup columns; being wrapped itself, it outlives every master key. */
   | 'lookup'
+  /** Of the MACs that chain what is on record about consent. */
+  | 'ledger'
   | `account:${AccountId}`
   | `contact:${ContactId}`;
 

@@ -8,6 +8,7 @@ import type { Store } from '../model/store.ts';
 import { accountReads } from './accounts.ts';
 import { applyAll } from './apply.ts';
 import { botMessageReads } from './bot-messages.ts';
+import { consentReads } from './consent-check.ts';
 import { contactReads } from './contacts.ts';
 import { countReads } from './counts.ts';
 import type { Database, StoreLocation } from './database.ts';
@@ -30,7 +31,7 @@ import type { DataKey } from './sealing.ts';
 import { signalReads } from './signal.ts';
 import { signingKeyStore } from './signing-keys.ts';
 import { openSqlite } from './sqlite/database.ts';
-import { run, type Steps } from './steps.ts';
+import { first, run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
 import { trustReads } from './trust.ts';
 import type { Writer } from './writer.ts';
@@ -80,18 +81,18 @@ async function build(database: Database, master: KeyObject, clock: Pick<Clock, '
     if (elsewhere !== undefined) throw moved(database.name, elsewhere);
   }
   await database.migrate();
-  const { bridge, lookup } = await ownKeys(keys, writer, db);
+  const own = await ownKeys(keys, writer, db);
   const instanceId = await setting(db, 'instance');
   if (instanceId === undefined) throw damaged('setting');
 
-  const reader = { db, keys, bridge, lookup };
+  const reader = { db, keys, ...own };
   const write = <Result>(steps: () => Steps<Result>): Promise<Result> => writer.submit(steps);
 
   return {
     commit: async (changes) => {
       const commitKeys = keys.forCommit();
       await writer.submit(
-        () => applyAll({ db, bridge, lookup, keys: commitKeys, now: clock.now() }, changes),
+        () => applyAll({ db, ...own, keys: commitKeys, now: clock.now() }, changes),
         () => keys.adopt(commitKeys),
       );
       if (commitKeys.destroyed) await database.scrub();
@@ -109,6 +110,7 @@ async function build(database: Database, master: KeyObject, clock: Pick<Clock, '
     botMessages: botMessageReads(reader),
     signal: signalReads(reader),
     trust: trustReads(reader),
+    consent: consentReads(reader),
     queue: queueReads(reader),
     counts: countReads(reader),
     signingKeys: signingKeyStore(reader, write),
@@ -136,7 +138,7 @@ async function ownKeys(
   keys: Keyring,
   writer: Writer,
   db: Kysely<Tables>,
-): Promise<{ readonly bridge: DataKey; readonly lookup: DataKey }> {
+): Promise<{ readonly bridge: DataKey; readonly lookup: DataKey; readonly ledger: DataKey }> {
   const commitKeys = keys.forCommit();
   const steps = function* () {
     if (keys.cached('check') === undefined) {
@@ -144,7 +146,15 @@ async function ownKeys(
       const value = randomBytes(16).toString('hex');
       yield* run(db.insertInto('setting').values({ name: 'instance', value }));
     }
-    return { bridge: yield* commitKeys.get('bridge'), lookup: yield* commitKeys.get('lookup') };
+    // Databases that are older than consent on record have no such key.
+    if (!(yield* first(db.selectFrom('data_key').select('id').where('id', '=', 'ledger')))) {
+      yield* commitKeys.create('ledger');
+    }
+    return {
+      bridge: yield* commitKeys.get('bridge'),
+      lookup: yield* commitKeys.get('lookup'),
+      ledger: yield* commitKeys.get('ledger'),
+    };
   };
   return writer.submit(steps, () => keys.adopt(commitKeys));
 }

@@ -1,6 +1,7 @@
 // The tables as kysely sees them. Booleans are 0 or 1, times milliseconds since the Unix epoch, `Sealed` columns hold what sealing.ts made.
 import type { ColumnType, Generated } from 'kysely';
 import type { Network } from '../model/account.ts';
+import type { PauseReason } from '../model/consent.ts';
 import type {
   AccountId,
   ActorId,
@@ -13,6 +14,7 @@ import type {
   MessageId,
   OutboxId,
   PortalId,
+  RecordId,
   RoomId,
   TransactionSeq,
   UserId,
@@ -43,6 +45,8 @@ export interface Tables {
     /** Null while enlisting. */
     enlistment: SealedOrErased;
     created_at: number;
+    /** Why it carries nothing; null while it does. */
+    paused: PauseReason | null;
   };
   departure: {
     account: AccountId;
@@ -55,6 +59,15 @@ export interface Tables {
   departing_chat: { account: AccountId; room: RoomId | null; contact: ContactId };
   preference: { account: AccountId; read_receipts: Flag; typing: Flag; delivery_marks: Flag };
   pending_command: { user: UserId; command: Sealed };
+
+  /** `hash` is a keyed hash of the user. Both are null once it was erased. */
+  consent_record: { id: RecordId; hash: Bytes | null; user: SealedOrErased };
+  /** Only ever added; `mac` binds each to those before it. */
+  consent_entry: { record: RecordId; position: number; entry: Sealed; mac: Bytes };
+  /** Where records end, spread over pages. */
+  consent_page: { page: string; links: Sealed };
+  /** The one row that says what the pages are. */
+  consent_head: { id: 1; digests: Sealed };
 
   contact: { seq: Generated<number>; id: ContactId; network: Network; name: SealedOrErased };
   /** `hash` is a keyed hash of what a name looks like; a lower `id` had it earlier. */

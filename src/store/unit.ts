@@ -10,6 +10,8 @@ interface Base {
   readonly bridge: DataKey;
   /** Of the hashes in lookup columns. */
   readonly lookup: DataKey;
+  /** Of the MACs over what is on record about consent. */
+  readonly ledger: DataKey;
 }
 
 export interface Reader extends Base {

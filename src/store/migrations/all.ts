@@ -9,6 +9,7 @@ import * as preferences from './0006-preferences.ts';
 import * as profiles from './0007-profiles.ts';
 import * as parked from './0008-parked.ts';
 import * as awaited from './0009-awaited.ts';
+import * as consent from './0010-consent.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -20,4 +21,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0007-profiles': profiles,
   '0008-parked': parked,
   '0009-awaited': awaited,
+  '0010-consent': consent,
 };
