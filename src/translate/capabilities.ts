@@ -393,6 +393,11 @@ const whatsapp = {
 export type Feature = keyof typeof whatsapp;
 export type Capabilities = Readonly<Record<Feature, Row>>;
 
+/** The rows that there are in a direction. */
+export type FeatureIn<To extends Direction> = {
+  [Name in Feature]: (typeof whatsapp)[Name] extends Readonly<Record<To, Capability>> ? Name : never;
+}[Feature];
+
 /** Messenger speaks the same interface; no test has met it yet. */
 export const capabilities: Readonly<Record<Network, Capabilities>> = { whatsapp, messenger: whatsapp };
 
