@@ -64,6 +64,7 @@ export class Connections {
       minter.mint({ user: account.user, account: account.id, interopAccountId, purpose: 'connect' });
     const client = network.client(account, token, this.#events(account));
     this.#clients.set(account.id, client);
+    this.#context.logger.debug({ account: account.id, user: account.user }, 'an account is taken up');
     client.start();
   }
 

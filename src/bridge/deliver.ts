@@ -226,6 +226,7 @@ async function send(context: BridgeContext, chat: Chat, row: InboxRow, events: E
     passed('W14-event-accepted');
     await context.store.commit(accepted(chat, row, ids));
     passed('W15-event-recorded');
+    context.logger.debug({ portal: chat.portal.id, messageId: row.messageId, event: ids[0] }, 'Matrix has a message');
     context.counters.delivered('to-matrix', row.isNotice ? 'notice' : 'delivered');
   });
 }

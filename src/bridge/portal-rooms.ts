@@ -60,6 +60,7 @@ export async function openRoom(
   passed('W8-room-created');
   await store.commit([{ change: 'portal.state', portal: portal.id, state: { at: 'open', room, labelled: false } }]);
   passed('W9-room-recorded');
+  context.logger.debug({ portal: portal.id, room }, 'a chat has a room');
   return room;
 }
 

@@ -185,6 +185,8 @@ async function sendRow(context: BridgeContext, chat: Chat, row: OutboxRow, stanz
       context.counters.delivered('to-whatsapp', row.retries > 0 ? 'retried' : 'delivered');
       await context.store.commit([afterSending(now)]);
       passed('M12-sending-recorded');
+      const { event, messageId } = row;
+      context.logger.debug({ portal: chat.portal.id, messageId, event }, 'the network has a message');
       return 'again';
     }
     const refusal = afterRefusal(list, result.code, row.messageId);

@@ -1,7 +1,7 @@
 // `run`: the bridge in the foreground, until a signal ends it.
 import { Command } from 'commander';
 import { loadConfig } from '../config/config.ts';
-import { createLogger } from '../observability/logger.ts';
+import { createLogger, namingWarning } from '../observability/logger.ts';
 import { configOption } from './options.ts';
 import { runUntilSignal } from './shutdown.ts';
 
@@ -11,10 +11,16 @@ const stopBoundMs = 30_000;
 export const runCommand = new Command('run')
   .description('Runs the bridge in the foreground. SIGTERM and SIGINT stop it cleanly; a second one stops it at once.')
   .addOption(configOption())
+  .option(
+    '--debug',
+    'log at level debug, which names Matrix IDs, rooms, events and messages; the log says so at the start',
+  )
   .addHelpText('after', '\nExample:\n  $ matrix-appservice-whatsapp run --config /etc/matrix-whatsapp/config.yaml')
-  .action(async (options: { config: string }) => {
+  .action(async (options: { config: string; debug?: true }) => {
     const config = loadConfig(options.config);
-    const logger = createLogger({ level: config.logging.level, pretty: config.logging.format === 'pretty' });
+    const level = options.debug ? 'debug' : config.logging.level;
+    const logger = createLogger({ level, pretty: config.logging.format === 'pretty' });
+    if (level === 'debug') logger.warn({}, namingWarning);
     const { startApp } = await import('../app.ts');
     process.exitCode = await runUntilSignal({
       start: () => startApp({ config, logger }),

@@ -1,10 +1,12 @@
 // HTTP towards the homeserver: one request as one of our users, with a deadline, and errors that say what they mean for retrying.
 
+import type { Disclosed } from '../model/budget/recipients.ts';
 import { type Clock, systemClock } from '../model/clock.ts';
 import type { Actor } from '../model/contact.ts';
 import { BridgeError, type ErrorDetails } from '../model/errors.ts';
 import type { JsonObject } from '../model/journal.ts';
 import type { Logger } from '../observability/logger.ts';
+import { type ClientRequest, prepared, request } from './client-request.ts';
 import { HomeserverGate } from './homeserver-gate.ts';
 
 export interface ClientApiOptions {
@@ -14,30 +16,18 @@ export interface ClientApiOptions {
   readonly timeoutMs?: number;
   readonly clock?: Clock;
   readonly logger?: Logger;
-}
-
-export interface ClientRequest {
-  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
-  /** Made with `path`, so that every segment is encoded. */
-  readonly path: string;
-  readonly query?: Readonly<Record<string, string>>;
-  /** JSON, or text that is JSON already. */
-  readonly body?: JsonObject | string;
+  readonly disclosed?: Disclosed | undefined;
 }
 
 const defaultTimeoutMs = 60_000;
 /** A server that names a longer time is asked again after this one all the same. Milliseconds. */
 const longestNamedWaitMs = 3_600_000;
 
-/** Joins `segments` to a path below `/_matrix/client/v3`, each encoded. */
-export function path(...segments: readonly string[]): string {
-  return ['/_matrix/client/v3', ...segments.map(encodeURIComponent)].join('/');
-}
-
 export class ClientApi {
   readonly #base: string;
   readonly #token: string;
   readonly #timeoutMs: number;
+  readonly #disclosed: Disclosed;
   /** Shut while the homeserver is away: every request waits there. */
   readonly gate: HomeserverGate;
 
@@ -45,6 +35,7 @@ export class ClientApi {
     this.#base = options.homeserverUrl.replace(/\/+$/, '');
     this.#token = options.asToken;
     this.#timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
+    this.#disclosed = options.disclosed ?? (() => undefined);
     const { clock = systemClock, logger } = options;
     this.gate = new HomeserverGate({ ask: () => this.#ask(), clock, logger });
   }
@@ -69,8 +60,10 @@ export class ClientApi {
   }
 
   /** For bodies and answers that stream: where a request as `actor` goes, and what proves that it may. */
-  addressed(actor: Actor, path: string): { readonly url: URL; readonly authorization: string } {
-    return { url: this.#url(path, { user_id: actor.user }), authorization: `Bearer ${this.#token}` };
+  addressed(actor: Actor, request: ClientRequest): { readonly url: URL; readonly authorization: string } {
+    const url = this.#url(prepared(request).path, { user_id: actor.user });
+    this.#disclosed('homeserver', url.pathname.length + url.search.length);
+    return { url, authorization: `Bearer ${this.#token}` };
   }
 
   #url(path: string, query: Readonly<Record<string, string>>): URL {
@@ -94,26 +87,27 @@ export class ClientApi {
   /** Whatever a homeserver that knows us answers, it is there. */
   async #ask(): Promise<void> {
     try {
-      await this.#request({ method: 'GET', path: path('account', 'whoami') }, {});
+      await this.#request(request('GET account/whoami', {}), {});
     } catch (error) {
       if (!(error instanceof BridgeError) || concernsEverybody(error)) throw error;
     }
   }
 
   async #request(request: ClientRequest, identity: Readonly<Record<string, string>>): Promise<JsonObject> {
-    const url = this.#url(request.path, { ...request.query, ...identity });
-    const what = `${request.method} ${request.path}`;
-    const { body } = request;
+    const { endpoint: what } = request;
+    const { method, path, body, metadataBytes } = prepared(request);
+    const url = this.#url(path, { ...request.query, ...identity });
     let status: number;
     let text: string;
     let retryAfter: string | null;
     try {
       const response = await fetch(url, {
-        method: request.method,
+        method,
         headers: { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json' },
         signal: AbortSignal.timeout(this.#timeoutMs),
-        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+        ...(body === undefined ? {} : { body }),
       });
+      this.#disclosed('homeserver', url.pathname.length + url.search.length + metadataBytes);
       status = response.status;
       retryAfter = response.headers.get('retry-after');
       text = await response.text();
@@ -151,7 +145,7 @@ export function matrixError(
   answer: JsonObject | undefined,
   retryAfter?: string | null,
 ): BridgeError {
-  const errcode = typeof answer?.errcode === 'string' ? answer.errcode : '';
+  const errcode = wordOf(answer?.errcode);
   const error = (code: string, details: ErrorDetails = {}) =>
     new BridgeError(`matrix.${code}`, `${what}: ${status}${errcode ? ` ${errcode}` : ''}`, details);
   const later = (code: string): BridgeError =>
@@ -170,6 +164,11 @@ export function matrixError(
   if (status === 404) return error('not-found');
   // Anything else that is no answer of a homeserver comes from what stands between us: a proxy while the server starts.
   return answer === undefined ? later('no-homeserver') : error('refused');
+}
+
+/** A code is a word, whatever a server sends as one. */
+function wordOf(errcode: unknown): string {
+  return typeof errcode === 'string' && /^[A-Za-z0-9_.]{1,100}$/.test(errcode) ? errcode : '';
 }
 
 /** How long the server wants to be left alone: in the body in milliseconds, in the header in seconds or as a date. The longer counts. */

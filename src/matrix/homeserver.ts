@@ -7,7 +7,8 @@ import { type EventId, localpartOf, type RoomId, type SendId, type UserId } from
 import type { JsonObject, MatrixEvent } from '../model/journal.ts';
 import type { Homeserver, PortalRoomSpec } from '../model/matrix.ts';
 import type { MediaUri } from '../model/media.ts';
-import { type ClientApi, type ClientRequest, isError, path } from './client-api.ts';
+import { type ClientApi, isError } from './client-api.ts';
+import { type ClientRequest, request, sendEndpoint } from './client-request.ts';
 import { bridgeInfoTypes, createRoomRequest } from './portal-room.ts';
 import { roomEvent } from './room-event.ts';
 
@@ -36,39 +37,40 @@ export class ClientHomeserver implements Homeserver {
       username: localpartOf(actor.user),
       inhibit_login: true,
     };
-    await unless('user-in-use', this.#api.asService({ method: 'POST', path: path('register'), body: registration }));
-    await this.#api.asUser(actor, {
-      method: 'PUT',
-      path: path('devices', actor.device),
-      body: { display_name: 'WhatsApp bridge' },
-    });
+    await unless('user-in-use', this.#api.asService(request('POST register', {}, { body: registration })));
+    const body = { display_name: 'WhatsApp bridge' };
+    await this.#api.asUser(actor, request('PUT devices/{device}', { device: actor.device }, { body }));
     await this.#publishIdentity(actor);
   }
 
+  /** Not as a device: the profile of an actor whose device has been deleted can still be emptied. */
   async setDisplayName(actor: Actor, name: string): Promise<void> {
-    await this.#putProfile(actor, 'displayname', name);
+    const body = { displayname: name };
+    await this.#api.asUser(actor, request('PUT profile/{user}/displayname', { user: actor.user }, { body }));
   }
 
   async displayName(user: UserId): Promise<string | undefined> {
-    const request = { method: 'GET', path: path('profile', user, 'displayname') } as const;
-    const answer = await unless(['not-found', 'forbidden'], this.#api.asService(request));
+    const asked = request('GET profile/{user}/displayname', { user });
+    const answer = await unless(['not-found', 'forbidden'], this.#api.asService(asked));
     return typeof answer?.displayname === 'string' ? answer.displayname : undefined;
   }
 
+  /** As the name is set. */
   async setAvatar(actor: Actor, avatar: MediaUri | undefined): Promise<void> {
-    await this.#putProfile(actor, 'avatar_url', avatar ?? '');
+    const body = { avatar_url: avatar ?? '' };
+    await this.#api.asUser(actor, request('PUT profile/{user}/avatar_url', { user: actor.user }, { body }));
   }
 
   async createPortalRoom(actor: Actor, spec: PortalRoomSpec): Promise<RoomId> {
-    const request = { method: 'POST', path: path('createRoom'), body: createRoomRequest(spec) } as const;
-    const answer = await this.#api.asDevice(actor, request);
-    return parsed(z.object({ room_id: z.string() }), answer, request).room_id as RoomId;
+    const creation = request('POST createRoom', {}, { body: createRoomRequest(spec) });
+    const answer = await this.#api.asDevice(actor, creation);
+    return parsed(z.object({ room_id: z.string() }), answer, creation).room_id as RoomId;
   }
 
   async findPortalRoom(actor: Actor, stateKey: string): Promise<RoomId | undefined> {
-    const request = { method: 'GET', path: path('joined_rooms') } as const;
-    const answer = await this.#api.asDevice(actor, request);
-    const { joined_rooms: rooms } = parsed(z.object({ joined_rooms: z.array(z.string()) }), answer, request);
+    const asked = request('GET joined_rooms', {});
+    const answer = await this.#api.asDevice(actor, asked);
+    const { joined_rooms: rooms } = parsed(z.object({ joined_rooms: z.array(z.string()) }), answer, asked);
     for (const room of rooms as RoomId[]) {
       if ((await this.#state(actor, room, bridgeInfoTypes[0], stateKey)) !== undefined) return room;
     }
@@ -76,16 +78,17 @@ export class ClientHomeserver implements Homeserver {
   }
 
   async setRoomName(actor: Actor, room: RoomId, name: string): Promise<void> {
-    await this.#put(actor, ['rooms', room, 'state', 'm.room.name', ''], { name });
+    await this.#api.asDevice(actor, request('PUT rooms/{room}/state/m.room.name/', { room }, { body: { name } }));
   }
 
   async join(actor: Actor, room: RoomId): Promise<void> {
-    await this.#post(actor, ['join', room], {});
+    await this.#api.asDevice(actor, request('POST join/{room}', { room }, { body: {} }));
   }
 
   async invite(actor: Actor, room: RoomId, user: UserId): Promise<void> {
     try {
-      await this.#post(actor, ['rooms', room, 'invite'], { user_id: user });
+      const body = { user_id: user };
+      await this.#api.asDevice(actor, request('POST rooms/{room}/invite', { room }, { body }));
     } catch (error) {
       // Inviting a member is forbidden; a repeated call is not to fail for it.
       if (!isError(error, 'matrix.forbidden') || !(await this.members(actor, room)).has(user)) throw error;
@@ -93,13 +96,13 @@ export class ClientHomeserver implements Homeserver {
   }
 
   async leave(actor: Actor, room: RoomId): Promise<void> {
-    await unless(['forbidden', 'not-found'], this.#post(actor, ['rooms', room, 'leave'], {}));
+    const leaving = request('POST rooms/{room}/leave', { room }, { body: {} });
+    await unless(['forbidden', 'not-found'], this.#api.asDevice(actor, leaving));
   }
 
   async members(actor: Actor, room: RoomId): Promise<ReadonlyMap<UserId, 'join' | 'invite'>> {
-    const request = { method: 'GET', path: path('rooms', room, 'members') } as const;
-    const answer = await this.#api.asDevice(actor, request);
-    const { chunk } = parsed(memberList, answer, request);
+    const asked = request('GET rooms/{room}/members', { room });
+    const { chunk } = parsed(memberList, await this.#api.asDevice(actor, asked), asked);
     const members = new Map<UserId, 'join' | 'invite'>();
     for (const { state_key, content } of chunk) {
       const { membership } = content;
@@ -113,62 +116,44 @@ export class ClientHomeserver implements Homeserver {
   }
 
   async send(actor: Actor, room: RoomId, type: string, sendId: SendId, content: JsonObject): Promise<EventId> {
-    const segments = ['rooms', room, 'send', type, sendId];
-    const request = { method: 'PUT', path: path(...segments), body: content } as const;
-    const answer = await this.#api.asDevice(actor, request);
-    return parsed(z.object({ event_id: z.string() }), answer, request).event_id as EventId;
+    const sending = request(sendEndpoint(type), { room, txn: sendId }, { body: content });
+    const answer = await this.#api.asDevice(actor, sending);
+    return parsed(z.object({ event_id: z.string() }), answer, sending).event_id as EventId;
   }
 
   async redact(actor: Actor, room: RoomId, event: EventId, sendId: SendId): Promise<EventId | undefined> {
-    const request = { method: 'PUT', path: path('rooms', room, 'redact', event, sendId), body: {} } as const;
-    const answer = await unless(['not-found', 'forbidden'], this.#api.asDevice(actor, request));
-    return answer && (parsed(z.object({ event_id: z.string() }), answer, request).event_id as EventId);
+    const params = { room, event, txn: sendId };
+    const redaction = request('PUT rooms/{room}/redact/{event}/{txn}', params, { body: {} });
+    const answer = await unless(['not-found', 'forbidden'], this.#api.asDevice(actor, redaction));
+    return answer && (parsed(z.object({ event_id: z.string() }), answer, redaction).event_id as EventId);
   }
 
   async sendReadReceipt(actor: Actor, room: RoomId, event: EventId): Promise<void> {
-    await this.#post(actor, ['rooms', room, 'receipt', 'm.read', event], {});
+    const receipt = request('POST rooms/{room}/receipt/m.read/{event}', { room, event }, { body: {} });
+    await this.#api.asDevice(actor, receipt);
   }
 
   async setTyping(actor: Actor, room: RoomId, forMs: number | undefined): Promise<void> {
     const body = forMs === undefined ? { typing: false } : { typing: true, timeout: forMs };
-    await this.#put(actor, ['rooms', room, 'typing', actor.user], body);
+    await this.#api.asDevice(actor, request('PUT rooms/{room}/typing/{user}', { room, user: actor.user }, { body }));
   }
 
   async event(actor: Actor, room: RoomId, event: EventId): Promise<MatrixEvent | undefined> {
-    const request = { method: 'GET', path: path('rooms', room, 'event', event) } as const;
-    const answer = await unless(['not-found', 'forbidden'], this.#api.asDevice(actor, request));
+    const asked = request('GET rooms/{room}/event/{event}', { room, event });
+    const answer = await unless(['not-found', 'forbidden'], this.#api.asDevice(actor, asked));
     const parsed = roomEvent.safeParse({ room_id: room, ...answer });
     return parsed.success ? (parsed.data as MatrixEvent) : undefined;
   }
 
   async ping(): Promise<void> {
-    await this.#api.asService({
-      method: 'POST',
-      path: `/_matrix/client/v1/appservice/${encodeURIComponent(this.#serviceId)}/ping`,
-      body: { transaction_id: randomUUID() },
-    });
+    const endpoint = 'POST /_matrix/client/v1/appservice/{service}/ping';
+    const body = { transaction_id: randomUUID() };
+    await this.#api.asService(request(endpoint, { service: this.#serviceId }, { body }));
   }
 
   #state(actor: Actor, room: RoomId, type: string, stateKey: string): Promise<JsonObject | undefined> {
-    const request = { method: 'GET', path: path('rooms', room, 'state', type, stateKey) } as const;
-    return unless('not-found', this.#api.asDevice(actor, request));
-  }
-
-  /** Not as a device: the profile of an actor whose device has been deleted can still be emptied. */
-  async #putProfile(actor: Actor, field: 'displayname' | 'avatar_url', value: string): Promise<void> {
-    await this.#api.asUser(actor, {
-      method: 'PUT',
-      path: path('profile', actor.user, field),
-      body: { [field]: value },
-    });
-  }
-
-  #put(actor: Actor, segments: readonly string[], body: JsonObject): Promise<JsonObject> {
-    return this.#api.asDevice(actor, { method: 'PUT', path: path(...segments), body });
-  }
-
-  #post(actor: Actor, segments: readonly string[], body: JsonObject): Promise<JsonObject> {
-    return this.#api.asDevice(actor, { method: 'POST', path: path(...segments), body });
+    const asked = request('GET rooms/{room}/state/{type}/{key}', { room, type, key: stateKey });
+    return unless('not-found', this.#api.asDevice(actor, asked));
   }
 }
 
@@ -186,9 +171,9 @@ async function unless(codes: string | readonly string[], answer: Promise<JsonObj
   }
 }
 
-function parsed<T>(schema: z.ZodType<T>, answer: JsonObject, request: ClientRequest): T {
+function parsed<T>(schema: z.ZodType<T>, answer: JsonObject, { endpoint }: ClientRequest): T {
   const result = schema.safeParse(answer);
   if (result.success) return result.data;
-  const what = `${request.method} ${request.path}: the answer is not what the specification says`;
+  const what = `${endpoint}: the answer is not what the specification says`;
   throw new BridgeError('matrix.server-error', what, { retry: 'later' });
 }

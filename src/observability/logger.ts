@@ -1,19 +1,21 @@
-// The log: structured lines by pino, stripped of content, keys, tokens and phone numbers before pino sees them.
+// The log: structured lines by pino, stripped of content, keys, tokens and phone numbers, and below `debug` of every name, before pino sees them.
 import { pino } from 'pino';
-import { cleanFields, scrub } from './redact.ts';
+import { type LogFields, logFields } from '../model/budget/log-fields.ts';
+import { cleanFields, type Naming, scrub } from './redact.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 /**
- * `fields` are ids, codes, counts and errors (as `err`). A text under a name that is not on the list in redact.ts is withheld.
+ * `fields` are those of the metadata budget (`model/budget/log-fields.ts`). Those that tell who somebody is are left out, and replaced in
+ * texts, unless the level is `debug`.
  */
 export interface Logger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
+  debug(fields: LogFields, message: string): void;
+  info(fields: LogFields, message: string): void;
+  warn(fields: LogFields, message: string): void;
+  error(fields: LogFields, message: string): void;
   /** A logger that adds these fields to each line. */
-  child(fields: object): Logger;
+  child(fields: LogFields): Logger;
 }
 
 export interface LoggerOptions {
@@ -23,6 +25,11 @@ export interface LoggerOptions {
   /** Lines for people instead of JSON. */
   readonly pretty?: boolean;
 }
+
+/** To be the first line at level `debug`: what this level adds. */
+export const namingWarning: string = `at level debug this log tells who somebody is: it adds ${Object.entries(logFields)
+  .flatMap(([name, entry]) => (entry.at === 'debug' ? [`${name} (${entry.purpose})`] : []))
+  .join(', ')}. Message texts, names, phone numbers and keys stay out at every level`;
 
 const levelNames: Readonly<Record<number, string>> = { 20: 'debug', 30: 'info', 40: 'warn', 50: 'error' };
 
@@ -36,23 +43,24 @@ function prettyLine(line: string): string {
   return `${clock} ${(levelNames[level] ?? '').padEnd(5)} ${msg}${details.join('')}${failure}\n`;
 }
 
-function wrap(target: pino.Logger): Logger {
+function wrap(target: pino.Logger, naming: Naming): Logger {
   const at =
     (level: 'debug' | 'info' | 'warn' | 'error') =>
-    (fields: object, message: string): void => {
-      if (target.isLevelEnabled(level)) target[level](cleanFields(fields), scrub(message));
+    (fields: LogFields, message: string): void => {
+      if (target.isLevelEnabled(level)) target[level](cleanFields(fields, naming), scrub(message, naming));
     };
   return {
     debug: at('debug'),
     info: at('info'),
     warn: at('warn'),
     error: at('error'),
-    child: (fields) => wrap(target.child(cleanFields(fields))),
+    child: (fields) => wrap(target.child(cleanFields(fields, naming)), naming),
   };
 }
 
 export function createLogger(options: LoggerOptions): Logger {
   const output = options.destination ?? pino.destination({ dest: 1, sync: true });
   const destination = options.pretty ? { write: (line: string) => output.write(prettyLine(line)) } : output;
-  return wrap(pino({ level: options.level, base: null, serializers: { err: (value) => value } }, destination));
+  const target = pino({ level: options.level, base: null, serializers: { err: (value) => value } }, destination);
+  return wrap(target, options.level === 'debug' ? 'people' : 'nobody');
 }

@@ -1,22 +1,26 @@
-// What may stand in a log line: an allow-list of fields, and a last-resort scrubber for every text that passes it.
-
-/** Fields whose texts are ids, codes and addresses of ours. A text under any other name is withheld. */
-const allowedFields = new Set(
-  `account accountId portal portalId contact contactId actor actorId ghost user userId room roomId event eventId device deviceId
-  messageId sendId transaction transactionId txnId id ids seq row inbox outbox kid purpose algorithm
-  err error cause code codes reason outcome state status from_state to_state step phase action effect type kind tag retry direction
-  network component part job check checks missing command signal level method path file directory key url host server listen
-  version node schema migration table change policy trust worker why`
-    .split(/\s+/)
-    .filter((name) => name !== ''),
-);
+// What may stand in a log line: the fields of the metadata budget, and a last-resort scrubber for every text that passes it.
+import { type LogField, type LogFields, logFields } from '../model/budget/log-fields.ts';
 
 const withheld = '[withheld]';
-/** Larger numbers under unknown names could be a phone number or an account id. */
-const largestAnonymousNumber = 1e6;
-const deepest = 4;
 
-const patterns: readonly (readonly [RegExp, string])[] = [
+/** Whom a line may name: `nobody`, or at `logging.level: debug` also `people` with their rooms, events and messages. Never secrets or numbers. */
+export type Naming = 'nobody' | 'people';
+
+type Patterns = readonly (readonly [RegExp, string])[];
+
+/** A server's name has a letter or a dot; what follows a colon in a stack trace has neither. */
+const server = String.raw`(?:[\w-]*[A-Za-z.][\w.-]*|\[[\dA-Fa-f:.]+\])(?:(?::|%3A)\d{1,5})?`;
+const withServer = (sigil: string): RegExp => new RegExp(`${sigil}[\\w.=/+-]+(?::|%3A)${server}`, 'gi');
+
+/** Of Matrix, as they are and as they stand in paths. */
+const identifiers: Patterns = [
+  [withServer('(?:@|%40)'), '[user]'],
+  [withServer('(?:!|%21)'), '[room]'],
+  [/(?:!|%21)[\w-]{40,}/g, '[room]'],
+  [/(?:\$|%24)[\w-]{40,}/g, '[event]'],
+];
+
+const secrets: Patterns = [
   [
     /[\w.+-]+(?::\d+)?@(?:s\.whatsapp\.net|c\.us|g\.us|lid|hosted(?:\.lid)?|interop|msgr|broadcast|newsletter|bot)\b/g,
     '[jid]',
@@ -30,7 +34,7 @@ const patterns: readonly (readonly [RegExp, string])[] = [
     /(?<![\w$!+/:.-])(?!\/)(?=[A-Za-z0-9+/]*[A-Z])(?=[A-Za-z0-9+/]*[a-z])(?=[A-Za-z+/]*\d)[A-Za-z0-9+/]{40,}={0,2}/g,
     '[secret]',
   ],
-  // Keys and secrets in hex or base64; event ids and room ids ($..., !...) are as long, and harmless.
+  // Keys and secrets in hex or base64; event ids and room ids ($..., !...) are as long, and are judged for themselves.
   [/(?<![$!\w+/-])[A-Za-z0-9_-]{40,}={0,2}/g, '[secret]'],
   [/\+\d[\d ()/.-]{5,}\d/g, '[number]'],
   [/(?<!\w)\d{7,15}(?!\w)/g, '[number]'],
@@ -39,9 +43,10 @@ const patterns: readonly (readonly [RegExp, string])[] = [
 /** Characters. Longer texts are cut: nobody needs them, and the patterns take time that grows faster than they do. */
 const longestText = 4_000;
 
-/** Replaces JIDs, phone-like digit runs, tokens and long secrets in a text. */
-export function scrub(text: string): string {
+/** Replaces JIDs, phone-like digit runs, tokens and long secrets in a text, and whatever else tells who somebody is. */
+export function scrub(text: string, naming: Naming): string {
   const bounded = text.length > longestText ? `${text.slice(0, longestText)} [cut]` : text;
+  const patterns = naming === 'nobody' ? [...secrets, ...identifiers] : secrets;
   return patterns.reduce((result, [pattern, replacement]) => result.replace(pattern, replacement), bounded);
 }
 
@@ -67,35 +72,37 @@ function causesOf(error: Error): string[] {
   return codes;
 }
 
-export function loggedError(error: Error): LoggedError {
+export function loggedError(error: Error, naming: Naming): LoggedError {
   // Parsers quote their input in these messages, and the stack repeats the message.
   const quotesInput = error instanceof SyntaxError;
   const frames = error.stack?.split('\n').filter((line) => /^\s+at /.test(line));
   const causes = causesOf(error);
   return {
     code: codeOf(error),
-    message: quotesInput ? withheld : scrub(error.message),
-    ...(frames && frames.length > 0 ? { stack: scrub(frames.join('\n')) } : {}),
+    message: quotesInput ? withheld : scrub(error.message, naming),
+    ...(frames && frames.length > 0 ? { stack: scrub(frames.join('\n'), naming) } : {}),
     ...(causes.length > 0 ? { causes } : {}),
   };
 }
 
-function cleanValue(value: unknown, allowed: boolean, depth: number): unknown {
-  if (value === null || value === undefined || typeof value === 'boolean') return value;
-  if (typeof value === 'number') return allowed || Math.abs(value) < largestAnonymousNumber ? value : withheld;
-  if (typeof value === 'string') return allowed ? scrub(value) : withheld;
-  if (typeof value === 'bigint') return withheld;
-  if (value instanceof Error) return loggedError(value);
-  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
-  if (depth >= deepest || typeof value !== 'object') return withheld;
-  if (Array.isArray(value)) return value.slice(0, 32).map((item) => cleanValue(item, allowed, depth + 1));
-  if (value instanceof Map || value instanceof Set) return `[${value.size} entries]`;
-  return cleanFields(value, depth + 1);
+function cleanValue(value: unknown, naming: Naming): unknown {
+  if (value === null || value === undefined || typeof value === 'boolean' || typeof value === 'number') return value;
+  if (typeof value === 'string') return scrub(value, naming);
+  if (value instanceof Error) return loggedError(value, naming);
+  return withheld;
 }
 
-/** Returns a copy with only what may be logged. */
-export function cleanFields(fields: object, depth = 0): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(fields).map(([name, value]) => [scrub(name), cleanValue(value, allowedFields.has(name), depth)]),
-  );
+/** Returns a copy with only what the metadata budget lets into the log. */
+export function cleanFields(fields: LogFields, naming: Naming): Record<string, unknown> {
+  const cleaned: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    if (!isBudgeted(name)) cleaned[scrub(name, 'nobody')] = withheld;
+    else if (logFields[name].at === 'info' || naming === 'people') cleaned[name] = cleanValue(value, naming);
+  }
+  return cleaned;
+}
+
+/** The type lets nothing else through; what comes from elsewhere, or was widened on the way, is looked at here. */
+function isBudgeted(name: string): name is LogField {
+  return Object.hasOwn(logFields, name);
 }

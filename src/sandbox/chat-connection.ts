@@ -62,7 +62,7 @@ function converse(
   login: Exclude<Login, { readonly kind: 'refused' }>,
 ): Promise<void> {
   const { logger } = chat;
-  const who = login.kind === 'device' ? login.sender.device : { candidate: login.candidate.platform };
+  const who = login.kind === 'device' ? login.sender.device : { kind: login.candidate.platform };
   return new Promise((resolve) => {
     const carrier = chat.conditions.impose(stanzaCarrier(connection, bytes));
     const idle = setTimeout(() => carrier.end('cut'), chat.keepAliveMs);

@@ -124,7 +124,7 @@ export class Router {
       return account ? this.#route({ ...sender, account }, received) : nothing;
     } catch (error) {
       if (!(error instanceof StanzaError)) throw error;
-      this.#logger.warn({ tag: received.tag, code: errorCode(error) }, 'stanza refused');
+      this.#logger.warn({ kind: received.tag, code: errorCode(error) }, 'stanza refused');
       const refusal = refuse(received);
       if (refusal) return { answers: [refusal], reached: [] };
       carrier.end('malformed');

@@ -4,6 +4,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { ClientApi } from '../../src/matrix/client-api.ts';
+import { request } from '../../src/matrix/client-request.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 const answers = {
@@ -38,7 +39,7 @@ async function homeserver() {
     server.close();
     await once(server, 'close');
   });
-  const ask = (path = '/any') => api.asService({ method: 'GET', path });
+  const ask = (user = 'any') => api.asService(request('GET profile/{user}/displayname', { user }));
   return { api, clock, state, ask };
 }
 
@@ -48,7 +49,7 @@ test.each(['gone', 'html', 'busy', 'unknown'] as const)('while it is %s, one ask
   await expect(ask()).rejects.toMatchObject({ retry: 'later' });
   expect(api.gate.isOpen).toBe(false);
   state.requests.length = 0;
-  const many = Array.from({ length: 500 }, (_, index) => ask(`/many/${index}`));
+  const many = Array.from({ length: 500 }, (_, index) => ask(`many-${index}`));
   for (const pause of trouble === 'busy' ? [20_000, 20_000, 20_000] : [500, 1_000, 2_000]) {
     await clock.sleeping(pause);
     clock.advance(pause);

@@ -1,14 +1,15 @@
 // The log never shows content, keys, tokens or phone numbers, whatever is handed to it.
 import { describe, expect, it } from 'vitest';
+import type { LogFields } from '../../src/model/budget/log-fields.ts';
 import { createLogger } from '../../src/observability/logger.ts';
 
-function recorder(pretty = false) {
+function recorder({ level = 'debug' as 'debug' | 'info', pretty = false } = {}) {
   const lines: string[] = [];
-  return {
-    lines,
-    logger: createLogger({ level: 'debug', pretty, destination: { write: (line) => lines.push(line) } }),
-  };
+  return { lines, logger: createLogger({ level, pretty, destination: { write: (line) => lines.push(line) } }) };
 }
+
+/** What no compiler has looked at. */
+const widened = (fields: object): LogFields => fields;
 
 const canaries = [
   'canary-content-5d1f',
@@ -23,11 +24,11 @@ const canaries = [
 ];
 
 describe('logger', () => {
-  it('withholds every canary under an unknown name, at any depth, in bindings too', () => {
+  it('withholds every canary under a name that the budget does not have, at any depth, in bindings too', () => {
     const { lines, logger } = recorder();
     for (const canary of canaries) {
-      logger.info({ body: canary, content: { text: [canary] }, row: { payload: canary } }, 'line');
-      logger.child({ note: canary }).warn({}, 'line');
+      logger.info(widened({ body: canary, content: { text: [canary] }, account: { payload: canary } }), 'line');
+      logger.child(widened({ note: canary })).warn({}, 'line');
     }
     expect(lines).toHaveLength(2 * canaries.length);
     for (const canary of canaries) expect(lines.join('')).not.toContain(canary);
@@ -38,7 +39,7 @@ describe('logger', () => {
     for (const canary of canaries.slice(1)) {
       const err = new Error(`refused ${canary}`, { cause: new Error(canary) });
       logger.error(
-        { err, reason: `because of ${canary}`, url: `http://host/?access_token=${canary}` },
+        { err, reason: `because of ${canary}`, path: `/path?access_token=${canary}` },
         `failed for ${canary}`,
       );
     }
@@ -76,23 +77,62 @@ describe('logger', () => {
       cause: Object.assign(new Error('x'), { code: 'ECONNREFUSED' }),
     });
     logger
-      .child({ component: 'outbox' })
-      .info({ event, account: '0123456789abcdef0123456789abcdef', count: 12, ms: 1500, err }, 'sent');
+      .child({ worker: 'outbox' })
+      .info({ event, account: '0123456789abcdef0123456789abcdef', count: 12, waitMs: 1500, err }, 'sent');
     expect(JSON.parse(lines[0] ?? '')).toMatchObject({
       level: 30,
-      component: 'outbox',
+      worker: 'outbox',
       event,
       account: '0123456789abcdef0123456789abcdef',
       count: 12,
-      ms: 1500,
+      waitMs: 1500,
       msg: 'sent',
       err: { code: 'interop.offline', message: 'no answer', causes: ['ECONNREFUSED'] },
     });
   });
 
   it('prints one readable line where asked', () => {
-    const { lines, logger } = recorder(true);
+    const { lines, logger } = recorder({ pretty: true });
     logger.warn({ portal: 'p1', count: 2 }, 'waiting');
     expect(lines[0]).toMatch(/^\d\d:\d\d:\d\d\.\d{3} warn {2}waiting portal=p1 count=2\n$/);
+  });
+
+  it('names nobody at the default level, and people, rooms and events at debug', () => {
+    const names = [
+      '@anna.k=2f:chat.example.org:8448',
+      '%40anna%3Aexample.org',
+      '@anna:[2001:db8::1]',
+      '!wJpwFbFvPHEMVydnzp:example.org',
+      '%21wJpwFbFvPHEMVydnzp%3Aexample.org',
+      '!31hneApxJ_1o-63DmFrpeqnkFfWppnzWso1JvH3ogLM',
+      '$Rqnc-F-dvnEYJTyHq_iKxU2bZ1CI92-kuZq3a5lr5Zg',
+      '%24Rqnc-F-dvnEYJTyHq_iKxU2bZ1CI92-kuZq3a5lr5Zg',
+    ];
+    for (const level of ['info', 'debug'] as const) {
+      const { lines, logger } = recorder({ level });
+      for (const name of names) {
+        const fields = { err: new Error(`refused ${name}`), path: `/rooms/${name}`, reason: `for ${name}, twice` };
+        logger.error(
+          { ...fields, account: 'a1', user: name, room: name, event: name, messageId: '3EB0' },
+          `of ${name}`,
+        );
+      }
+      const text = lines.join('');
+      const [shown, hidden] = level === 'debug' ? [names.filter((name) => !name.includes('%')), []] : [[], names];
+      for (const name of shown) expect(text).toContain(name);
+      for (const name of hidden) expect(text).not.toContain(name);
+      expect(text.includes('"messageId":"3EB0"')).toBe(level === 'debug');
+      expect(text).toContain('"account":"a1"');
+      expect(text).toMatch(/refused .*twice/);
+    }
+  });
+
+  it('leaves where an error came from readable at the default level', () => {
+    const { lines, logger } = recorder({ level: 'info' });
+    const err = new Error('broken');
+    err.stack =
+      'Error: broken\n    at f (file:///srv/node_modules/@matrix-org/matrix-sdk-crypto-wasm/pkg/index.js:12:34)';
+    logger.error({ err }, 'failed');
+    expect(lines[0]).toContain('@matrix-org/matrix-sdk-crypto-wasm/pkg/index.js:12:34');
   });
 });

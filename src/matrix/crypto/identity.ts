@@ -6,7 +6,7 @@ import type { UserId as MatrixUserId } from '../../model/ids.ts';
 import type { JsonObject } from '../../model/journal.ts';
 import type { UserDevices } from '../../model/matrix.ts';
 import type { DevicePolicy } from '../../model/trust.ts';
-import { path } from '../client-api.ts';
+import { request } from '../client-request.ts';
 import { type Machine, userIds } from './machine.ts';
 
 const publicKeys = z.object({ keys: z.record(z.string(), z.string()) });
@@ -29,7 +29,7 @@ export async function refresh(machine: Machine, user: MatrixUserId): Promise<voi
   await machine.call((olm) => olm.updateTrackedUsers(userIds([user])));
   const sent = await machine.sendOutgoing();
   // An extra query would not count as the one that is due: the machine would go on waiting for that.
-  const asked = sent.some((request) => request.type === RequestType.KeysQuery && request.body.includes(`"${user}"`));
+  const asked = sent.some(({ type, body }) => type === RequestType.KeysQuery && body.includes(`"${user}"`));
   if (!asked) await machine.send(machine.olm.queryKeysForUsers(userIds([user])));
 }
 
@@ -50,11 +50,7 @@ export async function publishIdentity(machine: Machine, existed: boolean): Promi
   if (existed && (await isPublished(machine, uploadSigningKeysRequest.body))) return;
   // In this order the device's upload carries its signature already, and nothing has to be asked in between.
   if (uploadKeysRequest !== undefined) await machine.send(uploadKeysRequest);
-  await machine.post({
-    method: 'POST',
-    path: path('keys', 'device_signing', 'upload'),
-    body: uploadSigningKeysRequest.body,
-  });
+  await machine.post(request('POST keys/device_signing/upload', {}, { body: uploadSigningKeysRequest.body }));
   const { failures } = await machine.send(uploadSignaturesRequest);
   if (typeof failures === 'object' && failures !== null && Object.keys(failures).length > 0) {
     throw new BridgeError('crypto.signature-refused', 'the homeserver refused a cross-signing signature');
@@ -76,7 +72,7 @@ async function isPublished(machine: Machine, upload: string): Promise<boolean> {
   const { user, device } = machine.actor;
   const own = identity.parse(JSON.parse(upload));
   const body: JsonObject = { device_keys: { [user]: [device] } };
-  const answer = published.safeParse(await machine.post({ method: 'POST', path: path('keys', 'query'), body }));
+  const answer = published.safeParse(await machine.post(request('POST keys/query', {}, { body })));
   if (!answer.success) return false;
   const { device_keys: devices, master_keys: masters, self_signing_keys: selfSigning } = answer.data;
   const keys = devices[user]?.[device];

@@ -16,7 +16,8 @@ import {
 import type { Actor } from '../../model/contact.ts';
 import { BridgeError } from '../../model/errors.ts';
 import type { JsonObject } from '../../model/journal.ts';
-import { type ClientApi, type ClientRequest, path } from '../client-api.ts';
+import type { ClientApi } from '../client-api.ts';
+import { type ClientRequest, request } from '../client-request.ts';
 import type { KeyPart } from './key-part.ts';
 
 export interface MachineContext {
@@ -123,33 +124,20 @@ export function roomId(room: string): RoomId {
   return new RoomId(room);
 }
 
-function clientRequest(request: MachineRequest): ClientRequest {
-  const post = (...segments: readonly string[]): ClientRequest => ({
-    method: 'POST',
-    path: path(...segments),
-    body: request.body,
-  });
-  switch (request.type) {
+function clientRequest(made: MachineRequest): ClientRequest {
+  const { body } = made;
+  switch (made.type) {
     case RequestType.KeysUpload:
-      return post('keys', 'upload');
+      return request('POST keys/upload', {}, { body });
     case RequestType.KeysQuery:
-      return post('keys', 'query');
+      return request('POST keys/query', {}, { body });
     case RequestType.KeysClaim:
-      return post('keys', 'claim');
+      return request('POST keys/claim', {}, { body });
     case RequestType.SignatureUpload:
-      return post('keys', 'signatures', 'upload');
+      return request('POST keys/signatures/upload', {}, { body });
     case RequestType.ToDevice:
-      if ('event_type' in request) {
-        return {
-          method: 'PUT',
-          path: path('sendToDevice', request.event_type, request.txn_id),
-          body: request.body,
-        };
-      }
-      break;
+      if (!('event_type' in made)) break;
+      return request('PUT sendToDevice/{type}/{txn}', { type: made.event_type, txn: made.txn_id }, { body });
   }
-  throw new BridgeError(
-    'crypto.unknown-request',
-    `the crypto library made a request of the unknown type ${request.type}`,
-  );
+  throw new BridgeError('crypto.unknown-request', `the crypto library made a request of the unknown type ${made.type}`);
 }

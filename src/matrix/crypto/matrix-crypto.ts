@@ -14,7 +14,8 @@ import type {
 } from '../../model/matrix.ts';
 import type { DevicePolicy } from '../../model/trust.ts';
 import type { Logger } from '../../observability/logger.ts';
-import { type ClientApi, type ClientRequest, isError, path } from '../client-api.ts';
+import { type ClientApi, isError } from '../client-api.ts';
+import { type ClientRequest, request } from '../client-request.ts';
 import { CryptoDatabases } from './databases.ts';
 import { roomKeyRemoval } from './forget-room.ts';
 import { devicesOf, publishIdentity, refresh } from './identity.ts';
@@ -145,7 +146,7 @@ export class MachineCrypto implements MatrixCrypto {
       journal.erase(actor.id);
       await this.#databases.flushed();
       try {
-        await api.asUser(actor, { method: 'DELETE', path: path('devices', actor.device), body: {} });
+        await api.asUser(actor, request('DELETE devices/{device}', { device: actor.device }, { body: {} }));
       } catch (error) {
         if (!isError(error, 'matrix.not-found')) throw error;
       }
@@ -215,15 +216,7 @@ export class MachineCrypto implements MatrixCrypto {
     const nothing = { types: [] };
     const filter = { room: { rooms: [] }, presence: nothing, account_data: nothing };
     const since = await this.#options.journal.syncToken(actor.id);
-    return {
-      method: 'GET',
-      path: path('sync'),
-      query: {
-        timeout: '0',
-        set_presence: 'offline',
-        filter: JSON.stringify(filter),
-        ...(since === undefined ? {} : { since }),
-      },
-    };
+    const query = { timeout: '0', set_presence: 'offline', filter: JSON.stringify(filter) };
+    return request('GET sync', {}, { query: since === undefined ? query : { ...query, since } });
   }
 }

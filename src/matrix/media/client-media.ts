@@ -4,6 +4,7 @@ import type { Actor } from '../../model/contact.ts';
 import type { FileBytes, MatrixFile, MatrixMedia, MediaUri, OpenedFile, TransferOptions } from '../../model/media.ts';
 import { tooLarge } from '../../model/media-errors.ts';
 import { type ClientApi, isError } from '../client-api.ts';
+import { request } from '../client-request.ts';
 import { decryptAttachment, encryptAttachment } from './attachment.ts';
 import { download } from './download.ts';
 import { defaultPatience, type Patience } from './exchange.ts';
@@ -70,10 +71,10 @@ export class ClientMedia implements MatrixMedia {
   }
 
   async #askForLimit(): Promise<number | undefined> {
-    const ask = (path: string) => this.#api.asService({ method: 'GET', path });
-    const answer = await ask('/_matrix/client/v1/media/config').catch((error: unknown) => {
+    const current = this.#api.asService(request('GET /_matrix/client/v1/media/config', {}));
+    const answer = await current.catch((error: unknown) => {
       if (!isError(error, 'matrix.unrecognised', 'matrix.not-found')) throw error;
-      return ask('/_matrix/media/v3/config');
+      return this.#api.asService(request('GET /_matrix/media/v3/config', {}));
     });
     const limit = answer['m.upload.size'];
     return typeof limit === 'number' && limit >= 0 ? limit : undefined;

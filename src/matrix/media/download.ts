@@ -6,12 +6,14 @@ import { BridgeError } from '../../model/errors.ts';
 import type { FileBytes, MediaUri, OpenedFile, TransferOptions } from '../../model/media.ts';
 import { tooLarge } from '../../model/media-errors.ts';
 import { type ClientApi, isError, jsonObject, matrixError } from '../client-api.ts';
+import { type ClientRequest, request as clientRequest } from '../client-request.ts';
 import { answerTo, bodyOf, exchange, type Patience, textOf } from './exchange.ts';
-import { pathOf } from './media-uri.ts';
+import { partsOf } from './media-uri.ts';
 
 const what = 'GET media/download';
 /** Since Matrix 1.11, and before; the later only where the server does not know the former: it no longer has newer files. */
-const paths = ['/_matrix/client/v1/media/download', '/_matrix/media/v3/download'] as const;
+const current = 'GET /_matrix/client/v1/media/download/{server}/{media}';
+const former = 'GET /_matrix/media/v3/download/{server}/{media}';
 
 /** How often a broken transfer is taken up again, and after how many milliseconds the first time; then twice as long each time. */
 const mostResumptions = 5;
@@ -86,19 +88,18 @@ async function requestPart(
 ): Promise<Part> {
   signal.throwIfAborted();
   const range = from === 0 ? {} : { range: `bytes=${from}-` };
-  const file = pathOf(uri);
-  const [current, former] = paths;
-  const ask = async (path: string): Promise<Part> => {
+  const file = partsOf(uri);
+  const ask = async (request: ClientRequest): Promise<Part> => {
     api.gate.requireOpen();
-    const { url, authorization } = api.addressed(actor, `${path}/${file}`);
+    const { url, authorization } = api.addressed(actor, request);
     const headers = { ...range, authorization, 'accept-encoding': 'identity' };
     return partOf(await follow(url, headers, signal, patience), from, patience);
   };
   try {
-    return await ask(current);
+    return await ask(clientRequest(current, file));
   } catch (error) {
     if (!isError(error, 'matrix.unrecognised')) throw error;
-    return ask(former);
+    return ask(clientRequest(former, file));
   }
 }
 

@@ -8,13 +8,13 @@ export function isMediaUri(text: string): text is MediaUri {
   return pattern.test(text);
 }
 
-/** Returns `server/id` for the path of a request, which then cannot lead anywhere else. Throws BridgeError `media.refused`. */
-export function pathOf(uri: MediaUri): string {
-  const [, server, id] = pattern.exec(uri) ?? [];
-  if (server === undefined || id === undefined) {
+/** Returns what goes into the path of a request, which then cannot lead anywhere else. Throws BridgeError `media.refused`. */
+export function partsOf(uri: MediaUri): { readonly server: string; readonly media: string } {
+  const [, server, media] = pattern.exec(uri) ?? [];
+  if (server === undefined || media === undefined) {
     throw new BridgeError('media.refused', 'the address of a file is not a Matrix media address', {
       userText: 'The address of the file is not one of Matrix.',
     });
   }
-  return `${encodeURIComponent(server)}/${id}`;
+  return { server, media };
 }

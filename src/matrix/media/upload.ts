@@ -5,11 +5,11 @@ import { BridgeError } from '../../model/errors.ts';
 import type { FileBytes, MediaUri } from '../../model/media.ts';
 import { tooLarge } from '../../model/media-errors.ts';
 import { type ClientApi, isError, jsonObject, matrixError } from '../client-api.ts';
+import { request as clientRequest } from '../client-request.ts';
 import { answerTo, exchange, type Patience, textOf } from './exchange.ts';
 import { isMediaUri } from './media-uri.ts';
 
-const path = '/_matrix/media/v3/upload';
-const what = `POST ${path}`;
+const what = 'POST /_matrix/media/v3/upload';
 const uploaded = z.object({ content_uri: z.string().refine(isMediaUri) });
 
 export interface Upload {
@@ -25,7 +25,7 @@ export async function upload(api: ClientApi, actor: Actor, file: Upload, patienc
   const { contentType, size, bytes, signal } = file;
   signal.throwIfAborted();
   api.gate.requireOpen();
-  const { url, authorization } = api.addressed(actor, path);
+  const { url, authorization } = api.addressed(actor, clientRequest(what, {}));
   const headers = { authorization, 'content-type': contentType, 'content-length': String(size) };
   const request = exchange(url, { method: 'POST', headers, signal });
   try {
