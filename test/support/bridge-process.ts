@@ -67,6 +67,10 @@ export class BridgeProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** SIGKILL: no goodbye, nothing flushed. */
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL');
