@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 /** Bytes in new buffers after which they are looked at: takes a millisecond or so, and keeps the memory of transfers flat. */
-const lookEvery = 8 * 1024 * 1024;
+const lookEvery = 4 * 1024 * 1024;
 
 let collectYoung: (() => void) | undefined;
 let unlooked = 0;

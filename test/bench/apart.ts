@@ -12,6 +12,11 @@ type Answer<Call> = Call extends (argument: never) => infer Result ? Awaited<Res
 const question = z.object({ id: z.number(), name: z.string(), argument: z.unknown() });
 const reply = z.object({ id: z.number(), result: z.unknown().optional(), error: z.string().optional() });
 
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 interface Waiting {
   resolve(result: unknown): void;
   reject(error: Error): void;
@@ -34,7 +39,8 @@ export class Apart<Known extends Calls> {
     child.once('exit', (code) => {
       for (const { reject } of this.#waiting.values()) reject(new Error(`the process ended with ${code}`));
     });
-    process.once('exit', () => child.kill('SIGKILL'));
+    running.add(child);
+    child.once('exit', () => running.delete(child));
   }
 
   static start<Known extends Calls>(module: URL, execArgv: readonly string[] = []): Apart<Known> {

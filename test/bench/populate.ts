@@ -42,7 +42,9 @@ export async function populate(store: Store, clock: Clock, serverName: string, p
       { change: 'user.trust', trust: { state: 'pinned', user: account.user, masterKey: hex(32) } },
     ];
     for (let chat = 0; chat < population.chatsPerAccount; chat += 1) {
-      changes.push(...aChat(serverName, account, number * population.chatsPerAccount + chat, population.history, clock));
+      changes.push(
+        ...aChat(serverName, account, number * population.chatsPerAccount + chat, population.history, clock),
+      );
     }
     group.push(store.commit(changes));
     if (group.length < commitsTogether) continue;
@@ -58,7 +60,10 @@ function anAccount(serverName: string, number: number, createdAt: number): Accou
     network: 'whatsapp',
     user: `@user${number}:${serverName}` as UserId,
     managementRoom: `!management${number}:${serverName}` as RoomId,
-    state: { at: 'active', enlistment: { interopAccountId: `${900_000_000 + number}`, jid: interopJid(7, `user${number}`) } },
+    state: {
+      at: 'active',
+      enlistment: { interopAccountId: `${900_000_000 + number}`, jid: interopJid(7, `user${number}`) },
+    },
     createdAt,
   };
 }
@@ -88,7 +93,13 @@ function aChat(serverName: string, account: Account, number: number, history: nu
     },
     {
       change: 'portal.create',
-      portal: { id: portal, account: account.id, contact: id, givenName: undefined, state: { at: 'open', room, labelled: true } },
+      portal: {
+        id: portal,
+        account: account.id,
+        contact: id,
+        givenName: undefined,
+        state: { at: 'open', room, labelled: true },
+      },
     },
     { change: 'signal.session', peer, record: randomBytes(600) },
     { change: 'peer.trust', peer, trust: { state: 'pinned', key: randomBytes(33) } },

@@ -25,8 +25,8 @@ export interface SceneOptions {
   readonly overrides?: Settings;
   /** Before the bridge starts for the first time. */
   readonly prepare?: (store: OpenStore) => Promise<void>;
-  /** Given to node, such as `--cpu-prof`. */
-  readonly execArgv?: readonly string[];
+  /** Further variables for it, such as `NODE_OPTIONS`. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 const serverName = 'localhost';
@@ -42,21 +42,25 @@ export class Scene {
   readonly configPath: string;
   bridge: BridgeProcess;
   readonly #keys: readonly PreKeyBundle[];
-  readonly #execArgv: readonly string[];
+  readonly #environment: Readonly<Record<string, string>>;
   #chats = 0;
 
-  private constructor(made: Pick<Scene, 'homeserver' | 'network' | 'directory' | 'configPath' | 'bridge'>, keys: readonly PreKeyBundle[], execArgv: readonly string[]) {
+  private constructor(
+    made: Pick<Scene, 'homeserver' | 'network' | 'directory' | 'configPath' | 'bridge'>,
+    keys: readonly PreKeyBundle[],
+    environment: Readonly<Record<string, string>>,
+  ) {
     this.homeserver = made.homeserver;
     this.network = made.network;
     this.directory = made.directory;
     this.configPath = made.configPath;
     this.bridge = made.bridge;
     this.#keys = keys;
-    this.#execArgv = execArgv;
+    this.#environment = environment;
   }
 
   static async start(options: SceneOptions = {}): Promise<Scene> {
-    const { overrides = {}, prepare, execArgv = [] } = options;
+    const { overrides = {}, prepare, environment = {} } = options;
     const directory = await mkdtemp(join(tmpdir(), 'bench-'));
     const homeserver = Apart.start<StandInHomeserver>(new URL('./stand-in/homeserver.ts', import.meta.url));
     const network = Apart.start<StandInNetwork>(new URL('./stand-in/network.ts', import.meta.url));
@@ -73,6 +77,8 @@ export class Scene {
         rootPublicKey: Buffer.from(chat.rootKey).toString('hex'),
         enlistmentUrl: 'http://127.0.0.1:9/v1',
         audience: 'bench',
+        mediaHost: 'localhost:9',
+        mediaAuthority: '',
       },
       overrides,
     });
@@ -82,8 +88,8 @@ export class Scene {
     const registration = registrationSchema.parse(parse(await readFile(installation.registrationPath, 'utf8')));
     await homeserver.call('pushTo', { url: bridgeUrl(port), token: registration.hs_token, bot: installation.bot });
     const { configPath } = installation;
-    const bridge = await BridgeProcess.start(configPath, join(directory, 'bridge.log'), execArgv);
-    return new Scene({ homeserver, network, directory, configPath, bridge }, keys, execArgv);
+    const bridge = await BridgeProcess.start(configPath, join(directory, 'bridge.log'), environment);
+    return new Scene({ homeserver, network, directory, configPath, bridge }, keys, environment);
   }
 
   get chats(): number {
@@ -121,13 +127,14 @@ export class Scene {
   }
 
   async startBridge(): Promise<void> {
-    this.bridge = await BridgeProcess.start(this.configPath, join(this.directory, 'bridge.log'), this.#execArgv);
+    this.bridge = await BridgeProcess.start(this.configPath, join(this.directory, 'bridge.log'), this.#environment);
   }
 
   async stop(): Promise<void> {
     await this.bridge.stop();
     await Promise.all([this.homeserver.stop(), this.network.stop()]);
-    if (process.env.KEEP) console.log(this.directory); else await rm(this.directory, { recursive: true, force: true });
+    if (process.env.KEEP) console.log(this.directory);
+    else await rm(this.directory, { recursive: true, force: true });
   }
 }
 
@@ -155,7 +162,10 @@ async function makeAccount(
     state: { at: 'active', enlistment: { interopAccountId: '900000000', jid: interopJid(7, 'alice') } },
     createdAt: systemClock.now(),
   };
-  const { keys, changes } = createSignal({ reads: store.signal, clock: systemClock }).createIdentity(account.id, mostChats);
+  const { keys, changes } = createSignal({ reads: store.signal, clock: systemClock }).createIdentity(
+    account.id,
+    mostChats,
+  );
   await store.commit([
     { change: 'account.put', account },
     ...changes,
@@ -166,5 +176,4 @@ async function makeAccount(
   return bundles(keys);
 }
 
-const bundles = ({ preKeys, ...keys }: PublicKeys): PreKeyBundle[] =>
-  preKeys.map((preKey) => ({ ...keys, preKey }));
+const bundles = ({ preKeys, ...keys }: PublicKeys): PreKeyBundle[] => preKeys.map((preKey) => ({ ...keys, preKey }));

@@ -158,7 +158,7 @@ const calls = {
     return keys.masterKey(id);
   },
   pushTo: (target: PushTarget): void => {
-    pushes = new Pushes(target, (ghost) => keys.counts(ghost));
+    pushes = new Pushes(target, (user: string) => keys.counts(user));
   },
   /** Whether what the bridge sends is pushed back to it, as a homeserver does. */
   echo: (on: boolean): void => {

@@ -48,10 +48,12 @@ export class KeyServer {
   query(body: JsonObject): JsonObject {
     const users = Object.keys((body.device_keys ?? {}) as JsonObject);
     const of = <Value>(pick: (user: string) => Value | undefined): Record<string, Value> =>
-      Object.fromEntries(users.flatMap((user) => {
-        const value = pick(user);
-        return value === undefined ? [] : [[user, value]];
-      }));
+      Object.fromEntries(
+        users.flatMap((user) => {
+          const value = pick(user);
+          return value === undefined ? [] : [[user, value]];
+        }),
+      );
     return {
       failures: {},
       device_keys: of((user) => {

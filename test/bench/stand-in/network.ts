@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { WebSocketServer } from 'ws';
-import { type Jid, lidJid, SERVER, type UserJid, withDevice, withoutDevice } from '../../../src/model/jid.ts';
+import { isUserJid, type Jid, lidJid, SERVER, type UserJid, withDevice } from '../../../src/model/jid.ts';
 import type { PreKeyBundle } from '../../../src/model/signal.ts';
 import { MessageSchema } from '../../../src/proto/message_pb.ts';
 import {
@@ -116,7 +116,9 @@ async function reply(request: Stanza): Promise<Stanza> {
     const [user] = children(wanted, 'user');
     const jid = user && jidAttribute(user, 'jid');
     const bundle = await peerAt(jid)?.bundle();
-    return stanza('iq', attrs, [stanza('list', {}, jid && bundle ? [bundleStanza(jid, bundle)] : [])]);
+    return stanza('iq', attrs, [
+      stanza('list', {}, jid && isUserJid(jid) && bundle ? [bundleStanza(jid, bundle)] : []),
+    ]);
   }
   if (child(request, 'count')) return stanza('iq', attrs, [stanza('count', { value: 100 })]);
   return stanza('iq', attrs);
@@ -220,4 +222,3 @@ const calls = {
 
 export type StandInNetwork = typeof calls;
 answer(calls);
-export { withoutDevice };

@@ -2,7 +2,14 @@
 import { systemClock } from '../../../src/model/clock.ts';
 import { newAccountId, newContactId } from '../../../src/model/ids.ts';
 import type { UserJid } from '../../../src/model/jid.ts';
-import type { PeerDevice, PreKeyBundle, PublicKeys, Signal, SignalCiphertext, SignalWork } from '../../../src/model/signal.ts';
+import type {
+  PeerDevice,
+  PreKeyBundle,
+  PublicKeys,
+  Signal,
+  SignalCiphertext,
+  SignalWork,
+} from '../../../src/model/signal.ts';
 import { type Stanza, stanza } from '../../../src/whatsapp/binary/index.ts';
 import { createSignal } from '../../../src/whatsapp/signal/index.ts';
 import { keyNodes, registrationNode } from '../../../src/whatsapp/stanzas-keys.ts';

@@ -19,14 +19,17 @@ interface Waiting {
 const largest = 100;
 const retryMs = 100;
 
+/** The keys that are left of a user's only device. */
+export type Counts = (user: string) => { readonly device: string; readonly oneTimeKeys: number } | undefined;
+
 export class Pushes {
   readonly #target: PushTarget;
-  readonly #counts: (user: string) => { readonly device: string; readonly oneTimeKeys: number } | undefined;
+  readonly #counts: Counts;
   #waiting: Waiting[] = [];
   #working: Promise<void> | undefined;
   #transaction = 0;
 
-  constructor(target: PushTarget, counts: Pushes['#counts']) {
+  constructor(target: PushTarget, counts: Counts) {
     this.#target = target;
     this.#counts = counts;
   }

@@ -52,7 +52,12 @@ export class StandInUser {
   }
 
   /** Encrypts for the ghost; what its device needs for that besides goes to `toDevice`. */
-  async encrypt(room: string, ghost: string, content: JsonObject, toDevice: (message: ToDevice) => void): Promise<JsonObject> {
+  async encrypt(
+    room: string,
+    ghost: string,
+    content: JsonObject,
+    toDevice: (message: ToDevice) => void,
+  ): Promise<JsonObject> {
     if (!this.#known.has(ghost)) {
       this.#known.add(ghost);
       await this.#machine.updateTrackedUsers([new UserId(ghost)]);
