@@ -64,10 +64,23 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     logger.error({ err: error }, 'another process has taken the database over; this one ends');
     process.exit(70);
   };
-  const store = await openStore({ ...(postgres ? { postgres, onTakenOver } : { path: sqlite }), masterKey, clock });
+  let bridge: Bridge | undefined;
+  const store = await openStore({
+    ...(postgres ? { postgres, onTakenOver } : { path: sqlite }),
+    masterKey,
+    clock,
+    onAway: (error) =>
+      logger.error(
+        { code: error.code, err: error },
+        'the database cannot be written; nothing new is taken until it can',
+      ),
+    onBack: () => {
+      logger.info({}, 'the database can be written again');
+      bridge?.databaseIsBack();
+    },
+  });
   const journal = await openCryptoJournal({ ...(postgres ? { postgres, onTakenOver } : { path: crypto }), masterKey });
   const lifetime = new AbortController();
-  let bridge: Bridge | undefined;
 
   const matrix = createMatrix({
     homeserverUrl: config.homeserver.url,
@@ -147,7 +160,13 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   bridge = running;
 
   let ready = false;
-  const checks = { homeserver: () => ready && matrix.reachable };
+  const checks = {
+    homeserver: () => ready && matrix.reachable,
+    database: async () => {
+      await journal.flushed();
+      return store.writable;
+    },
+  };
   const health = healthRouter({
     checks,
     metrics: config.metrics.enabled && !config.metrics.listen ? metrics : undefined,

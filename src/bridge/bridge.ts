@@ -151,13 +151,25 @@ export class Bridge {
     this.#expiry.wake('expiry');
   }
 
+  /** What could not be stored is tried, pushed and delivered again now. */
+  databaseIsBack(): void {
+    for (const each of this.#workers()) each.resumeAll();
+    this.#transactions.resume();
+    this.#connections.redeliver();
+    this.#context.homeserver.ping().catch(() => undefined);
+  }
+
   /** Ends connections first, then lets every running step come to its end. */
   async stop(): Promise<void> {
     this.#slots.stop();
     this.#stopping.abort();
     await this.#connections.stop();
     await this.#transactions.stop();
-    const workers = [
+    await Promise.all([...this.#workers(), this.#userTyping, this.#contactTyping].map((each) => each.stop()));
+  }
+
+  #workers(): readonly Pick<Workers<unknown>, 'stop' | 'resumeAll'>[] {
+    return [
       this.#inbox,
       this.#outbox,
       this.#incomingFiles,
@@ -167,14 +179,11 @@ export class Bridge {
       this.#profiles,
       this.#receipts,
       this.#marks,
-      this.#userTyping,
-      this.#contactTyping,
       this.#enlistments,
       this.#departures,
       this.#recovery,
       this.#expiry,
     ];
-    await Promise.all(workers.map((each) => each.stop()));
   }
 
   /** Room keys have come: events that waited for them may be tried again. */

@@ -72,6 +72,11 @@ export class Connections {
     return this.#clients.get(account.id);
   }
 
+  /** Stanzas that could not be handled are asked for again now. */
+  redeliver(): void {
+    for (const client of this.#clients.values()) client.redeliver();
+  }
+
   async close(account: AccountId): Promise<void> {
     const client = this.#clients.get(account);
     this.#clients.delete(account);

@@ -59,6 +59,11 @@ export class Transactions implements TransactionSink {
     this.#workers.wake('transactions');
   }
 
+  /** What has failed is tried again now. */
+  resume(): void {
+    this.#workers.resumeAll();
+  }
+
   stop(): Promise<void> {
     return this.#workers.stop();
   }

@@ -1,7 +1,7 @@
 // Workers: one loop per key (a portal, a room, an account), woken when there is work, bounded in how many run at once, fair between keys.
 import type { Clock } from '../model/clock.ts';
 import { BridgeError, errorCode } from '../model/errors.ts';
-import type { Logger } from '../observability/logger.ts';
+import { type Logger, saidByItself } from '../observability/logger.ts';
 
 /** `again`: there may be more. `idle`: nothing to do until woken. `waitMs`: try again then, or earlier when woken. */
 export type Step = 'again' | 'idle' | { readonly waitMs: number };
@@ -68,6 +68,11 @@ export class Workers<Key> {
     loop.resumed = true;
     loop.wake.abort();
     loop.resume.abort();
+  }
+
+  /** `resume` for every key that is being worked on. */
+  resumeAll(): void {
+    for (const key of [...this.#loops.keys()]) this.resume(key);
   }
 
   /** Lets running steps end, starts no more. */
@@ -141,7 +146,9 @@ export class Workers<Key> {
     const backOffMs = Math.max(namedMs, exponential);
     const { name, logger } = this.#options;
     const fields = { worker: name, code: errorCode(error), failures: loop.failures, waitMs: backOffMs, err: error };
-    if (error instanceof BridgeError && error.retry === 'later') logger.warn(fields, 'step failed, trying again later');
+    if (saidByItself(error)) logger.debug(fields, 'step failed, trying again later');
+    else if (error instanceof BridgeError && error.retry === 'later')
+      logger.warn(fields, 'step failed, trying again later');
     else logger.error(fields, 'step failed unexpectedly, trying again later');
     return { backOffMs, named: namedMs > 0 };
   }

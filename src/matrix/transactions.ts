@@ -7,7 +7,7 @@ import { parseUserId } from '../model/ids.ts';
 import type { MatrixEvent } from '../model/journal.ts';
 import type { TransactionSink } from '../model/matrix.ts';
 import { acknowledgesFirst, passed } from '../observability/fail-points.ts';
-import type { Logger } from '../observability/logger.ts';
+import { type Logger, saidByItself } from '../observability/logger.ts';
 import { readEphemeral, withoutEphemeral } from './ephemeral.ts';
 import { roomEvent } from './room-event.ts';
 
@@ -46,7 +46,8 @@ export function transactionRouter(sink: TransactionSink, options: TransactionRou
       const transaction = { id: txnId, body: withoutEphemeral(body), events: wellFormed(events, txnId, logger) };
       await sink.store(transaction, readEphemeral(body));
     } catch (error) {
-      logger.error({ transaction: txnId, code: errorCode(error), err: error }, 'a transaction could not be stored');
+      const level = saidByItself(error) ? 'debug' : 'error';
+      logger[level]({ transaction: txnId, code: errorCode(error), err: error }, 'a transaction could not be stored');
       response.status(503).json({ errcode: 'M_UNKNOWN', error: 'The transaction could not be stored.' });
       return;
     }

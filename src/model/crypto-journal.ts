@@ -27,7 +27,8 @@ export interface JournalSnapshot {
 
 /**
  * What changes is appended synchronously on purpose: in IndexedDB's `complete` event, before the caller's promise resolves. An exception
- * there, or a rejection of `flushed`, means that a ratchet would run ahead of the disk, so the process must stop.
+ * there, or a rejection of `flushed`, means that a ratchet would run ahead of the disk, so the process must stop; all but one: where
+ * `flushed` rejects with `store.unavailable` (disk full, read-only), what was appended is kept in order, and the next call tries again.
  */
 export interface CryptoJournal {
   /** Whether anything is kept of this actor's store. */

@@ -144,6 +144,8 @@ export interface InteropClient {
   /** Connects and keeps connected until stopped; never rejects. */
   start(): void;
   stop(): Promise<void>;
+  /** Has the network send again now what could not be handled; without this it does so by and by. */
+  redeliver(): void;
   /** Resolves when the network has answered. Sending the same bytes again is safe: the network drops doubles by id. */
   send(stanza: Uint8Array, id: MessageId): Promise<SendResult>;
   /** Tells the contact that a message has arrived. */

@@ -1,9 +1,15 @@
 // The log: structured lines by pino, stripped of content, keys, tokens and phone numbers, and below `debug` of every name, before pino sees them.
 import { pino } from 'pino';
 import { type LogFields, logFields } from '../model/budget/log-fields.ts';
+import { errorCode } from '../model/errors.ts';
 import { cleanFields, type Naming, scrub } from './redact.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
+
+/** Failures that are reported once where they come from, and not again by everybody whom they stop: a database that cannot be written. */
+export function saidByItself(error: unknown): boolean {
+  return errorCode(error) === 'store.unavailable';
+}
 
 /**
  * `fields` are those of the metadata budget (`model/budget/log-fields.ts`). Those that tell who somebody is are left out, and replaced in
@@ -59,8 +65,29 @@ function wrap(target: pino.Logger, naming: Naming): Logger {
 }
 
 export function createLogger(options: LoggerOptions): Logger {
-  const output = options.destination ?? pino.destination({ dest: 1, sync: true });
+  const output = options.destination ?? standardOutput();
   const destination = options.pretty ? { write: (line: string) => output.write(prettyLine(line)) } : output;
   const target = pino({ level: options.level, base: null, serializers: { err: (value) => value } }, destination);
   return wrap(target, options.level === 'debug' ? 'people' : 'nobody');
+}
+
+/** Of lines that cannot be written now, in bytes. */
+const longestBacklog = 1024 * 1024;
+const retryMs = 1_000;
+
+/** What cannot be written, because the disk under the log is full or nobody reads it any more, waits or is lost: it must not end the process. */
+function standardOutput(): { write(line: string): void } {
+  const output = pino.destination({ dest: 1, sync: true, maxLength: longestBacklog });
+  let waits = false;
+  // Writing nothing writes what is left; `flushSync` would wait for the disk in a loop.
+  const tryLater = (): void => {
+    if (waits) return;
+    waits = true;
+    setTimeout(() => {
+      waits = false;
+      output.write('');
+    }, retryMs).unref();
+  };
+  output.on('error', tryLater);
+  return output;
 }

@@ -41,14 +41,19 @@ export const noDirectory = (path: string): BridgeError =>
 export const locked = (path: string): BridgeError =>
   new BridgeError('store.locked', `another process is using ${path}; stop it first`, { retry: 'after-action' });
 
-/** Turns an error of SQLite into ours; anything else comes back as it is. */
+/** The disk is full, read-only or gone, or the server away: the same may succeed later. */
+export const isUnavailable = (error: unknown): error is BridgeError =>
+  error instanceof BridgeError && error.code === 'store.unavailable';
+
+/** Turns an error of SQLite, or of the file system under it, into ours; anything else comes back as it is. */
 export function fromSqlite(error: unknown): unknown {
   if (error instanceof TypeError && error.message === 'The database connection is not open') return closed();
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return error;
   const { code } = error;
   if (code === 'SQLITE_CONSTRAINT_FOREIGNKEY') return gone('a row that this one belongs to', error);
   if (code === 'SQLITE_CONSTRAINT_UNIQUE' || code === 'SQLITE_CONSTRAINT_PRIMARYKEY') return conflict('the row', error);
-  if (/^SQLITE_(FULL|READONLY|IOERR|CANTOPEN|BUSY|LOCKED|NOMEM)/.test(code)) {
+  const passing = /^SQLITE_(FULL|READONLY|IOERR|CANTOPEN|BUSY|LOCKED|NOMEM)|^E(ROFS|NOSPC|DQUOT|ACCES|PERM|IO)$/;
+  if (passing.test(code)) {
     return new BridgeError('store.unavailable', `the database cannot be used now (${code})`, {
       retry: 'later',
       cause: error,

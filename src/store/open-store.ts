@@ -2,6 +2,7 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import type { Clock } from '../model/clock.ts';
+import type { BridgeError } from '../model/errors.ts';
 import type { HostedFiles } from '../model/media.ts';
 import type { SigningKeyStore } from '../model/provider.ts';
 import type { Store } from '../model/store.ts';
@@ -34,6 +35,7 @@ import { openSqlite } from './sqlite/database.ts';
 import { first, run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
 import { trustReads } from './trust.ts';
+import { WatchedWriter } from './watched-writer.ts';
 import type { Writer } from './writer.ts';
 
 export type StoreOptions = StoreLocation & {
@@ -42,6 +44,9 @@ export type StoreOptions = StoreLocation & {
   readonly clock: Pick<Clock, 'now'>;
   /** PostgreSQL only: another process has taken the database over while we were cut off. Nothing is written any more: end the process. */
   readonly onTakenOver?: (error: Error) => void;
+  /** Nothing can be written any more (disk full, read-only, server away). It is tried again by itself until `onBack`. */
+  readonly onAway?: (error: BridgeError) => void;
+  readonly onBack?: () => void;
 };
 
 export interface OpenStore extends Store {
@@ -49,6 +54,8 @@ export interface OpenStore extends Store {
   readonly hostedFiles: HostedFiles;
   /** 128 random bits in hex, made with the database: tells this installation from every other. */
   readonly instanceId: string;
+  /** Whether the last commit could be written. */
+  readonly writable: boolean;
   /** Finishes what has been handed over, then lets go of the file. May be called again. */
   close(): Promise<void>;
 }
@@ -64,15 +71,16 @@ export async function openStore(options: StoreOptions): Promise<OpenStore> {
   const database =
     'path' in options ? openSqlite(options.path) : await openPostgres(options.postgres, options.onTakenOver);
   try {
-    return await build(database, createSecretKey(options.masterKey), options.clock);
+    return await build(database, createSecretKey(options.masterKey), options);
   } catch (error) {
     await database.close();
     throw error;
   }
 }
 
-async function build(database: Database, master: KeyObject, clock: Pick<Clock, 'now'>): Promise<OpenStore> {
-  const { db, writer } = database;
+async function build(database: Database, master: KeyObject, options: StoreOptions): Promise<OpenStore> {
+  const { db } = database;
+  const { clock, onAway, onBack } = options;
   const keys = new Keyring(db, master);
 
   if ((await inspectSchema(database)) === 'known') {
@@ -81,10 +89,11 @@ async function build(database: Database, master: KeyObject, clock: Pick<Clock, '
     if (elsewhere !== undefined) throw moved(database.name, elsewhere);
   }
   await database.migrate();
-  const own = await ownKeys(keys, writer, db);
+  const own = await ownKeys(keys, database.writer, db);
   const instanceId = await setting(db, 'instance');
   if (instanceId === undefined) throw damaged('setting');
 
+  const writer = new WatchedWriter(database.writer, { probe: () => nothing(db), onAway, onBack });
   const reader = { db, keys, ...own };
   const write = <Result>(steps: () => Steps<Result>): Promise<Result> => writer.submit(steps);
 
@@ -116,9 +125,20 @@ async function build(database: Database, master: KeyObject, clock: Pick<Clock, '
     signingKeys: signingKeyStore(reader, write),
     hostedFiles: hostedFiles(reader, write),
     instanceId,
+    get writable() {
+      return writer.writable;
+    },
     prune: (before) => write(() => pruneBatch({ db }, before, PRUNE_BATCH)),
-    close: () => database.close(),
+    close: async () => {
+      writer.stopWatching();
+      await database.close();
+    },
   };
+}
+
+/** A write that leaves everything as it is. */
+function* nothing(db: Kysely<Tables>): Steps {
+  yield* run(db.updateTable('setting').set({ name: 'instance' }).where('name', '=', 'instance'));
 }
 
 async function setting(db: Kysely<Tables>, name: Tables['setting']['name']): Promise<string | undefined> {

@@ -91,6 +91,10 @@ export class Client implements InteropClient {
     await this.#order.drain();
   }
 
+  redeliver(): void {
+    this.#online?.redeliver();
+  }
+
   async send(encoded: Uint8Array, id: MessageId): Promise<SendResult> {
     const ack = await this.#connection().deliver('message', id, encoded);
     const code = integerAttribute(ack, 'error');

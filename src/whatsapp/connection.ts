@@ -63,6 +63,8 @@ export class Connection {
   readonly #ended = Promise.withResolvers<Ended>();
   #inFlight = 0;
   #paused = false;
+  /** Whether something was left with the network, which sends it again on the next connection. */
+  #unhandled = false;
 
   constructor(noise: NoiseConnection, ports: ConnectionPorts) {
     this.#noise = noise;
@@ -75,7 +77,10 @@ export class Connection {
         this.#inFlight = inFlight;
         this.#regulate();
       },
-      onUnhandled: () => this.#endAfter(ports.tuning.redeliverAfterMs, { disconnect: NETWORK, restart: true }),
+      onUnhandled: () => {
+        this.#unhandled = true;
+        this.#endAfter(ports.tuning.redeliverAfterMs, { disconnect: NETWORK, restart: true });
+      },
     });
     noise.start({
       onFrame: (frame) => this.#receive(frame),
@@ -108,6 +113,11 @@ export class Connection {
     this.#ended.resolve(ended);
     this.#requests.close();
     this.#noise.close();
+  }
+
+  /** See InteropClient. */
+  redeliver(): void {
+    if (this.#unhandled) this.end({ disconnect: NETWORK, restart: true });
   }
 
   /** Sends a request and resolves with its result. Rejects with BridgeError `interop.refused`, `interop.timeout`, `interop.offline`. */

@@ -4,7 +4,7 @@ import { BridgeError, errorCode } from '../model/errors.ts';
 import type { InteropEvents } from '../model/interop.ts';
 import type { Serial } from '../model/serial.ts';
 import { acknowledgesFirst, passed } from '../observability/fail-points.ts';
-import type { Logger } from '../observability/logger.ts';
+import { type Logger, saidByItself } from '../observability/logger.ts';
 import { type Stanza, StanzaError } from './binary/index.ts';
 import { acknowledgement, type Incoming, NACK, readIncoming, senderOf } from './stanzas.ts';
 
@@ -53,7 +53,8 @@ export class IncomingStanzas {
       passed(incoming.kind === 'message' ? 'W4-stanza-acknowledged' : 'MR2-receipt-acknowledged');
     } catch (error) {
       const fields = { err: error, code: errorCode(error), kind: incoming.kind };
-      logger.warn(fields, 'a stanza could not be handled and was left with the network');
+      const level = saidByItself(error) ? 'debug' : 'warn';
+      logger[level](fields, 'a stanza could not be handled and was left with the network');
       this.#ports.onUnhandled();
     } finally {
       this.#count(-1);

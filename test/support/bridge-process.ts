@@ -40,9 +40,15 @@ export class BridgeProcess {
     });
   }
 
-  /** Starts `run`. `environment`: further variables for it. */
-  static spawn(configPath: string, logPath: string, environment: Readonly<Record<string, string>> = {}): BridgeProcess {
-    const child = spawn(process.execPath, [program, 'run', '--config', configPath], {
+  /** Starts `run`. `environment`: further variables for it; `within`: makes another command of it, that ends in the same process. */
+  static spawn(
+    configPath: string,
+    logPath: string,
+    environment: Readonly<Record<string, string>> = {},
+    within: (command: readonly string[]) => readonly string[] = (command) => command,
+  ): BridgeProcess {
+    const [file = '', ...args] = within([process.execPath, program, 'run', '--config', configPath]);
+    const child = spawn(file, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, NODE_COMPILE_CACHE: compileCache, ...environment },
     });
@@ -54,8 +60,9 @@ export class BridgeProcess {
     configPath: string,
     logPath: string,
     environment: Readonly<Record<string, string>> = {},
+    within?: (command: readonly string[]) => readonly string[],
   ): Promise<BridgeProcess> {
-    const bridge = BridgeProcess.spawn(configPath, logPath, environment);
+    const bridge = BridgeProcess.spawn(configPath, logPath, environment, within);
     const limit = setTimeout(() => bridge.#child.kill('SIGKILL'), startLimitMs);
     const ready = await bridge.ready;
     clearTimeout(limit);

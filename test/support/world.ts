@@ -1,5 +1,5 @@
 // Everything together for one end-to-end test file: private Synapse, sandbox, and the bridge as a process of its own.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bridgeUrl, type DemoInstallation, prepareInstallation } from '../../src/cli/demo-installation.ts';
@@ -9,8 +9,19 @@ import { freePort } from '../../src/demo/synapse.ts';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/server.ts';
 import { BridgeProcess } from './bridge-process.ts';
 import { Homeserver } from './homeserver.ts';
+import { onSmallDisk, seenBy } from './small-disk.ts';
 
 const audience = 'sandbox';
+
+const diskOf = (directory: string): string => join(directory, 'disk');
+
+async function onDisk(directory: string): Promise<Readonly<Record<string, string>>> {
+  await mkdir(diskOf(directory), { recursive: true });
+  return {
+    'database.sqlite': join(diskOf(directory), 'bridge.db'),
+    'database.crypto': join(diskOf(directory), 'crypto.db'),
+  };
+}
 
 export interface WorldOptions {
   /** Configuration keys, such as `delivery.missing_key_wait_s`. */
@@ -20,6 +31,8 @@ export interface WorldOptions {
     synapseUrl: string,
     sandboxUrl: string,
   ) => Promise<{ homeserverUrl: string; enlistmentUrl: string }>;
+  /** Keeps both database files on a disk of so many kibibytes, which lasts as long as the process of the bridge. */
+  readonly diskKibibytes?: number;
 }
 
 export class World {
@@ -43,7 +56,7 @@ export class World {
     this.bridge = bridge;
   }
 
-  static async start({ overrides = {}, between }: WorldOptions = {}): Promise<World> {
+  static async start({ overrides = {}, between, diskKibibytes }: WorldOptions = {}): Promise<World> {
     const port = await freePort();
     const synapsePort = await freePort();
     const discoveryUrl = `${bridgeUrl(port)}/.well-known/openid-configuration`;
@@ -62,14 +75,26 @@ export class World {
         homeserverUrl: addresses.homeserverUrl,
         port,
         sandbox: { chatUrl, rootPublicKey: rootPublicKeyHex, enlistmentUrl, mediaHost, mediaAuthority, audience },
-        overrides,
+        overrides: diskKibibytes === undefined ? overrides : { ...overrides, ...(await onDisk(directory)) },
       });
       return { registrationPath: prepared.installation.registrationPath };
     });
     const { installation } = prepared;
     if (installation === undefined) throw new Error('no installation was prepared');
-    const bridge = await BridgeProcess.start(installation.configPath, join(homeserver.directory, 'bridge.log'));
+    const bridge = await BridgeProcess.start(
+      installation.configPath,
+      join(homeserver.directory, 'bridge.log'),
+      {},
+      diskKibibytes === undefined
+        ? undefined
+        : (command) => onSmallDisk(diskOf(homeserver.directory), diskKibibytes, command),
+    );
     return new World(homeserver, sandbox, sandboxOptions, installation, bridge);
+  }
+
+  /** The small disk, as it can be reached from here. */
+  get disk(): string {
+    return seenBy(this.bridge.pid, diskOf(this.homeserver.directory));
   }
 
   get logPath(): string {

@@ -48,6 +48,8 @@ export class CryptoDatabases {
   readonly #instance = ++instances;
   readonly #connections = new Map<ActorId, Set<IDBDatabase>>();
   #failure: Error | undefined;
+  /** Whether something could not be written when it was last asked for. */
+  #behind = false;
 
   constructor(journal: CryptoJournal, onFatal: (error: Error) => void) {
     this.#journal = journal;
@@ -92,8 +94,21 @@ export class CryptoDatabases {
 
   /** Resolves when everything journaled so far is durable. Nothing that a machine produced may leave the process before. */
   async flushed(): Promise<void> {
-    await this.#journal.flushed().catch((cause: unknown) => this.#fail(cause));
+    try {
+      await this.#journal.flushed();
+      this.#behind = false;
+    } catch (cause) {
+      // What machines have done is kept, and nothing of it has left the process: they wait until there is room.
+      this.#behind = cause instanceof BridgeError && cause.code === 'store.unavailable';
+      if (this.#behind) throw cause;
+      this.#fail(cause);
+    }
     if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Rejects while the journal cannot be written: whatever a machine did now would only be kept in memory. */
+  async writable(): Promise<void> {
+    if (this.#behind) await this.flushed();
   }
 
   #append(actor: ActorId, database: string, operations: readonly Recorded[]): void {

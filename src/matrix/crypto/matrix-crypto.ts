@@ -99,6 +99,8 @@ export class MachineCrypto implements MatrixCrypto {
             await machine.sendOutgoing();
           });
         } catch (error) {
+          // The transaction stays until its keys are on the disk.
+          if (isError(error, 'store.unavailable')) throw error;
           // To-device messages were taken in, or can be fetched again; requests that failed are made again next time.
           const fields = { actor: actor.id, code: errorCode(error), err: error };
           this.#options.logger.warn(fields, 'keys of a transaction were not fully handled');
@@ -155,7 +157,13 @@ export class MachineCrypto implements MatrixCrypto {
 
   async close(): Promise<void> {
     await this.#pool.close();
-    await this.#options.journal.flushed();
+    await this.#databases.flushed().catch((error: unknown) => {
+      // As if it had not been done: nothing of it has left the process.
+      this.#options.logger.warn(
+        { code: errorCode(error), err: error },
+        'the end of the crypto journal was not written',
+      );
+    });
     this.#stopReporting();
   }
 

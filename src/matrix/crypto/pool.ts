@@ -79,6 +79,7 @@ export class MachinePool {
   }
 
   async #obtain(actor: Actor): Promise<Open> {
+    await this.#options.databases.writable();
     const open = this.#open.get(actor.id) ?? (await this.#openNow(actor));
     this.#open.delete(actor.id);
     this.#open.set(actor.id, open);

@@ -4,7 +4,7 @@ import type { JournalOperation, JournalSnapshot } from '../../model/crypto-journ
 import { BridgeError } from '../../model/errors.ts';
 import type { ActorId } from '../../model/ids.ts';
 import type { OpenCryptoJournal } from '../crypto-journal.ts';
-import { newerSchema, wrongKey } from '../errors.ts';
+import { isUnavailable, newerSchema, wrongKey } from '../errors.ts';
 import { unwrapKey, wrapKey } from '../keyring.ts';
 import { newDataKey } from '../sealing.ts';
 import { postgresAddress } from './client.ts';
@@ -171,7 +171,13 @@ class PostgresCryptoJournal implements OpenCryptoJournal {
 
   async #write(batch: readonly Job[]): Promise<void> {
     // In order: each job has sent all its statements before it returns.
-    await this.#persistently((transaction) => Promise.all(batch.map((job) => job(transaction))));
+    try {
+      await this.#persistently((transaction) => Promise.all(batch.map((job) => job(transaction))));
+    } catch (cause) {
+      // Final: whatever comes next would overtake it.
+      if (!isUnavailable(cause)) throw cause;
+      throw new BridgeError('store.journal-lost', 'the crypto journal cannot be written', { cause });
+    }
   }
 
   /** After everything that was appended. */

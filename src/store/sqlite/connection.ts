@@ -92,7 +92,7 @@ export class SqliteConnection {
   }
 }
 
-/** Creates the file, readable by its owner only, where it does not exist; SQLite gives its log the same permissions. */
+/** Creates the file, readable by its owner only, where it does not exist; SQLite gives its log the same permissions. Throws BridgeError `store.unavailable`. */
 export function createPrivateFile(path: string): void {
-  if (path !== ':memory:') closeSync(openSync(path, 'a', 0o600));
+  if (path !== ':memory:') translatingErrors(() => closeSync(openSync(path, 'a', 0o600)));
 }

@@ -4,7 +4,7 @@ import type Database from 'better-sqlite3';
 import type { JournalOperation, JournalSnapshot } from '../../model/crypto-journal.ts';
 import type { ActorId } from '../../model/ids.ts';
 import type { OpenCryptoJournal } from '../crypto-journal.ts';
-import { newerSchema, wrongKey } from '../errors.ts';
+import { isUnavailable, newerSchema, wrongKey } from '../errors.ts';
 import { unwrapKey, wrapKey } from '../keyring.ts';
 import { newDataKey } from '../sealing.ts';
 import { createPrivateFile, SqliteConnection, translatingErrors } from './connection.ts';
@@ -74,6 +74,8 @@ class SqliteCryptoJournal implements OpenCryptoJournal {
   readonly #master: KeyObject;
   readonly #unlock: () => void;
   readonly #sql: ReturnType<typeof prepareStatements>;
+  /** What could not be written, in order. Nothing leaves the process while there is any: `flushed` writes it first. */
+  #behind: (() => void)[] = [];
 
   constructor(connection: SqliteConnection, master: KeyObject, unlock: () => void) {
     this.#connection = connection;
@@ -83,10 +85,12 @@ class SqliteCryptoJournal implements OpenCryptoJournal {
   }
 
   async exists(actor: ActorId): Promise<boolean> {
+    this.#catchUp();
     return translatingErrors(() => this.#sql.schemas.get(actor) !== undefined);
   }
 
   async load(actor: ActorId): Promise<JournalSnapshot> {
+    this.#catchUp();
     return translatingErrors(() => ({
       schemas: new Map(this.#sql.schemas.all(actor).map(({ database, schema }) => [database, schema])),
       rows: this.#sql.rows.all(actor),
@@ -95,18 +99,17 @@ class SqliteCryptoJournal implements OpenCryptoJournal {
 
   append(actor: ActorId, operations: readonly JournalOperation[]): void {
     if (operations.length === 0) return;
-    this.#connection.transaction(() =>
-      translatingErrors(() => {
-        for (const operation of operations) this.#apply(actor, operation);
-      }),
-    );
+    this.#write(() => {
+      for (const operation of operations) this.#apply(actor, operation);
+    });
   }
 
   async flushed(): Promise<void> {
-    // Every append is on the disk when it returns.
+    this.#catchUp();
   }
 
   async storeKey(actor: ActorId): Promise<Uint8Array> {
+    this.#catchUp();
     return this.#connection.transaction(() => {
       const id = keyId(actor);
       const wrapped = this.#sql.key.pluck().get(id);
@@ -118,15 +121,16 @@ class SqliteCryptoJournal implements OpenCryptoJournal {
   }
 
   async syncToken(actor: ActorId): Promise<string | undefined> {
+    this.#catchUp();
     return translatingErrors(() => this.#sql.token.pluck().get(actor));
   }
 
   setSyncToken(actor: ActorId, token: string): void {
-    translatingErrors(() => this.#sql.setToken.run(actor, token));
+    this.#write(() => this.#sql.setToken.run(actor, token));
   }
 
   erase(actor: ActorId): void {
-    this.#connection.transaction(() => {
+    this.#write(() => {
       this.#sql.deleteKey.run(keyId(actor));
       for (const statement of this.#sql.eraseActor) statement.run(actor);
     });
@@ -137,6 +141,31 @@ class SqliteCryptoJournal implements OpenCryptoJournal {
     this.#connection.emptyLog();
     this.#connection.close();
     this.#unlock();
+  }
+
+  /** On the disk when it returns, unless that is full: then it is kept. */
+  #write(job: () => void): void {
+    if (this.#behind.length > 0) return void this.#behind.push(job);
+    try {
+      this.#commit([job]);
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      this.#behind.push(job);
+    }
+  }
+
+  #catchUp(): void {
+    if (this.#behind.length === 0) return;
+    this.#commit(this.#behind);
+    this.#behind = [];
+  }
+
+  #commit(jobs: readonly (() => void)[]): void {
+    this.#connection.transaction(() =>
+      translatingErrors(() => {
+        for (const job of jobs) job();
+      }),
+    );
   }
 
   #apply(actor: ActorId, operation: JournalOperation): void {
