@@ -19,11 +19,12 @@ type Settings = {
   databasePath: string;
   logConfigPath: string;
   registrationPath: string | undefined;
+  uploadLimit: number | undefined;
   secrets: SynapseSecrets;
 };
 
 export function homeserverConfig(settings: Settings): Record<string, unknown> {
-  const { dataDir, serverName, port, registrationPath, secrets } = settings;
+  const { dataDir, serverName, port, registrationPath, uploadLimit, secrets } = settings;
   return {
     server_name: serverName,
     public_baseurl: `http://127.0.0.1:${port}/`,
@@ -34,6 +35,7 @@ export function homeserverConfig(settings: Settings): Record<string, unknown> {
     ],
     database: { name: 'sqlite3', args: { database: settings.databasePath } },
     media_store_path: join(dataDir, 'media'),
+    ...(uploadLimit === undefined ? {} : { max_upload_size: uploadLimit }),
     signing_key: secrets.signingKey,
     registration_shared_secret: secrets.registrationSecret,
     macaroon_secret_key: secrets.macaroonSecret,

@@ -18,6 +18,8 @@ export type StartSynapseOptions = {
   serverName?: string;
   /** Loopback port; a free one by default. */
   port?: number;
+  /** The largest file that it takes, in bytes; Synapse's own default is 50 MiB. */
+  uploadLimit?: number;
   onProgress?: (text: string) => void;
 };
 
@@ -63,6 +65,7 @@ export async function startSynapse(options: StartSynapseOptions): Promise<Synaps
     databasePath,
     logConfigPath,
     registrationPath,
+    uploadLimit: options.uploadLimit,
     secrets,
   });
   // JSON is YAML.

@@ -26,6 +26,8 @@ async function onDisk(directory: string): Promise<Readonly<Record<string, string
 export interface WorldOptions {
   /** Configuration keys, such as `delivery.missing_key_wait_s`. */
   readonly overrides?: Readonly<Record<string, string | number | boolean>>;
+  /** The largest file that the homeserver takes, in bytes. */
+  readonly uploadLimit?: number;
   /** Puts something between the bridge and Synapse or the sandbox, whose addresses are given; answers those to use instead. */
   readonly between?: (
     synapseUrl: string,
@@ -56,7 +58,7 @@ export class World {
     this.bridge = bridge;
   }
 
-  static async start({ overrides = {}, between, diskKibibytes }: WorldOptions = {}): Promise<World> {
+  static async start({ overrides = {}, uploadLimit, between, diskKibibytes }: WorldOptions = {}): Promise<World> {
     const port = await freePort();
     const synapsePort = await freePort();
     const discoveryUrl = `${bridgeUrl(port)}/.well-known/openid-configuration`;
@@ -64,7 +66,8 @@ export class World {
     const sandboxOptions = { provider: { discoveryUrl, audience }, dataDir, port: await freePort() };
     const sandbox = await startSandbox(sandboxOptions);
     const prepared: { installation?: DemoInstallation } = {};
-    const homeserver = await Homeserver.start({ port: synapsePort }, async (directory) => {
+    const synapse = { port: synapsePort, ...(uploadLimit === undefined ? {} : { uploadLimit }) };
+    const homeserver = await Homeserver.start(synapse, async (directory) => {
       const { chatUrl, rootPublicKeyHex, mediaHost, mediaAuthority } = sandbox.info;
       const homeserverUrl = `http://127.0.0.1:${synapsePort}`;
       const direct = { homeserverUrl, enlistmentUrl: sandbox.info.enlistmentUrl };
