@@ -17,6 +17,7 @@ import { FilesToMatrix } from './files/to-matrix.ts';
 import { FilesToWhatsApp } from './files/to-whatsapp.ts';
 import { setNextMark } from './marks.ts';
 import { handleNextEvent } from './matrix-events.ts';
+import { expireRequests } from './policy/requests.ts';
 import { followProfile } from './profiles.ts';
 import { queueAdmin } from './queue-admin.ts';
 import { confirmReading } from './reading.ts';
@@ -147,6 +148,7 @@ export class Bridge {
     }
     for (const departure of await store.accounts.departures()) this.#departures.wake(departure.account);
     for (const portal of await store.inbox.portalsWithWork()) this.#inbox.wake(portal);
+    for (const portal of await store.portals.toClose()) this.#inbox.wake(portal);
     for (const portal of await store.reading.portalsToMark()) this.#marks.wake(portal);
     this.#expiry.wake('expiry');
   }
@@ -311,6 +313,7 @@ export class Bridge {
 
   async #expire(): Promise<Step> {
     const { store, clock, settings } = this.#context;
+    if ((await expireRequests(this.#context)) > 0) return 'again';
     for (const portal of await giveUpUnanswered(this.#context)) this.#inbox.wake(portal);
     if ((await expireUnconfirmed(this.#context)) > 0) {
       for (const portal of await store.inbox.portalsWithWork()) this.#inbox.wake(portal);

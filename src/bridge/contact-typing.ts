@@ -76,7 +76,7 @@ export class ContactTyping {
     const chat = await chatWith(this.#context, account, from);
     const ghost = chat && (await store.contacts.ghost(chat.portal.contact));
     // Typing opens no room.
-    if (chat?.portal.state.at !== 'open' || !ghost?.ready) return;
+    if (chat?.portal.state.at !== 'open' || chat.portal.acceptance.at !== 'accepted' || !ghost?.ready) return;
     const { room } = chat.portal.state;
     try {
       await homeserver.setTyping(ghost.actor, room, typing ? shownMs : undefined);

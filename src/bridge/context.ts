@@ -19,6 +19,8 @@ export interface BridgeSettings {
   /** Start of a ghost's localpart, `wa_`. */
   readonly ghostPrefix: string;
   readonly networks: readonly Network[];
+  /** How many messages of a contact whom the user does not know wait for a decision, and for how long, in milliseconds. */
+  readonly requests: { readonly messages: number; readonly waitMs: number };
   /** Networks to which read receipts are offered. */
   readonly readReceipts: ReadonlySet<Network>;
   readonly federatePortals: boolean;

@@ -12,6 +12,7 @@ import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { carryOut } from './deliver-references.ts';
 import { contactName } from './labels.ts';
 import { noticeId, noticeOnce } from './notices.ts';
+import { closeDeclined, nextOfRequest, requestTold } from './policy/requests.ts';
 import { labelMessageId, leaveIfThere, openRoom, readyGhost, writeLabel } from './portal-rooms.ts';
 import { sendId } from './send-ids.ts';
 import { shown } from './shown.ts';
@@ -32,10 +33,17 @@ export async function deliverNext(
   portalId: PortalId,
   wakeFiles: (portal: PortalId) => void,
 ): Promise<Step> {
+  const portal = await context.store.portals.get(portalId);
+  if (portal?.acceptance.at === 'declined') return closeDeclined(context, portal);
   const row = await context.store.inbox.next(portalId);
-  if (row === undefined) return 'idle';
+  if (portal === undefined || row === undefined) return 'idle';
+  if (portal.acceptance.at === 'requested') {
+    const next = await nextOfRequest(context, portal, row);
+    if (next === 'skip') await setState(context, row, { at: 'done', event: undefined });
+    if (next !== 'invite') return next === 'skip' ? 'again' : 'idle';
+  }
   if (row.state.at === 'awaited') return hold(context, row, row.state.since);
-  const chat = await openChat(context, portalId);
+  const chat = await openChat(context, portal);
   if (chat === undefined) return 'idle';
   const label = await pendingLabel(context, chat);
   const outcome = await deliverRow(context, chat, label ?? row);
@@ -44,14 +52,14 @@ export async function deliverNext(
   if (outcome !== 'delivered') return 'idle';
   if (label !== undefined) {
     const state = { at: 'open', room: chat.room, labelled: true } as const;
-    await context.store.commit([{ change: 'portal.state', portal: portalId, state }]);
+    const asks = (await context.store.portals.get(portalId))?.acceptance.at === 'requested';
+    const told = asks ? [requestTold(chat.account)] : [];
+    await context.store.commit([{ change: 'portal.state', portal: portalId, state }, ...told]);
   }
   return 'again';
 }
 
-async function openChat(context: BridgeContext, portalId: PortalId): Promise<Chat | undefined> {
-  const portal = await context.store.portals.get(portalId);
-  if (portal === undefined) return undefined;
+async function openChat(context: BridgeContext, portal: Portal): Promise<Chat | undefined> {
   const account = await context.store.accounts.get(portal.account);
   const contact = await context.store.contacts.get(portal.contact);
   if (!isActive(account) || contact === undefined) return undefined;

@@ -5,6 +5,7 @@ import type { PortalId, UserId } from '../model/ids.ts';
 import type { JsonObject, Notice } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
 import { type Direction, nouns } from '../translate/capabilities.ts';
+import { phoneNumberOf } from './phone-numbers.ts';
 
 export const networkNames: Record<Network, string> = { whatsapp: 'WhatsApp', messenger: 'Messenger' };
 
@@ -44,6 +45,18 @@ export function whatWorks(network: Network): string {
   };
   const name = networkNames[network];
   return `Works to ${name}: ${carried('to-whatsapp')}. From ${name}: ${carried('to-matrix')}. For any other message you are told that it was not carried over.`;
+}
+
+/** Who asked to be let in. Read once they have been, or while the user thinks about it. */
+export function requestText(contact: Contact, waiting: number): string {
+  const network = networkNames[contact.network];
+  const name = contact.name?.text;
+  const number = phoneNumberOf(contact);
+  const who = [name && `"${name}"`, number].filter((part) => part !== undefined).join(', ');
+  return [
+    `Somebody who was unknown to you asked to write to you on ${network}: ${who || 'without a name'}. Whoever writes on ${network} chooses the name themselves.`,
+    `${waiting === 1 ? 'One message' : `${waiting} messages`} waited for you when you were invited. By joining this room you let them in. To hear nothing more of them, reply "block".`,
+  ].join('\n\n');
 }
 
 export function labelNotice(contact: Contact, portal: Portal, serverName: string): Notice {

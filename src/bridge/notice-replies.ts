@@ -9,6 +9,7 @@ import type { ActiveAccount, BridgeContext } from './context.ts';
 import { primaryDevice } from './devices.ts';
 import type { Handled } from './matrix-events.ts';
 import { notSent } from './notices.ts';
+import { accept as acceptRequest } from './policy/requests.ts';
 
 export async function noticeReply(
   context: BridgeContext,
@@ -26,6 +27,9 @@ export async function noticeReply(
   });
   switch (text.trim().toLowerCase()) {
     case 'accept': {
+      if (portal.acceptance.at === 'requested') {
+        return answer('request-accepted', 'They are let in.', ...(await acceptRequest(context, portal)));
+      }
       const changes = await acceptKeys(context, account, portal);
       return changes.length > 0
         ? answer('identity-accepted', 'The new security key is accepted. What was waiting is sent now.', ...changes)

@@ -18,6 +18,7 @@ import { outgoingFile } from './files/to-whatsapp.ts';
 import { done, type Handled } from './matrix-events.ts';
 import { noticeReply } from './notice-replies.ts';
 import { type NoticePlace, notSent } from './notices.ts';
+import { accept, decline } from './policy/requests.ts';
 import { editChanges, reactionChanges, redactionChanges } from './portal-references.ts';
 import { leaveIfThere } from './portal-rooms.ts';
 import { quotedBy } from './quoted-events.ts';
@@ -93,7 +94,7 @@ function withWake(handled: Handled, portal: Portal, effects: CommandEffects): Ha
   return handled.kind === 'done' ? { ...handled, after: () => effects.wakePortal(portal.id) } : handled;
 }
 
-/** A user who leaves closes the room; what the contact writes next opens another one. */
+/** A user who leaves closes the room; what the contact writes next opens another one. To join or to leave answers a request. */
 async function membership(
   context: BridgeContext,
   chat: Chat,
@@ -101,15 +102,20 @@ async function membership(
   effects: CommandEffects,
 ): Promise<Handled> {
   const { account, portal, ghost } = chat;
-  const left =
-    event.state_key === account.user && (event.content.membership === 'leave' || event.content.membership === 'ban');
+  const own = event.state_key === account.user;
+  const asks = portal.acceptance.at === 'requested';
+  if (own && asks && event.content.membership === 'join') {
+    return withWake(done(...(await accept(context, portal))), portal, effects);
+  }
+  const left = own && (event.content.membership === 'leave' || event.content.membership === 'ban');
   if (!left) {
     // Somebody who has just joined may now receive what was held for want of a device.
     return withWake(done(), portal, effects);
   }
   await leaveIfThere(context, ghost.actor, event.room_id);
   await context.crypto.forgetRoom(ghost.actor, event.room_id);
-  return done({ change: 'portal.state', portal: portal.id, state: { at: 'wanted' } });
+  const declined = asks ? await decline(context, portal) : [];
+  return done({ change: 'portal.state', portal: portal.id, state: { at: 'wanted' } }, ...declined);
 }
 
 async function encrypted(

@@ -7,7 +7,7 @@ import type { Portal } from '../model/portal.ts';
 import type { Change } from '../model/store.ts';
 import { passed } from '../observability/fail-points.ts';
 import type { BridgeContext } from './context.ts';
-import { bridgeInfo, displayName, labelNotice, portalTopic, roomName } from './labels.ts';
+import { bridgeInfo, displayName, labelNotice, portalTopic, requestText, roomName } from './labels.ts';
 import { noticeId, noticeOnce } from './notices.ts';
 
 /** Returns the contact's ghost, registered, with its device, its cross-signing identity and its current name. */
@@ -90,7 +90,13 @@ export async function writeLabel(
   contact: Contact,
   room: RoomId,
 ): Promise<void> {
-  const notice = labelNotice(contact, portal, context.settings.serverName);
+  const { serverName } = context.settings;
+  const label = labelNotice(contact, portal, serverName);
+  const asks = portal.acceptance.at === 'requested';
+  const text = asks
+    ? `${requestText(contact, await context.store.inbox.messagesWaiting(portal.id))}\n\n${label.text}`
+    : label.text;
+  const notice = { ...label, text };
   await context.store.commit([noticeOnce(portal, `label:${room}`, context.clock.now(), notice)]);
   passed('W10-label-written');
 }

@@ -53,7 +53,7 @@ interface Way {
   readonly stopping: AbortSignal;
 }
 
-/** Whoever has a chat with the contact, and a connection, may ask. */
+/** Whoever wants a chat with the contact, and has a connection, may ask. */
 async function wayTo(
   { store }: BridgeContext,
   contact: Contact,
@@ -61,7 +61,8 @@ async function wayTo(
 ): Promise<Way | undefined> {
   const address = preferredAddress(contact);
   if (address === undefined) return undefined;
-  for (const { account: id } of await store.portals.ofContact(contact.id)) {
+  for (const { account: id, acceptance } of await store.portals.ofContact(contact.id)) {
+    if (acceptance.at !== 'accepted') continue;
     const account = await store.accounts.get(id);
     const client = isActive(account) ? clientOf(account) : undefined;
     if (client?.connected) return { client, address, stopping };

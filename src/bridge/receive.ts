@@ -1,7 +1,7 @@
 // WhatsApp to Matrix, first half: a stanza becomes an inbox row, in one commit with the ratchet that decrypted it.
 import type { Contact } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
-import { type MessageId, newPortalId, type PortalId } from '../model/ids.ts';
+import type { MessageId, PortalId } from '../model/ids.ts';
 import type { IncomingMessage, InteropClient } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
 import type { Portal } from '../model/portal.ts';
@@ -17,6 +17,8 @@ import { admit, mayTakePart, peerOf, putDevices, withDevices } from './device-se
 import { primaryDevice } from './devices.ts';
 import { contactName } from './labels.ts';
 import { noticeOnce } from './notices.ts';
+import { admission } from './policy/admission.ts';
+import { newPortal, newRequest } from './policy/requests.ts';
 
 /** What is left to do once the row is committed. */
 export interface Received {
@@ -64,10 +66,18 @@ export async function receiveMessage(
 async function store(context: BridgeContext, account: ActiveAccount, message: IncomingMessage): Promise<Received> {
   const addresses = message.alternative === undefined ? [message.from] : [message.from, message.alternative];
   const { contact, changes: before } = await settledContact(context, account, addresses, message.pushName);
-  const portal = await portalFor(context, account, contact, before);
   // A message is known by its id and its sender, whichever device it comes from: whatever refers to it names no device either.
-  const known = await context.store.inbox.find(portal.id, message.id);
-  if (known !== undefined && !isMissing(known)) return { portal };
+  const chatPortal = await context.store.portals.find(account.id, contact.id);
+  const known = chatPortal && (await context.store.inbox.find(chatPortal.id, message.id));
+  if (chatPortal !== undefined && known !== undefined && !isMissing(known)) return { portal: chatPortal };
+  switch (await admission(context, chatPortal)) {
+    case 'ignore':
+      return {};
+    case 'drop':
+      if (chatPortal) await context.store.commit([{ change: 'request.dropped', portal: chatPortal.id }]);
+      return {};
+  }
+  const portal = chatPortal ?? newPortal(account, contact, undefined, await newRequest(context, account), before);
   const chat = { portal, contact };
   const open = async (unit: SignalWork, list: DeviceList): Promise<Received> => {
     const { decryption, proven } = await decryptFirst(context, chat, unit, list, message);
@@ -108,22 +118,6 @@ async function settledContact(
   await store.commit(merges);
   const again = await resolveContact(store, settings, account.network, addresses, pushName);
   return { contact: again.contact, changes: [...again.changes] };
-}
-
-/** Returns the portal of this chat; a new one is added to `changes`, with what the user calls the contact. */
-export async function portalFor(
-  context: BridgeContext,
-  account: ActiveAccount,
-  contact: Contact,
-  changes: Change[],
-  givenName?: string,
-): Promise<Portal> {
-  const known = await context.store.portals.find(account.id, contact.id);
-  if (known !== undefined) return known;
-  const ids = { id: newPortalId(), account: account.id, contact: contact.id };
-  const portal: Portal = { ...ids, givenName, state: { at: 'wanted' } };
-  changes.push({ change: 'portal.create', portal });
-  return portal;
 }
 
 type Opening = SignalDecryption | { readonly outcome: 'unproven' };
@@ -193,7 +187,7 @@ async function refuse(
   before: readonly Change[],
 ): Promise<Received> {
   context.counters.delivered('to-matrix', 'unproven-device');
-  if (before.some(({ change }) => change === 'portal.create')) return {};
+  if (portal.acceptance.at !== 'accepted') return {};
   const notice = unprovenNotice(portal, contact, message.device, message.timestamp);
   await context.store.commit([...before, ...judged, notice]);
   return { portal };
@@ -214,6 +208,13 @@ async function storeFailure(
     'a message could not be decrypted',
   );
   const counted: Change = { change: 'inbox.decrypt-failed', portal: portal.id, messageId: id, device, count };
+  const { acceptance } = portal;
+  if (acceptance.at === 'requested') {
+    // Whoever asks to be let in is asked once, and learns nothing more.
+    await context.store.commit([...before, counted, { change: 'request.asked-again', portal: portal.id }]);
+    passed('WU1-failure-counted');
+    return acceptance.askedAgain ? {} : { portal, askAgain: { count, withKeys: failure.code !== usedKey } };
+  }
   if (count <= context.settings.retries) {
     const place = { ...placeOf(portal, message), since: context.clock.now() };
     await context.store.commit([...before, counted, { change: 'inbox.await', row: place }]);
@@ -243,6 +244,18 @@ function undecryptable(portal: Portal, contact: Contact, id: MessageId, timestam
   });
 }
 
+/** While the contact asks to be let in, the user is told when that has been decided. */
+function lost(portal: Portal, contact: Contact, id: MessageId, now: number): Change[] {
+  switch (portal.acceptance.at) {
+    case 'accepted':
+      return [undecryptable(portal, contact, id, now)];
+    case 'requested':
+      return [{ change: 'request.dropped', portal: portal.id }];
+    case 'declined':
+      return [];
+  }
+}
+
 /** Tells users of messages that were asked for again and have not come. Returns the portals in which something was said. */
 export async function giveUpUnanswered(context: BridgeContext): Promise<readonly PortalId[]> {
   const { store, clock } = context;
@@ -251,7 +264,7 @@ export async function giveUpUnanswered(context: BridgeContext): Promise<readonly
   for (const message of messages) {
     const portal = await store.portals.get(message.portal);
     const contact = portal && (await store.contacts.get(portal.contact));
-    const told = portal && contact ? [undecryptable(portal, contact, message.messageId, now)] : [];
+    const told = portal && contact ? lost(portal, contact, message.messageId, now) : [];
     const row = await store.inbox.find(message.portal, message.messageId, message.device);
     await store.commit([{ change: 'inbox.given-up', message }, ...givenUp(row), ...told]);
   }

@@ -106,6 +106,10 @@ export const schema = section({
     default_country: text('a country code of two letters, such as DE', /^[A-Z]{2}$/).optional(),
   }),
   contacts: optional({ pictures: flag.default(true) }),
+  policy: optional({
+    request_messages: count('a whole number from 1 to 1000', 1, 1000).default(50),
+    request_days: count('a whole number of days from 1 to 365', 1, 365).default(30),
+  }),
   portals: optional({ federate: flag.default(false) }),
   encryption: optional({ devices: choice('cross-signed', 'all').default('cross-signed') }),
   delivery: optional({

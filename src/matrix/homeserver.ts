@@ -100,6 +100,11 @@ export class ClientHomeserver implements Homeserver {
     await unless(['forbidden', 'not-found'], this.#api.asDevice(actor, leaving));
   }
 
+  async kick(actor: Actor, room: RoomId, user: UserId): Promise<void> {
+    const removal = request('POST rooms/{room}/kick', { room }, { body: { user_id: user } });
+    await unless(['forbidden', 'not-found'], this.#api.asDevice(actor, removal));
+  }
+
   async members(actor: Actor, room: RoomId): Promise<ReadonlyMap<UserId, 'join' | 'invite'>> {
     const asked = request('GET rooms/{room}/members', { room });
     const { chunk } = parsed(memberList, await this.#api.asDevice(actor, asked), asked);

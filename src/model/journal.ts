@@ -185,6 +185,8 @@ export interface BotMessage {
   /** Messages with the same key are written once; the key can be released when its reason is gone. */
   readonly key: string;
   readonly text: string;
+  /** It names people: for devices that may take part in chats, and never unencrypted. */
+  readonly confidential: boolean;
   /** The finished event, once it is encrypted. */
   readonly event: SealedEvent | undefined;
 }

@@ -35,6 +35,8 @@ export interface Homeserver {
   join(actor: Actor, room: RoomId): Promise<void>;
   invite(actor: Actor, room: RoomId, user: UserId): Promise<void>;
   leave(actor: Actor, room: RoomId): Promise<void>;
+  /** Takes an invitation back, or removes a member; whoever is neither is left alone. */
+  kick(actor: Actor, room: RoomId, user: UserId): Promise<void>;
   /** Users who have joined or are invited, each with that membership. */
   members(actor: Actor, room: RoomId): Promise<ReadonlyMap<UserId, 'join' | 'invite'>>;
   isEncrypted(actor: Actor, room: RoomId): Promise<boolean>;

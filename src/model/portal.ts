@@ -7,11 +7,31 @@ export type PortalState =
   /** The room exists; `labelled` says whether the first notice has been sent. */
   | { readonly at: 'open'; readonly room: RoomId; readonly labelled: boolean };
 
+/** Whether the user wants this chat. The contact learns of nothing but acceptance, and of that only by what follows from it. */
+export type Acceptance =
+  /** The user has let the contact in, or has written first. */
+  | { readonly at: 'accepted' }
+  /** The contact has written, and the user has not decided yet: what they write waits. */
+  | {
+      readonly at: 'requested';
+      /** By which the user names it. */
+      readonly number: number;
+      /** Milliseconds since the Unix epoch. */
+      readonly since: number;
+      /** Whether the contact was asked for a message again; that happens once. */
+      readonly askedAgain: boolean;
+      /** How many messages did not wait, or could not be read. */
+      readonly dropped: number;
+    }
+  /** The user has refused: what the contact writes is not kept. */
+  | { readonly at: 'declined' };
+
 export interface Portal {
   readonly id: PortalId;
   readonly account: AccountId;
   readonly contact: ContactId;
   /** What the user calls the contact, in this chat only. */
   readonly givenName: string | undefined;
+  readonly acceptance: Acceptance;
   readonly state: PortalState;
 }

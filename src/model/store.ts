@@ -32,7 +32,7 @@ import type {
   StoredEvent,
   StoredTransaction,
 } from './journal.ts';
-import type { Portal, PortalState } from './portal.ts';
+import type { Acceptance, Portal, PortalState } from './portal.ts';
 import type { QueueFilter, QueueItem, QueueItemId } from './queue.ts';
 import type { DeliveryMark, Reading } from './reading.ts';
 import type { KeptReference, MessagePart, MessageReaction, MessageReference, MessageTarget } from './reference.ts';
@@ -65,6 +65,13 @@ export type Change =
   | { readonly change: 'portal.create'; readonly portal: Portal }
   | { readonly change: 'portal.name'; readonly portal: PortalId; readonly givenName: string }
   | { readonly change: 'portal.state'; readonly portal: PortalId; readonly state: PortalState }
+  | { readonly change: 'portal.acceptance'; readonly portal: PortalId; readonly acceptance: Acceptance }
+  /** A contact who asks to be let in was asked for a message again. Fails with `store.conflict` where they do not ask (any more). */
+  | { readonly change: 'request.asked-again'; readonly portal: PortalId }
+  /** A message of theirs was not kept. Fails likewise. */
+  | { readonly change: 'request.dropped'; readonly portal: PortalId }
+  /** Messages of theirs that were sent before `before` (ms) are erased, and counted as dropped. Fails likewise. */
+  | { readonly change: 'request.expired'; readonly portal: PortalId; readonly before: number }
   | { readonly change: 'user.trust'; readonly trust: UserTrust }
   | {
       readonly change: 'devices.put';
@@ -83,6 +90,8 @@ export type Change =
   /** Gives the place of an overdue message up. Fails with StoreConflict where it is not overdue. */
   | { readonly change: 'inbox.forget'; readonly id: InboxId }
   | { readonly change: 'inbox.state'; readonly id: InboxId; readonly state: InboxState }
+  /** Whatever waits to be shown in this portal is erased. */
+  | { readonly change: 'inbox.discard'; readonly portal: PortalId }
   /** What has become of the file of a message that is not in Matrix yet. */
   | { readonly change: 'inbox.file'; readonly id: InboxId; readonly file: IncomingFile }
   /** How often a message could not be decrypted; the count decides when to stop asking. */
@@ -143,7 +152,14 @@ export type Change =
   /** The event is dealt with: its content is erased, its id remembered. */
   | { readonly change: 'event.done'; readonly seq: EventSeq }
   /** Adds a message of the bot, unless one with this key exists. */
-  | { readonly change: 'bot-message.add'; readonly room: RoomId; readonly key: string; readonly text: string }
+  | {
+      readonly change: 'bot-message.add';
+      readonly room: RoomId;
+      readonly key: string;
+      readonly text: string;
+      /** It names people: for devices that may take part in chats, and never unencrypted. */
+      readonly confidential?: boolean;
+    }
   | { readonly change: 'bot-message.event'; readonly seq: BotMessageSeq; readonly event: SealedEvent }
   /** Sent; the text is erased, the key remembered. */
   | { readonly change: 'bot-message.done'; readonly seq: BotMessageSeq }
@@ -211,6 +227,10 @@ export interface Store {
     ofAccount(account: AccountId): Promise<readonly Portal[]>;
     /** Of every account that has a chat with this contact. */
     ofContact(contact: ContactId): Promise<readonly Portal[]>;
+    /** Of contacts who ask to be let in, in the order of their numbers. */
+    requests(account: AccountId): Promise<readonly Portal[]>;
+    /** Declined ones that still have a room; at start. */
+    toClose(): Promise<readonly PortalId[]>;
   };
   readonly pictures: {
     get(contact: ContactId): Promise<ContactPicture | undefined>;
@@ -230,6 +250,10 @@ export interface Store {
     /** Messages that could not be decrypted, were asked for again before `before` (ms) at the latest, and have not come since. */
     unanswered(before: number, limit: number): Promise<readonly UnansweredMessage[]>;
     waiting(portal: PortalId): Promise<number>;
+    /** Those that `waiting` counts, without notices. */
+    messagesWaiting(portal: PortalId): Promise<number>;
+    /** Portals of contacts who ask to be let in where messages wait that were sent before `before` (ms). */
+    requestsOverdue(before: number, limit: number): Promise<readonly PortalId[]>;
     /** Whether this Matrix event is a notice of the bridge. Rows of notices are never pruned while their portal lives. */
     isNotice(portal: PortalId, event: EventId): Promise<boolean>;
   };

@@ -2,7 +2,7 @@
 import type { RequestHandler } from 'express';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
-const outcomes = ['delivered', 'retried', 'notice', 'refused', 'failed'] as const;
+const outcomes = ['delivered', 'retried', 'notice', 'refused', 'failed', 'requested', 'withheld'] as const;
 const fileOutcomes = ['carried', 'gone', 'corrupt', 'too-large', 'unavailable', 'host-full'] as const;
 const states = ['online', 'offline'] as const;
 type ReadNow = () => number | Promise<number>;

@@ -11,6 +11,8 @@ import {
   arriveInbox,
   awaitInbox,
   countDecryptFailure,
+  discardInbox,
+  expireRequest,
   forgetInbox,
   giveUp,
   setInboxFile,
@@ -19,7 +21,7 @@ import {
 import { mergeContacts } from './merge.ts';
 import { addOutbox, dropDevice, setOutboxPayload, setOutboxState } from './outbox.ts';
 import { duePicture, putPicture } from './pictures.ts';
-import { createPortal, namePortal, setPortalState } from './portals.ts';
+import { countDropped, createPortal, namePortal, noteAskedAgain, setAcceptance, setPortalState } from './portals.ts';
 import { putPreferences } from './preferences.ts';
 import { dropParked, retryParked } from './queue.ts';
 import { putReaction, removeReaction } from './reactions.ts';
@@ -76,6 +78,16 @@ function apply(unit: Unit, change: Change): Steps {
       return namePortal(unit, change.portal, change.givenName);
     case 'portal.state':
       return setPortalState(unit, change.portal, change.state);
+    case 'portal.acceptance':
+      return setAcceptance(unit, change.portal, change.acceptance);
+    case 'request.asked-again':
+      return noteAskedAgain(unit, change.portal);
+    case 'request.dropped':
+      return countDropped(unit, change.portal, 1);
+    case 'request.expired':
+      return expireRequest(unit, change.portal, change.before);
+    case 'inbox.discard':
+      return discardInbox(unit, change.portal);
     case 'user.trust':
       return putUserTrust(unit, change.trust);
     case 'devices.put':
@@ -153,7 +165,7 @@ function apply(unit: Unit, change: Change): Steps {
     case 'event.done':
       return finishEvent(unit, change.seq);
     case 'bot-message.add':
-      return addBotMessage(unit, change.room, change.key, change.text);
+      return addBotMessage(unit, change);
     case 'bot-message.event':
       return encryptBotMessage(unit, change.seq, change.event);
     case 'bot-message.done':

@@ -2,13 +2,15 @@
 import { sql } from 'kysely';
 import type { BotMessageSeq, RoomId } from '../model/ids.ts';
 import type { SealedEvent } from '../model/journal.ts';
-import type { Store } from '../model/store.ts';
+import type { Change, Store } from '../model/store.ts';
 import { gone } from './errors.ts';
 import { type Place, seal, sealJson, unsealJson, unsealText } from './sealing.ts';
 import { first, mustChange, run, type Steps } from './steps.ts';
 import type { Reader, Unit } from './unit.ts';
 
 const hasText = sql<boolean>`text is not null`;
+
+type NewBotMessage = Change & { readonly change: 'bot-message.add' };
 
 const place = (column: 'text' | 'event', row: { readonly room: RoomId; readonly key: string }): Place => [
   'bot_message',
@@ -17,8 +19,15 @@ const place = (column: 'text' | 'event', row: { readonly room: RoomId; readonly 
   row.key,
 ];
 
-export function* addBotMessage({ db, bridge }: Unit, room: RoomId, key: string, text: string): Steps {
-  const row = { room, key, released: 0 as const, text: seal(bridge, place('text', { room, key }), text) };
+export function* addBotMessage({ db, bridge }: Unit, added: NewBotMessage): Steps {
+  const { room, key, text, confidential } = added;
+  const row = {
+    room,
+    key,
+    released: 0 as const,
+    confidential: confidential ? (1 as const) : (0 as const),
+    text: seal(bridge, place('text', { room, key }), text),
+  };
   yield* run(
     db
       .insertInto('bot_message')
@@ -56,6 +65,7 @@ export function botMessageReads({ db, bridge }: Reader): Store['botMessages'] {
         seq: row.id,
         room,
         key: row.key,
+        confidential: row.confidential === 1,
         text: unsealText(bridge, place('text', row), row.text),
         event: row.event ? unsealJson<SealedEvent>(bridge, place('event', row), row.event) : undefined,
       };

@@ -14,6 +14,7 @@ import type { AwaitedRow, Store, UnansweredMessage } from '../model/store.ts';
 import { conflict, gone } from './errors.ts';
 import { withBase64, withBytes } from './json-bytes.ts';
 import { accountKey } from './keyring.ts';
+import { countDropped, isRequested } from './portals.ts';
 import { type DataKey, type Place, seal, sealJson, unseal, unsealJson } from './sealing.ts';
 import { countChanges, first, mustChange, run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
@@ -24,6 +25,7 @@ type Row = Selectable<Tables['inbox']>;
 // Written out, not bound, so that the partial indexes serve.
 export const isOpenInbox = sql<boolean>`state in ('received', 'encrypted', 'awaited')`;
 const isNotice = sql<boolean>`notice = 1`;
+const isMessage = sql<boolean>`notice = 0`;
 const isReceiptDue = sql<boolean>`state = 'accepted' and notice = 0`;
 
 export const inboxPlace = (
@@ -146,6 +148,34 @@ export function* giveUp({ db }: Unit, { portal, messageId, device }: UnansweredM
   );
 }
 
+/** Whatever waits to be shown in this portal. */
+export function* discardInbox({ db, now }: Unit, portal: PortalId): Steps {
+  yield* run(db.updateTable('inbox').set(discarded(now)).where('portal', '=', portal).where(isOpenInbox));
+}
+
+/** What a contact who asks to be let in has sent before `before` (ms) is erased, and counted. */
+export function* expireRequest(unit: Unit, portal: PortalId, before: number): Steps {
+  const { db, now } = unit;
+  const overdue = db
+    .updateTable('inbox')
+    .set(discarded(now))
+    .where('portal', '=', portal)
+    .where('timestamp', '<', before)
+    .where(isOpenInbox)
+    .where(isMessage);
+  yield* countDropped(unit, portal, yield* countChanges(overdue));
+}
+
+const discarded = (now: number) => ({
+  state: 'done' as const,
+  since: null,
+  body: null,
+  event: null,
+  file: null,
+  event_id: null,
+  settled_at: now,
+});
+
 export function inboxReads({ db, keys }: Reader): Store['inbox'] {
   const select = db.selectFrom('inbox').selectAll();
   const open = db.selectFrom('inbox').where(isOpenInbox);
@@ -187,6 +217,29 @@ export function inboxReads({ db, keys }: Reader): Store['inbox'] {
     waiting: async (portal) => {
       const count = db.fn.countAll<number>().as('count');
       return (await open.select(count).where('portal', '=', portal).executeTakeFirstOrThrow()).count;
+    },
+    messagesWaiting: async (portal) => {
+      const count = db.fn.countAll<number>().as('count');
+      const messages = open.select(count).where('portal', '=', portal).where(isMessage);
+      return (await messages.executeTakeFirstOrThrow()).count;
+    },
+    requestsOverdue: async (before, limit) => {
+      const rows = await db
+        .selectFrom('portal')
+        .select('id')
+        .where(isRequested)
+        .where(({ exists, ref }) =>
+          exists(
+            open
+              .select('id')
+              .whereRef('portal', '=', ref('portal.id'))
+              .where('timestamp', '<', before)
+              .where(isMessage),
+          ),
+        )
+        .limit(limit)
+        .execute();
+      return rows.map(({ id }) => id);
     },
     isNotice: async (portal, event) => {
       const row = await db

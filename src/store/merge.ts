@@ -1,11 +1,13 @@
 // Merging two contacts that turned out to be one person: all that is `from`'s moves to `into`, sealed anew for its new place.
 import type { ContactId, PortalId } from '../model/ids.ts';
+import type { Acceptance } from '../model/portal.ts';
 import { addressPlace, namePlace, nextPosition } from './contacts.ts';
 import { deviceListPlace } from './devices.ts';
 import { gone } from './errors.ts';
-import { inboxPlace } from './inbox.ts';
+import { discardInbox, inboxPlace } from './inbox.ts';
 import { accountKey, contactKey } from './keyring.ts';
 import { moveLooks } from './looks.ts';
+import { setAcceptance, toAcceptance } from './portals.ts';
 import { moveReactions } from './reactions.ts';
 import { moveReading } from './reading.ts';
 import { moveReferences } from './references.ts';
@@ -116,13 +118,16 @@ function* movePortals(unit: Unit, into: ContactId, from: ContactId): Steps {
   const { db } = unit;
   for (const portal of yield* all(db.selectFrom('portal').selectAll().where('contact', '=', from))) {
     const kept = yield* first(
-      db.selectFrom('portal').select('id').where('account', '=', portal.account).where('contact', '=', into),
+      db.selectFrom('portal').selectAll().where('account', '=', portal.account).where('contact', '=', into),
     );
     if (!kept) {
       yield* run(db.updateTable('portal').set({ contact: into }).where('id', '=', portal.id));
       continue;
     }
     yield* moveInbox(unit, kept.id, portal.id);
+    const acceptance = merged(toAcceptance(kept), toAcceptance(portal));
+    yield* setAcceptance(unit, kept.id, acceptance);
+    if (acceptance.at === 'declined') yield* discardInbox(unit, kept.id);
     const known = db.selectFrom('outbox').select('message_id').where('portal', '=', kept.id);
     yield* run(
       db
@@ -136,6 +141,14 @@ function* movePortals(unit: Unit, into: ContactId, from: ContactId): Steps {
     yield* moveReactions(unit, kept.id, portal.id);
     yield* run(db.deleteFrom('portal').where('id', '=', portal.id));
   }
+}
+
+/** Whoever was let in under one address is let in under both, and otherwise refused under both who was refused under one. */
+function merged(kept: Acceptance, other: Acceptance): Acceptance {
+  if (kept.at !== 'requested') return other.at === 'accepted' ? other : kept;
+  if (other.at !== 'requested') return other;
+  const askedAgain = kept.askedAgain || other.askedAgain;
+  return { ...kept, askedAgain, dropped: kept.dropped + other.dropped };
 }
 
 /** A message that both portals know stays where it is first. */

@@ -1,20 +1,29 @@
 // Portals.
-import type { Selectable } from 'kysely';
+import { type RawBuilder, type Selectable, sql } from 'kysely';
 import type { AccountId, PortalId } from '../model/ids.ts';
-import type { Portal, PortalState } from '../model/portal.ts';
+import type { Acceptance, Portal, PortalState } from '../model/portal.ts';
 import type { Store } from '../model/store.ts';
-import { gone } from './errors.ts';
+import { conflict, gone } from './errors.ts';
 import { accountKey } from './keyring.ts';
 import { type DataKey, type Place, seal, unsealText } from './sealing.ts';
-import { first, mustChange, run, type Steps } from './steps.ts';
+import { countChanges, first, mustChange, run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
 import type { Reader, Unit } from './unit.ts';
 
+// Written out, not bound, so that the partial indexes serve.
+export const isRequested = sql<boolean>`acceptance = 'requested'`;
+const isToClose = sql<boolean>`acceptance = 'declined' and room is not null`;
+
 const givenNamePlace = (portal: PortalId): Place => ['portal', 'given_name', portal];
 
-export function* createPortal({ db, keys }: Unit, { id, account, contact, givenName, state }: Portal): Steps {
+export function* createPortal({ db, keys }: Unit, portal: Portal): Steps {
+  const { id, account, contact, givenName, state, acceptance } = portal;
   const given_name = givenName === undefined ? null : yield* sealedName(keys, account, id, givenName);
-  yield* run(db.insertInto('portal').values({ id, account, contact, given_name, ...stateRow(state) }));
+  yield* run(
+    db
+      .insertInto('portal')
+      .values({ id, account, contact, given_name, ...acceptanceRow(acceptance), ...stateRow(state) }),
+  );
 }
 
 export function* namePortal({ db, keys }: Unit, portal: PortalId, givenName: string): Steps {
@@ -26,6 +35,25 @@ export function* namePortal({ db, keys }: Unit, portal: PortalId, givenName: str
 
 export function* setPortalState({ db }: Unit, portal: PortalId, state: PortalState): Steps {
   yield* mustChange(db.updateTable('portal').set(stateRow(state)).where('id', '=', portal), 'the portal');
+}
+
+export function* setAcceptance({ db }: Unit, portal: PortalId, acceptance: Acceptance): Steps {
+  yield* mustChange(db.updateTable('portal').set(acceptanceRow(acceptance)).where('id', '=', portal), 'the portal');
+}
+
+export const noteAskedAgain = (unit: Unit, portal: PortalId): Steps => updateRequest(unit, portal, { asked_again: 1 });
+
+export const countDropped = (unit: Unit, portal: PortalId, more: number): Steps =>
+  updateRequest(unit, portal, { dropped: sql<number>`dropped + ${more}` });
+
+/** Throws BridgeError `store.conflict` where the contact does not ask to be let in (any more). */
+function* updateRequest(
+  { db }: Unit,
+  portal: PortalId,
+  row: { readonly asked_again: 1 } | { readonly dropped: RawBuilder<number> },
+): Steps {
+  const update = db.updateTable('portal').set(row).where('id', '=', portal).where(isRequested);
+  if ((yield* countChanges(update)) === 0) throw conflict('another decision about the portal');
 }
 
 export function portalReads({ db, keys }: Reader): Store['portals'] {
@@ -45,6 +73,9 @@ export function portalReads({ db, keys }: Reader): Store['portals'] {
     byRoom: (room) => one(select.where('room', '=', room)),
     ofAccount: (account) => many(select.where('account', '=', account)),
     ofContact: (contact) => many(select.where('contact', '=', contact)),
+    requests: (account) =>
+      many(select.where('account', '=', account).where(isRequested).orderBy('request_number').orderBy('requested_at')),
+    toClose: async () => (await db.selectFrom('portal').select('id').where(isToClose).execute()).map(({ id }) => id),
   };
 }
 
@@ -58,6 +89,20 @@ function stateRow(state: PortalState) {
     : { room: null, labelled: 0 as const };
 }
 
+function acceptanceRow(acceptance: Acceptance) {
+  const none = { request_number: null, requested_at: null, asked_again: 0 as const, dropped: 0 };
+  if (acceptance.at !== 'requested') return { acceptance: acceptance.at, ...none };
+  const { number, since, askedAgain, dropped } = acceptance;
+  const asked_again = askedAgain ? (1 as const) : (0 as const);
+  return { acceptance: acceptance.at, request_number: number, requested_at: since, asked_again, dropped };
+}
+
+export function toAcceptance(row: Selectable<Tables['portal']>): Acceptance {
+  if (row.acceptance !== 'requested') return { at: row.acceptance };
+  const { request_number: number, requested_at: since, asked_again, dropped } = row;
+  return { at: 'requested', number: number ?? 0, since: since ?? 0, askedAgain: asked_again === 1, dropped };
+}
+
 function toPortal(row: Selectable<Tables['portal']>, key: DataKey): Portal {
   const { id, account, contact, room, labelled, given_name: sealed } = row;
   return {
@@ -65,6 +110,7 @@ function toPortal(row: Selectable<Tables['portal']>, key: DataKey): Portal {
     account,
     contact,
     givenName: sealed ? unsealText(key, givenNamePlace(id), sealed) : undefined,
+    acceptance: toAcceptance(row),
     state: room ? { at: 'open', room, labelled: labelled === 1 } : { at: 'wanted' },
   };
 }

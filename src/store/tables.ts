@@ -21,6 +21,7 @@ import type {
 } from '../model/ids.ts';
 import type { InboxState, OutboxState } from '../model/journal.ts';
 import type { HostedName } from '../model/media.ts';
+import type { Acceptance } from '../model/portal.ts';
 import type { KeyId } from './keyring.ts';
 
 type Bytes = ColumnType<Buffer, Uint8Array, Uint8Array>;
@@ -98,6 +99,12 @@ export interface Tables {
     room: RoomId | null;
     labelled: Flag;
     given_name: SealedOrErased;
+    acceptance: Acceptance['at'];
+    /** Only of requests. */
+    request_number: number | null;
+    requested_at: number | null;
+    asked_again: Flag;
+    dropped: number;
   };
   user_trust: { user: UserId; master_key: Sealed; seen: SealedOrErased };
 
@@ -213,6 +220,7 @@ export interface Tables {
     key: string;
     /** 1 once the key may be used again; the message itself is still sent. */
     released: Flag;
+    confidential: Flag;
     text: SealedOrErased;
     event: SealedOrErased;
     settled_at: SettledAt;

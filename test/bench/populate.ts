@@ -98,6 +98,7 @@ function aChat(serverName: string, account: Account, number: number, history: nu
         account: account.id,
         contact: id,
         givenName: undefined,
+        acceptance: { at: 'accepted' },
         state: { at: 'open', room, labelled: true },
       },
     },

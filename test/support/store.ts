@@ -186,6 +186,7 @@ export function aPortal(account: AccountId, contact: Contact['id'], id: PortalId
     account,
     contact,
     givenName: undefined,
+    acceptance: { at: 'accepted' },
     state: { at: 'open', room: `!room${unique()}` as RoomId, labelled: true },
   };
 }

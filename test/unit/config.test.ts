@@ -43,6 +43,7 @@ describe('configuration', () => {
       'database',
       'master_key_file',
       'permissions',
+      'policy',
       'portals',
       'encryption',
       'delivery',

@@ -104,6 +104,7 @@ const settings: BridgeSettings = {
   retries: 5,
   missingKeyWaitMs: 1_000,
   maxFileBytes: 1_000,
+  requests: { messages: 50, waitMs: 1_000_000 },
   transfers: 1,
 };
 

@@ -35,13 +35,17 @@ export async function sendNextBotMessage(context: BridgeContext, room: RoomId): 
 async function finish(context: BridgeContext, message: BotMessage): Promise<SealedEvent | undefined> {
   const { store, homeserver, crypto, bot, settings } = context;
   const { room } = message;
-  const content: JsonObject = { msgtype: 'm.notice', body: message.text, [noticeField]: { code: 'bot' } };
+  const isEncrypted = await homeserver.isEncrypted(bot, room);
+  const body = message.confidential && !isEncrypted ? unencryptedRoom : message.text;
+  const content: JsonObject = { msgtype: 'm.notice', body, [noticeField]: { code: 'bot' } };
   const id = sendId(settings.instanceId, bot.id, room, `bot:${message.seq}`);
   const user = await companion(context, room);
   let event: SealedEvent = { sendId: id, type: 'm.room.message', content };
-  if (await homeserver.isEncrypted(bot, room)) {
-    // Every session may read the bot: how else would it tell somebody to verify theirs? It never repeats what is said in chats.
-    const result = await crypto.encrypt(bot, room, user, undefined, 'all', 'm.room.message', content);
+  if (isEncrypted) {
+    // Every session may read the bot, unless it names people: how else would it tell somebody to verify theirs? It never repeats what is
+    // said in chats.
+    const policy = message.confidential ? settings.devicePolicy : 'all';
+    const result = await crypto.encrypt(bot, room, user, undefined, policy, 'm.room.message', content);
     if (result.outcome !== 'encrypted') return undefined;
     event = { sendId: id, type: result.type, content: result.content };
   }
@@ -49,6 +53,8 @@ async function finish(context: BridgeContext, message: BotMessage): Promise<Seal
   passed('B1-event-stored');
   return event;
 }
+
+const unencryptedRoom = 'This room is not encrypted, so I do not say that here.';
 
 /** The other person in a management room. With anybody else in it the bot says nothing: its words are for one person. */
 async function companion(context: BridgeContext, room: RoomId): Promise<UserId> {

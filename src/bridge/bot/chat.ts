@@ -1,13 +1,13 @@
 // `chat <phone number> [name]`: opens a portal with somebody on the network.
-import parsePhoneNumber, { type CountryCode } from 'libphonenumber-js';
 import { phoneJid } from '../../model/jid.ts';
 import type { Change } from '../../model/store.ts';
 import { resolveContact, shownName } from '../contacts.ts';
 import { type BridgeContext, type BridgeSettings, isActive } from '../context.ts';
 import { networkNames } from '../labels.ts';
 import { noticeOnce } from '../notices.ts';
+import { type PhoneNumber, readPhoneNumber } from '../phone-numbers.ts';
+import { accept, newPortal } from '../policy/requests.ts';
 import { renameRoom } from '../portal-rooms.ts';
-import { portalFor } from '../receive.ts';
 import type { Answer, Command, CommandEffects } from './commands.ts';
 
 export async function chat(
@@ -39,13 +39,15 @@ export async function chat(
     return { text: `Nobody with that number can be reached on ${networkNames[network]} from here.` };
   const resolved = await resolveContact(store, settings, network, found.addresses);
   const changes: Change[] = [...resolved.changes];
-  const portal = await portalFor(context, account, resolved.contact, changes, request.name);
+  const known = await store.portals.find(account.id, resolved.contact.id);
+  const portal = known ?? newPortal(account, resolved.contact, request.name, { at: 'accepted' }, changes);
+  // Whoever is written to is let in.
+  if (portal.acceptance.at !== 'accepted') changes.push(...(await accept(context, portal)));
   const renamed =
     request.name === undefined || request.name === portal.givenName
       ? undefined
       : { ...portal, givenName: request.name };
   if (renamed !== undefined) changes.push({ change: 'portal.name', portal: portal.id, givenName: renamed.givenName });
-  const isNew = changes.some(({ change }) => change === 'portal.create');
   changes.push(
     noticeOnce(portal, `chat:${command.event}`, context.clock.now(), {
       code: 'chat-started',
@@ -53,18 +55,17 @@ export async function chat(
     }),
   );
   return {
-    text: isNew ? 'I have invited you to the chat.' : 'You have a chat with them already; I have written into it.',
+    text:
+      known === undefined
+        ? 'I have invited you to the chat.'
+        : 'You have a chat with them already; I have written into it.',
     changes,
     ...(renamed && { before: () => renameRoom(context, network, renamed) }),
     after: () => effects.wakePortal(portal.id),
   };
 }
 
-interface ChatRequest {
-  /** Country code and number, digits only: the form of addresses. */
-  readonly digits: string;
-  /** For people. */
-  readonly international: string;
+interface ChatRequest extends PhoneNumber {
   readonly name: string | undefined;
 }
 
@@ -73,11 +74,6 @@ function parseArguments(settings: BridgeSettings, args: readonly string[]): Chat
   const isNumberPart = (part: string): boolean => /^[+\d][\d().\-/]*$/.test(part) || /^\(\d+\)$/.test(part);
   const end = args.findIndex((part) => !isNumberPart(part));
   const count = end === -1 ? args.length : end;
-  const number = parsePhoneNumber(args.slice(0, count).join(' '), settings.defaultCountry as CountryCode | undefined);
-  if (!number?.isPossible()) return undefined;
-  return {
-    digits: number.number.slice(1),
-    international: number.formatInternational(),
-    name: shownName(settings, args.slice(count).join(' ')),
-  };
+  const number = readPhoneNumber(settings, args.slice(0, count).join(' '));
+  return number && { ...number, name: shownName(settings, args.slice(count).join(' ')) };
 }

@@ -8,8 +8,10 @@ import type { Handled } from '../matrix-events.ts';
 import { chat } from './chat.ts';
 import { confirmIdentityCommand } from './confirm-identity.ts';
 import { confirmed, optIn, optOut } from './consent.ts';
+import { acceptCommand, declineCommand } from './decide.ts';
 import { help } from './help.ts';
 import { settings, switchHandlers } from './preferences.ts';
+import { requests } from './requests.ts';
 import { status } from './status.ts';
 
 /** What commands set in motion once they are committed. */
@@ -37,6 +39,8 @@ export interface Command {
 
 export interface Answer {
   readonly text: string;
+  /** It names people. */
+  readonly confidential?: boolean;
   readonly changes?: readonly Change[];
   /** Before the commit: what must stop first, or may be repeated. */
   readonly before?: () => Promise<void>;
@@ -59,6 +63,9 @@ const handlers: Readonly<Record<string, CommandHandler>> = {
   settings,
   ...switchHandlers,
   chat,
+  requests,
+  accept: acceptCommand,
+  decline: declineCommand,
   'confirm-identity': confirmIdentityCommand,
 };
 
@@ -78,7 +85,13 @@ export async function runCommand(context: BridgeContext, command: Command, effec
     kind: 'done',
     changes: [
       ...(answer.changes ?? []),
-      { change: 'bot-message.add', room: command.room, key: `reply:${command.event}`, text: answer.text },
+      {
+        change: 'bot-message.add',
+        room: command.room,
+        key: `reply:${command.event}`,
+        text: answer.text,
+        confidential: answer.confidential ?? false,
+      },
     ],
     after: () => {
       effects.wakeBot(command.room);
@@ -88,7 +101,15 @@ export async function runCommand(context: BridgeContext, command: Command, effec
 }
 
 /** What may be asked while the user's own identity is in doubt. Ending everything is always allowed. */
-const harmless: ReadonlySet<string> = new Set(['help', 'status', 'settings', 'confirm-identity', 'opt-out']);
+const harmless: ReadonlySet<string> = new Set([
+  'help',
+  'status',
+  'settings',
+  'requests',
+  'decline',
+  'confirm-identity',
+  'opt-out',
+]);
 
 function identityFirst(): Answer {
   return {

@@ -42,6 +42,7 @@ function explanation(context: BridgeContext, network: Network): string {
     `What is shared: ${name} learns your Matrix ID and display name, that you use this server, and with whom you write and when. The people you write with see your Matrix ID and display name.`,
     `What is read where: messages are end-to-end encrypted from you to the bridge on ${server} and from there to ${name}. The bridge decrypts and re-encrypts them in between, in memory. Whoever runs ${server} could therefore read them. Nothing readable is stored, and delivered messages are erased.`,
     'Whether you have read something, and that you are typing, is told to nobody unless you switch it on; "settings" shows how.',
+    'Who may reach you: whoever you do not know waits until you have decided, and learns nothing until then, not even that their message has arrived.',
     'The server itself sees reactions and deletions in plain, as everywhere in Matrix.',
     whatWorks(network),
     'You can end this at any time with "opt-out".',

@@ -13,6 +13,8 @@ export async function help({ settings }: BridgeContext): Promise<Answer> {
       'status: whether you are connected, and what is waiting',
       ...switchHelp,
       'chat <phone number> [name]: start a chat; only in an encrypted room with me. The name is for that chat alone: nobody else here is shown it, but your homeserver can read it',
+      'requests: who asks to write to you. Whoever you do not know waits for your decision and learns nothing of it',
+      'accept <number>, decline <number>: the answer; to join the room that you are invited to, or to reject the invitation, is the same',
       'confirm-identity: after you have reset your own encryption identity',
       '',
       'In a chat, reply to a notice of the bridge: "accept" or "keep" after a changed security key, "safety number" to compare keys.',

@@ -27,12 +27,14 @@ export async function status(
       let inbox = 0;
       let outbox = 0;
       const portals = await store.portals.ofAccount(account.id);
-      for (const portal of portals) {
+      const chats = portals.filter(({ acceptance }) => acceptance.at === 'accepted');
+      const asking = portals.filter(({ acceptance }) => acceptance.at === 'requested').length;
+      for (const portal of chats) {
         inbox += await store.inbox.waiting(portal.id);
         outbox += await store.outbox.waiting(portal.id);
       }
       lines.push(
-        `${name}: opted in, ${connected ? 'connected' : 'not connected at the moment'}. Chats: ${portals.length}. Waiting for you: ${inbox}. Waiting to be sent: ${outbox}. Settings: ${await switchedOn(context, account)}`,
+        `${name}: opted in, ${connected ? 'connected' : 'not connected at the moment'}. Chats: ${chats.length}. Requests: ${asking}. Waiting for you: ${inbox}. Waiting to be sent: ${outbox}. Settings: ${await switchedOn(context, account)}`,
       );
     }
   }

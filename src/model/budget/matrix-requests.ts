@@ -47,6 +47,10 @@ export const matrixRequests = {
   'POST join/{room}': { body: '', purpose: 'the bot takes an invitation' },
   'POST rooms/{room}/invite': { body: 'user_id', purpose: 'invites a user to their chat again' },
   'POST rooms/{room}/leave': { body: '', purpose: 'a ghost or the bot goes' },
+  'POST rooms/{room}/kick': {
+    body: 'user_id',
+    purpose: 'takes back the invitation to a chat that the user has declined',
+  },
   'GET rooms/{room}/members': { purpose: 'who hears what is said in a room' },
   'GET rooms/{room}/state/{type}/{key}': { purpose: 'whether a room is encrypted, and which chat it belongs to' },
   'PUT rooms/{room}/state/m.room.name/': { body: 'name', purpose: 'the name that a user has given to a contact' },

@@ -10,6 +10,7 @@ import * as profiles from './0007-profiles.ts';
 import * as parked from './0008-parked.ts';
 import * as awaited from './0009-awaited.ts';
 import * as consent from './0010-consent.ts';
+import * as requests from './0011-requests.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -22,4 +23,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0008-parked': parked,
   '0009-awaited': awaited,
   '0010-consent': consent,
+  '0011-requests': requests,
 };

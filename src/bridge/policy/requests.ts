@@ -1,0 +1,116 @@
+// Requests: contacts whom the user does not know wait for a decision, and learn nothing of it or of the waiting.
+import type { Account } from '../../model/account.ts';
+import type { Contact } from '../../model/contact.ts';
+import { type AccountId, newPortalId, type PortalId } from '../../model/ids.ts';
+import type { InboxRow } from '../../model/journal.ts';
+import type { Acceptance, Portal } from '../../model/portal.ts';
+import type { Change } from '../../model/store.ts';
+import type { BridgeContext } from '../context.ts';
+import { networkNames } from '../labels.ts';
+import { noticeOnce } from '../notices.ts';
+import { leaveIfThere } from '../portal-rooms.ts';
+import { readable } from '../shown.ts';
+import type { Step } from '../workers.ts';
+
+const toldKey = (account: AccountId): string => `requests:${account}`;
+
+/** Adds the portal of a new chat to `changes`. `givenName`: what the user calls the contact. */
+export function newPortal(
+  account: Account,
+  contact: Contact,
+  givenName: string | undefined,
+  acceptance: Acceptance,
+  changes: Change[],
+): Portal {
+  const ids = { id: newPortalId(), account: account.id, contact: contact.id };
+  const portal: Portal = { ...ids, givenName, acceptance, state: { at: 'wanted' } };
+  changes.push({ change: 'portal.create', portal });
+  return portal;
+}
+
+/** The state of a chat that a contact begins whom the user does not know. */
+export async function newRequest({ store, clock }: BridgeContext, account: Account): Promise<Acceptance> {
+  const others = await store.portals.requests(account.id);
+  const number =
+    1 + Math.max(0, ...others.map(({ acceptance }) => (acceptance.at === 'requested' ? acceptance.number : 0)));
+  return { at: 'requested', number, since: clock.now(), askedAgain: false, dropped: 0 };
+}
+
+/** Tells the user in the room with the bot that somebody asks, once for as long as anybody does. */
+export function requestTold(account: Account): Change {
+  const text = [
+    `Somebody who is unknown to you asks to write to you on ${networkNames[account.network]}, and you are invited to a room for it.`,
+    'Join it to let them in, or reject the invitation to decline. They learn of neither, nor that their message has arrived. "requests" lists who asks.',
+  ].join('\n\n');
+  return { change: 'bot-message.add', room: account.managementRoom, key: toldKey(account.id), text };
+}
+
+/** Of a request the user gets the invitation and its first notice; the rest waits. What only clients say to each other is no reason to ask. */
+export async function nextOfRequest(
+  context: BridgeContext,
+  { id, state }: Portal,
+  row: InboxRow,
+): Promise<'skip' | 'invite' | 'wait'> {
+  if (row.state.at === 'received' && row.state.body.kind === 'message') {
+    if (readable(context, row, row.state.body.payload)?.kind === 'silent') return 'skip';
+  }
+  if (state.at === 'open' && state.labelled) return 'wait';
+  return (await context.store.inbox.messagesWaiting(id)) > 0 ? 'invite' : 'wait';
+}
+
+/** Lets the contact in: what waits is delivered, in order, and confirmed to them. */
+export async function accept(context: BridgeContext, portal: Portal): Promise<Change[]> {
+  const accepted: Change = { change: 'portal.acceptance', portal: portal.id, acceptance: { at: 'accepted' } };
+  if (portal.acceptance.at !== 'requested') return [accepted];
+  const { dropped, since } = portal.acceptance;
+  const told = dropped === 0 ? [] : [droppedNotice(portal, since, dropped, context.clock.now())];
+  return [accepted, ...told, ...(await decided(context, portal))];
+}
+
+/** Refuses: what waits is erased, what comes later is not kept, and the room goes. */
+export async function decline(context: BridgeContext, portal: Portal): Promise<Change[]> {
+  return [
+    { change: 'portal.acceptance', portal: portal.id, acceptance: { at: 'declined' } },
+    { change: 'inbox.discard', portal: portal.id },
+    ...(await decided(context, portal)),
+  ];
+}
+
+/** Once nobody asks any more, the next one is told of again. */
+async function decided({ store }: BridgeContext, portal: Portal): Promise<Change[]> {
+  const others = (await store.portals.requests(portal.account)).filter(({ id }) => id !== portal.id);
+  return others.length > 0 ? [] : [{ change: 'bot-message.release', key: toldKey(portal.account) }];
+}
+
+/** It stands behind what had waited. */
+function droppedNotice(portal: Portal, since: number, dropped: number, now: number): Change {
+  const messages = dropped === 1 ? 'One more message' : `${dropped} more messages`;
+  return noticeOnce(portal, `request-dropped:${since}`, now, {
+    code: 'request-dropped',
+    text: `${messages} of theirs could not wait for your decision, or could not be read, and are not here. The other person sees them as not delivered: ask them to write again what matters.`,
+  });
+}
+
+/** Of a chat that was declined, the ghost takes the invitation back and leaves the room. */
+export async function closeDeclined(context: BridgeContext, portal: Portal): Promise<Step> {
+  const { store, homeserver, crypto } = context;
+  const account = await store.accounts.get(portal.account);
+  const ghost = await store.contacts.ghost(portal.contact);
+  const changes: Change[] = [{ change: 'inbox.discard', portal: portal.id }];
+  if (portal.state.at === 'open' && account !== undefined && ghost !== undefined) {
+    await homeserver.kick(ghost.actor, portal.state.room, account.user);
+    await leaveIfThere(context, ghost.actor, portal.state.room);
+    await crypto.forgetRoom(ghost.actor, portal.state.room);
+    changes.push({ change: 'portal.state', portal: portal.id, state: { at: 'wanted' } });
+  }
+  await store.commit(changes);
+  return 'idle';
+}
+
+/** Messages that have waited too long for a decision are erased and counted. Returns how many portals were looked at. */
+export async function expireRequests({ store, clock, settings }: BridgeContext): Promise<number> {
+  const before = clock.now() - settings.requests.waitMs;
+  const portals: readonly PortalId[] = await store.inbox.requestsOverdue(before, 100);
+  for (const portal of portals) await store.commit([{ change: 'request.expired', portal, before }]);
+  return portals.length;
+}
