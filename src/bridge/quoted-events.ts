@@ -3,9 +3,10 @@ import type { Contact, Ghost } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { EventId, RoomId } from '../model/ids.ts';
 import { formatJid } from '../model/jid.ts';
-import type { JsonObject, MatrixEvent } from '../model/journal.ts';
+import type { JsonObject, KeptEvent, MatrixEvent } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
 import type { Quoted } from '../model/reference.ts';
+import { replacementIn } from '../translate/references.ts';
 import { answeredEvent, withoutReplyFallback } from '../translate/to-whatsapp.ts';
 import { preferredAddress } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
@@ -35,12 +36,17 @@ export async function quotedBy(
 
 const addressOf = (contact: Contact | undefined) => contact && preferredAddress(contact);
 
+/** As they are now, where they have been edited by who wrote them. */
 async function wordsOf(context: BridgeContext, ghost: Ghost, room: RoomId, id: EventId): Promise<string> {
-  const content = await keptContent(context, ghost, room, id);
+  const event = await kept(context, ghost, room, id);
+  if (event === undefined) return '';
+  const { edit } = event;
+  const edited = edit?.sender === event.sender ? await opened(context, ghost, room, edit) : undefined;
+  const content = replacementIn(edited, id) ?? (await opened(context, ghost, room, event));
   return typeof content?.body === 'string' ? withoutReplyFallback(content, content.body) : '';
 }
 
-/** The content of an encrypted event whose sender is certain, as the homeserver keeps it; of anything else undefined. */
+/** The content of an encrypted event whose sender is certain, as it was sent; of anything else undefined. */
 export async function keptContent(
   context: BridgeContext,
   ghost: Ghost,
@@ -48,7 +54,16 @@ export async function keptContent(
   id: EventId,
 ): Promise<JsonObject | undefined> {
   const event = await kept(context, ghost, room, id);
-  if (event?.type !== 'm.room.encrypted' || event.room_id !== room) return undefined;
+  return event && opened(context, ghost, room, event);
+}
+
+async function opened(
+  context: BridgeContext,
+  ghost: Ghost,
+  room: RoomId,
+  event: MatrixEvent,
+): Promise<JsonObject | undefined> {
+  if (event.type !== 'm.room.encrypted' || event.room_id !== room) return undefined;
   const decryption = await context.crypto.decrypt(ghost.actor, event);
   if (decryption.outcome !== 'decrypted') return undefined;
   if (context.settings.devicePolicy === 'cross-signed' && !decryption.crossSigned) return undefined;
@@ -56,7 +71,7 @@ export async function keptContent(
 }
 
 /** What a client names need not be an event, so that a refusal for good means that there is nothing to quote. */
-async function kept(context: BridgeContext, ghost: Ghost, room: RoomId, id: EventId): Promise<MatrixEvent | undefined> {
+async function kept(context: BridgeContext, ghost: Ghost, room: RoomId, id: EventId): Promise<KeptEvent | undefined> {
   try {
     return await context.homeserver.event(ghost.actor, room, id);
   } catch (error) {

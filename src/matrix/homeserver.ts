@@ -4,13 +4,13 @@ import { z } from 'zod';
 import type { Actor } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import { type EventId, localpartOf, type RoomId, type SendId, type UserId } from '../model/ids.ts';
-import type { JsonObject, MatrixEvent } from '../model/journal.ts';
+import type { JsonObject, KeptEvent, MatrixEvent } from '../model/journal.ts';
 import type { Homeserver, PortalRoomSpec } from '../model/matrix.ts';
 import type { MediaUri } from '../model/media.ts';
 import { type ClientApi, isError } from './client-api.ts';
 import { type ClientRequest, request, sendEndpoint } from './client-request.ts';
 import { bridgeInfoTypes, createRoomRequest } from './portal-room.ts';
-import { roomEvent } from './room-event.ts';
+import { bundledEdit, roomEvent } from './room-event.ts';
 
 export interface ClientHomeserverOptions {
   readonly api: ClientApi;
@@ -143,11 +143,15 @@ export class ClientHomeserver implements Homeserver {
     await this.#api.asDevice(actor, request('PUT rooms/{room}/typing/{user}', { room, user: actor.user }, { body }));
   }
 
-  async event(actor: Actor, room: RoomId, event: EventId): Promise<MatrixEvent | undefined> {
+  async event(actor: Actor, room: RoomId, event: EventId): Promise<KeptEvent | undefined> {
     const asked = request('GET rooms/{room}/event/{event}', { room, event });
     const answer = await unless(['not-found', 'forbidden'], this.#api.asDevice(actor, asked));
     const parsed = roomEvent.safeParse({ room_id: room, ...answer });
-    return parsed.success ? (parsed.data as MatrixEvent) : undefined;
+    if (!parsed.success) return undefined;
+    const { data: bundled } = bundledEdit.safeParse(answer);
+    const edit = roomEvent.safeParse({ room_id: room, ...bundled?.unsigned['m.relations']['m.replace'] });
+    const kept = parsed.data as MatrixEvent;
+    return edit.success ? { ...kept, edit: edit.data as MatrixEvent } : kept;
   }
 
   async ping(): Promise<void> {

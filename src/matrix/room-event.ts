@@ -15,3 +15,8 @@ export const roomEvent = z.object({
   content: z.record(z.string(), z.unknown()),
   origin_server_ts: z.number(),
 });
+
+/** What comes with an event that has been edited (Matrix spec, "Server-side aggregation of m.replace relationships"). */
+export const bundledEdit = z.object({
+  unsigned: z.object({ 'm.relations': z.object({ 'm.replace': z.record(z.string(), z.unknown()) }) }),
+});

@@ -167,6 +167,11 @@ export interface MatrixEvent {
   readonly origin_server_ts: number;
 }
 
+/** An event as the homeserver keeps it. `edit`: the newest one of it, if it is a message. */
+export interface KeptEvent extends MatrixEvent {
+  readonly edit?: MatrixEvent;
+}
+
 export interface StoredEvent {
   readonly seq: EventSeq;
   readonly event: MatrixEvent;

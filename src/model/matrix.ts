@@ -1,7 +1,7 @@
 // The port to the homeserver: the client API as one of our users, and end-to-end encryption with that user's own device.
 import type { Actor } from './contact.ts';
 import type { EventId, RoomId, SendId, UserId } from './ids.ts';
-import type { JsonObject, MatrixEvent, NewTransaction } from './journal.ts';
+import type { JsonObject, KeptEvent, MatrixEvent, NewTransaction } from './journal.ts';
 import type { MediaUri } from './media.ts';
 import type { DevicePolicy } from './trust.ts';
 
@@ -49,7 +49,7 @@ export interface Homeserver {
   /** Shows `actor` as typing for at most `forMs` milliseconds; undefined: not any more. */
   setTyping(actor: Actor, room: RoomId, forMs: number | undefined): Promise<void>;
   /** An event as the homeserver keeps it; undefined where there is none, or none for `actor`. */
-  event(actor: Actor, room: RoomId, event: EventId): Promise<MatrixEvent | undefined>;
+  event(actor: Actor, room: RoomId, event: EventId): Promise<KeptEvent | undefined>;
   /** Asks the homeserver to reach us; also makes it retry at once what it could not push. */
   ping(): Promise<void>;
 }

@@ -99,6 +99,12 @@ export function relatedEvent(content: JsonObject, relation: 'm.replace' | 'm.ann
   return related.rel_type === relation && typeof related.event_id === 'string' ? related.event_id : undefined;
 }
 
+/** Returns what the content of an edit puts in the place of `event`. */
+export function replacementIn(content: JsonObject | undefined, event: string): JsonObject | undefined {
+  if (content === undefined || relatedEvent(content, 'm.replace') !== event) return undefined;
+  return objectOf(content['m.new_content']);
+}
+
 /** Content that replaces an earlier event; what clients show that know no edits is kept short. */
 export function replacing(content: JsonObject, event: string): JsonObject {
   const body = typeof content.body === 'string' ? content.body.slice(0, 1000).toWellFormed() : '';

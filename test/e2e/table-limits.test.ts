@@ -156,6 +156,9 @@ describe('words under a picture', () => {
       const now = await alice.waitForMessage(portal, (one) => one.eventId === eventId && one.body === caption);
       expect(now.content).toMatchObject({ msgtype: 'm.image', file: content.file, filename: content.filename });
     }
+    await alice.reply(portal, eventId, 'third time lucky');
+    const reply = await client.waitForText('third time lucky');
+    expect(reply.message?.extendedTextMessage?.contextInfo?.quotedMessage).toMatchObject({ conversation: 'third' });
   });
 
   test('change with an edit of the Matrix user; the picture itself does not', async () => {
