@@ -244,6 +244,7 @@ function settings(config: Config, instanceId: string): BridgeSettings {
     retentionMs: config.delivery.retention_days * day,
     retries: config.delivery.retries,
     missingKeyWaitMs: config.delivery.missing_key_wait_s * 1000,
+    lateKeyWaitMs: config.delivery.late_key_wait_h * hour,
     maxFileBytes: config.media.max_size_mb * megabyte,
     transfers: config.media.transfers,
   };

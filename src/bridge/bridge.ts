@@ -15,6 +15,7 @@ import { enlist } from './enlistments.ts';
 import { TransferSlots } from './files/slots.ts';
 import { FilesToMatrix } from './files/to-matrix.ts';
 import { FilesToWhatsApp } from './files/to-whatsapp.ts';
+import { handleLateEvents } from './late-events.ts';
 import { setNextMark } from './marks.ts';
 import { handleNextEvent } from './matrix-events.ts';
 import { expireRequests } from './policy/requests.ts';
@@ -42,6 +43,7 @@ export class Bridge {
   readonly #incomingFiles: Workers<PortalId>;
   readonly #outgoingFiles: Workers<PortalId>;
   readonly #rooms: Workers<RoomId>;
+  readonly #lateEvents: Workers<RoomId>;
   readonly #bot: Workers<RoomId>;
   readonly #profiles: Workers<ContactId>;
   readonly #receipts: Workers<AccountId>;
@@ -74,6 +76,7 @@ export class Bridge {
     const filesToWhatsApp = new FilesToWhatsApp(context, this.#slots, (portal) => this.#outbox.wake(portal));
     this.#outgoingFiles = workers('outgoing-files', (portal) => filesToWhatsApp.carryNext(portal), anyNumber);
     this.#rooms = workers('events', (room) => handleNextEvent(context, room, this.#keyWaits, this.#effects()));
+    this.#lateEvents = workers('late-events', (room) => handleLateEvents(context, room, this.#effects()), 4);
     this.#bot = workers('bot', (room) => sendNextBotMessage(context, room));
     this.#profiles = workers('profiles', (contact) => this.#followProfile(contact), 2);
     this.#receipts = workers('receipts', (account) => this.#sendReceipts(account));
@@ -177,6 +180,7 @@ export class Bridge {
       this.#incomingFiles,
       this.#outgoingFiles,
       this.#rooms,
+      this.#lateEvents,
       this.#bot,
       this.#profiles,
       this.#receipts,
@@ -190,7 +194,10 @@ export class Bridge {
 
   /** Room keys have come: events that waited for them may be tried again. */
   roomKeys(rooms: readonly RoomId[]): void {
-    for (const room of rooms) this.#rooms.wake(room);
+    for (const room of rooms) {
+      this.#rooms.wake(room);
+      this.#lateEvents.wake(room);
+    }
   }
 
   /** Devices or identities of these users may have changed: what was held for want of them may go on. */
@@ -228,7 +235,7 @@ export class Bridge {
       for (const portal of await store.portals.ofAccount(account.id)) {
         this.#inbox.wake(portal.id);
         this.#outbox.wake(portal.id);
-        if (portal.state.at === 'open') this.#rooms.wake(portal.state.room);
+        if (portal.state.at === 'open') this.roomKeys([portal.state.room]);
       }
     }
   }
@@ -314,6 +321,7 @@ export class Bridge {
   async #expire(): Promise<Step> {
     const { store, clock, settings } = this.#context;
     if ((await expireRequests(this.#context)) > 0) return 'again';
+    for (const room of await store.events.lateRooms()) this.#lateEvents.wake(room);
     for (const portal of await giveUpUnanswered(this.#context)) this.#inbox.wake(portal);
     if ((await expireUnconfirmed(this.#context)) > 0) {
       for (const portal of await store.inbox.portalsWithWork()) this.#inbox.wake(portal);

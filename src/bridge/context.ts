@@ -38,6 +38,8 @@ export interface BridgeSettings {
   readonly retries: number;
   /** How long an event whose room key is missing holds its chat, in milliseconds. */
   readonly missingKeyWaitMs: number;
+  /** How long it stands aside after that, before its sender is told that it was not sent, in milliseconds. */
+  readonly lateKeyWaitMs: number;
   /** The largest file that is carried, in bytes. */
   readonly maxFileBytes: number;
   /** How many files are on their way at once. */

@@ -15,7 +15,9 @@ export type Handled =
   | { readonly kind: 'done'; readonly changes: readonly Change[]; readonly after?: () => void }
   /** Nothing can be decided yet; woken when that changes. */
   | { readonly kind: 'held' }
-  | { readonly kind: 'wait'; readonly waitMs: number };
+  | { readonly kind: 'wait'; readonly waitMs: number }
+  /** It stands aside, and the room goes on. */
+  | { readonly kind: 'late'; readonly changes: readonly Change[]; readonly after: () => void };
 
 export const done = (...changes: readonly Change[]): Handled => ({ kind: 'done', changes });
 
@@ -30,6 +32,11 @@ export async function handleNextEvent(
   const handled = await handle(context, stored, waits, effects);
   if (handled.kind === 'held') return 'idle';
   if (handled.kind === 'wait') return { waitMs: handled.waitMs };
+  if (handled.kind === 'late') {
+    await context.store.commit([{ change: 'event.late', seq: stored.seq }, ...handled.changes]);
+    handled.after();
+    return 'again';
+  }
   const finish = { change: 'event.done', seq: stored.seq } as const;
   try {
     await context.store.commit([finish, ...handled.changes]);

@@ -3,13 +3,14 @@ import type { Ghost } from '../model/contact.ts';
 import { errorCode } from '../model/errors.ts';
 import type { EventId } from '../model/ids.ts';
 import { newMessageId } from '../model/ids.ts';
-import type { JsonObject, MatrixEvent } from '../model/journal.ts';
+import type { JsonObject, LateEvent, MatrixEvent } from '../model/journal.ts';
 import type { MatrixDecryption } from '../model/matrix.ts';
 import type { HostedName } from '../model/media.ts';
 import type { Portal } from '../model/portal.ts';
 import type { Change } from '../model/store.ts';
 import { passed } from '../observability/fail-points.ts';
 import { capabilities } from '../translate/capabilities.ts';
+import { markedLate } from '../translate/late.ts';
 import { relatedEvent } from '../translate/references.ts';
 import { refusedText, repliedTo, toWhatsApp, withoutReplyFallback } from '../translate/to-whatsapp.ts';
 import type { CommandEffects } from './bot/commands.ts';
@@ -29,7 +30,7 @@ import { holdForIdentity } from './user-trust.ts';
 const encryptedKinds =
   /^(m\.room\.message|m\.sticker|m\.call\..*|m\.beacon|org\.matrix\.msc3672\.beacon|(m|org\.matrix\.msc3381)\.poll\..*)$/;
 
-/** Since when an event has been waiting for its room key, in milliseconds since the epoch. */
+/** Since when an event has been waiting for its room key, by `Clock.elapsed`. */
 export type KeyWaits = Map<EventId, number>;
 
 interface Chat {
@@ -68,12 +69,23 @@ export async function handlePortalEvent(
   if (event.type === 'm.reaction') {
     return withWake(done(...(await reactionChanges(context, chat, event))), portal, effects);
   }
+  const takenBack = await lateOnes(context, event);
+  if (takenBack.length > 0) return done(...takenBack);
   const { changes, hosted } = await redactionChanges(context, chat, event);
   const after = (): void => {
     effects.wakePortal(portal.id);
     if (hosted !== undefined) void unhost(context, hosted);
   };
   return { kind: 'done', changes, after };
+}
+
+/** What is deleted while it stands aside is never sent. */
+async function lateOnes({ store }: BridgeContext, redaction: MatrixEvent): Promise<Change[]> {
+  const target = redaction.redacts ?? redaction.content.redacts;
+  const late = await store.events.late(redaction.room_id);
+  return late
+    .filter(({ event }) => event.event_id === target)
+    .map(({ seq }): Change => ({ change: 'event.done', seq }));
 }
 
 /** A deleted file is not offered any longer. One that stays for want of this goes when its time is over. */
@@ -124,17 +136,23 @@ async function encrypted(
   event: MatrixEvent,
   waits: KeyWaits,
   effects: CommandEffects,
+  late?: LateEvent,
 ): Promise<Handled> {
   const { account, portal } = chat;
   const trust = await context.store.trust.ofUser(account.user);
   if (trust?.state === 'changed') return { kind: 'held' };
-  const decryption = await decryptOrWait(context, chat.ghost.actor, event, waits);
+  const decryption =
+    late === undefined
+      ? await decryptOrWait(context, chat.ghost.actor, event, waits)
+      : await context.crypto.decrypt(chat.ghost.actor, event);
   const refuse = (code: string, text: string, place?: NoticePlace): Handled =>
     withWake(done(notSent(portal, event.event_id, context.clock.now(), code, text, place)), portal, effects);
   switch (decryption.outcome) {
     case 'wait':
       return { kind: 'wait', waitMs: decryption.waitMs };
     case 'missing-key':
+      if (late === undefined) return standAside(context, portal, event, effects);
+      if (context.clock.now() - late.since < context.settings.lateKeyWaitMs) return { kind: 'held' };
       return refuse('no-room-key', 'This was not sent: the key to it has not reached the bridge. Send it again.');
     case 'failed':
       return refuse('undecryptable', 'This was not sent: the bridge could not decrypt it. Send it again.');
@@ -152,7 +170,8 @@ async function encrypted(
       'This was not sent: it comes from a session that you have not verified, so the bridge cannot tell that it is yours. Verify the session, then send it again.',
     );
   }
-  const { type, content } = decryption;
+  const { type, content: written } = decryption;
+  const content = late === undefined ? written : markedLate(written, event.origin_server_ts);
   // Between clients and the ghost's device; nothing that anybody has written.
   if (type.startsWith('m.key.verification.')) return done();
   if (await isAboutUnnoted(context, portal, content)) return { kind: 'held' };
@@ -195,8 +214,35 @@ async function encrypted(
   const changes: Change[] = [
     { change: 'outbox.add', row },
     { change: 'reference.put', reference },
+    ...(late === undefined ? [] : [sentLate(context, portal, event)]),
   ];
   return { kind: 'done', changes, after: () => effects.wakePortal(portal.id) };
+}
+
+/** The room goes on; the sender is told why this one has not been sent yet. */
+function standAside(context: BridgeContext, portal: Portal, event: MatrixEvent, effects: CommandEffects): Handled {
+  const text =
+    'This has not been sent yet: the key to it has not reached the bridge. It is sent, marked as late, as soon as the key comes.';
+  const told = notSent(portal, event.event_id, context.clock.now(), 'waiting-for-key', text);
+  return { kind: 'late', changes: [told], after: () => effects.wakePortal(portal.id) };
+}
+
+function sentLate(context: BridgeContext, portal: Portal, event: MatrixEvent): Change {
+  const text = 'The key to this has come: it is sent now, marked as late.';
+  return notSent(portal, event.event_id, context.clock.now(), 'sent-late', text);
+}
+
+/** An event that stands aside is looked at again: `held` while its key has not come. */
+export async function handleLatePortalEvent(
+  context: BridgeContext,
+  portal: Portal,
+  late: LateEvent,
+  effects: CommandEffects,
+): Promise<Handled> {
+  const account = await context.store.accounts.get(portal.account);
+  const ghost = await context.store.contacts.ghost(portal.contact);
+  if (!isActive(account) || ghost === undefined) return done();
+  return encrypted(context, { account, portal, ghost }, late.event, new Map(), effects, late);
 }
 
 export type DecryptionOrWait = MatrixDecryption | { readonly outcome: 'wait'; readonly waitMs: number };
@@ -214,12 +260,12 @@ export async function decryptOrWait(
   let decryption = await context.crypto.decrypt(actor, event);
   const since = waits.get(event.event_id);
   if (decryption.outcome === 'missing-key' && since === undefined) {
-    waits.set(event.event_id, context.clock.now());
+    waits.set(event.event_id, context.clock.elapsed());
     await context.crypto.recover(actor);
     decryption = await context.crypto.decrypt(actor, event);
   }
   if (decryption.outcome === 'missing-key') {
-    const left = (waits.get(event.event_id) ?? 0) + context.settings.missingKeyWaitMs - context.clock.now();
+    const left = (waits.get(event.event_id) ?? 0) + context.settings.missingKeyWaitMs - context.clock.elapsed();
     if (left > 0) return { outcome: 'wait', waitMs: left };
   }
   waits.delete(event.event_id);

@@ -177,6 +177,12 @@ export interface StoredEvent {
   readonly event: MatrixEvent;
 }
 
+/** An event that stands aside: its room key has not come. */
+export interface LateEvent extends StoredEvent {
+  /** Milliseconds since the Unix epoch. */
+  readonly since: number;
+}
+
 export interface NewTransaction {
   readonly id: string;
   readonly body: JsonObject;

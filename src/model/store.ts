@@ -23,6 +23,7 @@ import type {
   InboxRow,
   InboxState,
   IncomingFile,
+  LateEvent,
   NewInboxRow,
   NewOutboxRow,
   NewTransaction,
@@ -151,6 +152,8 @@ export type Change =
   | { readonly change: 'transaction.done'; readonly seq: TransactionSeq }
   /** The event is dealt with: its content is erased, its id remembered. */
   | { readonly change: 'event.done'; readonly seq: EventSeq }
+  /** The event stands aside, and its room goes on. */
+  | { readonly change: 'event.late'; readonly seq: EventSeq }
   /** Adds a message of the bot, unless one with this key exists. */
   | {
       readonly change: 'bot-message.add';
@@ -300,9 +303,12 @@ export interface Store {
   readonly events: {
     /** Key parts of transactions not handled yet, in order. */
     nextTransaction(): Promise<StoredTransaction | undefined>;
-    /** Rooms with events not dealt with. */
+    /** Rooms with events not dealt with, but for those that stand aside. */
     roomsWithWork(): Promise<readonly RoomId[]>;
     next(room: RoomId): Promise<StoredEvent | undefined>;
+    /** Events of this room that stand aside, oldest first; a bounded number. */
+    late(room: RoomId): Promise<readonly LateEvent[]>;
+    lateRooms(): Promise<readonly RoomId[]>;
   };
   readonly botMessages: {
     next(room: RoomId): Promise<BotMessage | undefined>;

@@ -5,7 +5,7 @@ import { addBotMessage, encryptBotMessage, finishBotMessage, releaseBotMessage }
 import { eraseConsent, recordConsent } from './consent.ts';
 import { addAddress, createContact, eraseContact, nameContact, putGhost } from './contacts.ts';
 import { putDevices } from './devices.ts';
-import { finishEvent, finishTransaction, storeTransaction } from './events.ts';
+import { finishEvent, finishTransaction, setEventAside, storeTransaction } from './events.ts';
 import {
   addInbox,
   arriveInbox,
@@ -164,6 +164,8 @@ function apply(unit: Unit, change: Change): Steps {
       return finishTransaction(unit, change.seq);
     case 'event.done':
       return finishEvent(unit, change.seq);
+    case 'event.late':
+      return setEventAside(unit, change.seq);
     case 'bot-message.add':
       return addBotMessage(unit, change);
     case 'bot-message.event':

@@ -9,6 +9,8 @@ import type { Reader, Unit } from './unit.ts';
 
 const hasBody = sql<boolean>`body is not null`;
 const hasEvent = sql<boolean>`event is not null`;
+const isLate = sql<boolean>`late_since is not null and event is not null`;
+const lateAtOnce = 200;
 
 const bodyPlace = (transaction: string): Place => ['homeserver_transaction', 'body', transaction];
 const eventPlace = (event: string): Place => ['matrix_event', 'event', event];
@@ -46,8 +48,13 @@ export function* finishEvent({ db, now }: Unit, seq: EventSeq): Steps {
   yield* mustChange(done, 'the event');
 }
 
+export function* setEventAside({ db, now }: Unit, seq: EventSeq): Steps {
+  yield* mustChange(db.updateTable('matrix_event').set({ late_since: now }).where('id', '=', seq), 'the event');
+}
+
 export function eventReads({ db, bridge }: Reader): Store['events'] {
-  const events = db.selectFrom('matrix_event').where(hasEvent);
+  const events = db.selectFrom('matrix_event').where(hasEvent).where('late_since', 'is', null);
+  const late = db.selectFrom('matrix_event').where(isLate);
   return {
     nextTransaction: async () => {
       const row = await db
@@ -66,5 +73,14 @@ export function eventReads({ db, bridge }: Reader): Store['events'] {
       if (!row?.event) return undefined;
       return { seq: row.id, event: unsealJson<MatrixEvent>(bridge, eventPlace(row.event_id), row.event) };
     },
+    late: async (room) => {
+      const rows = await late.selectAll().where('room', '=', room).orderBy('id').limit(lateAtOnce).execute();
+      return rows.flatMap(({ id, event_id, event, late_since: since }) =>
+        event === null || since === null
+          ? []
+          : [{ seq: id, since, event: unsealJson<MatrixEvent>(bridge, eventPlace(event_id), event) }],
+      );
+    },
+    lateRooms: async () => (await late.select('room').distinct().execute()).map(({ room }) => room),
   };
 }

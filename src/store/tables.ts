@@ -212,6 +212,8 @@ export interface Tables {
     event_id: EventId;
     room: RoomId;
     event: SealedOrErased;
+    /** Since when it stands aside for want of its room key. */
+    late_since: number | null;
     settled_at: SettledAt;
   };
   bot_message: {

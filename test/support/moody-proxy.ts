@@ -13,7 +13,9 @@ export type Mood =
   /** What is asked is done, and the answer lost. */
   | 'mute'
   /** Too much: half a second by the body, two seconds by the header. Concerns what is sent into rooms only. */
-  | 'limited';
+  | 'limited'
+  /** To-device messages cannot be fetched. */
+  | 'keyless';
 
 export interface Asked {
   readonly method: string;
@@ -82,6 +84,8 @@ export class MoodyProxy {
     } else if (mood === 'limited' && path.includes('/send/')) {
       const body = { errcode: 'M_LIMIT_EXCEEDED', error: 'Too Many Requests', retry_after_ms: 500 };
       response.writeHead(429, { 'content-type': 'application/json', 'retry-after': '2' }).end(JSON.stringify(body));
+    } else if (mood === 'keyless' && path.endsWith('/sync')) {
+      response.writeHead(500).end(JSON.stringify({ errcode: 'M_UNKNOWN', error: 'Internal server error' }));
     } else {
       await this.#pass(request, response, method, url, mood === 'mute');
     }

@@ -103,6 +103,7 @@ const settings: BridgeSettings = {
   retentionMs: 1_000,
   retries: 5,
   missingKeyWaitMs: 1_000,
+  lateKeyWaitMs: 86_400_000,
   maxFileBytes: 1_000,
   requests: { messages: 50, waitMs: 1_000_000 },
   transfers: 1,

@@ -11,6 +11,7 @@ import * as parked from './0008-parked.ts';
 import * as awaited from './0009-awaited.ts';
 import * as consent from './0010-consent.ts';
 import * as requests from './0011-requests.ts';
+import * as lateEvents from './0012-late-events.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -24,4 +25,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0009-awaited': awaited,
   '0010-consent': consent,
   '0011-requests': requests,
+  '0012-late-events': lateEvents,
 };
