@@ -31,7 +31,14 @@ export interface Account {
   readonly createdAt: number;
 }
 
-/** What leaves the server, or becomes visible to it, only because the user has switched it on. */
+/**
+ * Who may begin a chat with the user. `everyone`: whoever is unknown asks first. `known`: only those whom the user has let in, or has
+ * written to. `nobody`: there are no new chats, from neither side.
+ */
+export const reaches = ['everyone', 'known', 'nobody'] as const;
+export type Reach = (typeof reaches)[number];
+
+/** What leaves the server, or becomes visible to it, only because the user has switched it on; and who may write to them. */
 export interface Preferences {
   /** Contacts see what the user has read. */
   readonly readReceipts: boolean;
@@ -39,9 +46,10 @@ export interface Preferences {
   readonly typing: boolean;
   /** A mark under each message of the user that has arrived, which the homeserver can read. */
   readonly deliveryMarks: boolean;
+  readonly reach: Reach;
 }
 
-export const allOff: Preferences = { readReceipts: false, typing: false, deliveryMarks: false };
+export const allOff: Preferences = { readReceipts: false, typing: false, deliveryMarks: false, reach: 'everyone' };
 
 /**
  * What is left of an account after opt-out until the network has accepted the withdrawal: just what that call needs.

@@ -11,6 +11,7 @@ export function* putPreferences({ db }: Unit, account: AccountId, preferences: P
     read_receipts: flag(preferences.readReceipts),
     typing: flag(preferences.typing),
     delivery_marks: flag(preferences.deliveryMarks),
+    reach: preferences.reach,
   };
   yield* run(
     db
@@ -28,6 +29,7 @@ export function preferenceReads({ db }: Reader): Store['accounts']['preferences'
       readReceipts: row.read_receipts === 1,
       typing: row.typing === 1,
       deliveryMarks: row.delivery_marks === 1,
+      reach: row.reach,
     };
   };
 }

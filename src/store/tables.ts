@@ -1,6 +1,6 @@
 // The tables as kysely sees them. Booleans are 0 or 1, times milliseconds since the Unix epoch, `Sealed` columns hold what sealing.ts made.
 import type { ColumnType, Generated } from 'kysely';
-import type { Network } from '../model/account.ts';
+import type { Network, Reach } from '../model/account.ts';
 import type { PauseReason } from '../model/consent.ts';
 import type {
   AccountId,
@@ -58,7 +58,7 @@ export interface Tables {
     attempts: number;
   };
   departing_chat: { account: AccountId; room: RoomId | null; contact: ContactId };
-  preference: { account: AccountId; read_receipts: Flag; typing: Flag; delivery_marks: Flag };
+  preference: { account: AccountId; read_receipts: Flag; typing: Flag; delivery_marks: Flag; reach: Reach };
   pending_command: { user: UserId; command: Sealed };
 
   /** `hash` is a keyed hash of the user. Both are null once it was erased. */

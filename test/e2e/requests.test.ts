@@ -270,3 +270,28 @@ describe('a request', () => {
     await shown(room, 'can you read this?');
   });
 });
+
+describe('a user who wants no strangers', () => {
+  afterAll(() => ask('reach everyone', /may ask to write to you/));
+
+  test.each(['known', 'nobody'])('is reached by %s: others cost no room, no word, no packet', async (reach) => {
+    const gregor = await stranger('Gregor');
+    await ask(`reach ${reach}`, /reach(es|ed)? you/);
+    const sent = await sentDuring(async () => {
+      const before = rooms();
+      const id = await gregor.send(alice.userId, 'let me in');
+      await settled();
+      expect((await gregor.message(id, 'delivered', 0)).status).toBe('sent');
+      expect(rooms()).toBe(before);
+    });
+    expect(sent).toEqual({ 'receipt:delivered': 1 });
+    await ask('requests', /Nobody asks/);
+    const answer = reach === 'nobody' ? /no new chats/ : /invited you/;
+    await ask(`chat +${gregor.number} Gregor`, answer);
+    if (reach === 'nobody') return;
+    const room = await invited();
+    await alice.join(room);
+    await gregor.send(alice.userId, 'so you do know me');
+    await shown(room, 'so you do know me');
+  });
+});

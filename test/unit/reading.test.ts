@@ -70,7 +70,7 @@ describe('from the push to the network', () => {
       {
         change: 'account.preferences',
         account: account.id,
-        preferences: { readReceipts, typing: false, deliveryMarks: false },
+        preferences: { readReceipts, typing: false, deliveryMarks: false, reach: 'everyone' },
       },
     ]);
   const shown = (...names: string[]) =>

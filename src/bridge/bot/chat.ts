@@ -40,6 +40,8 @@ export async function chat(
   const resolved = await resolveContact(store, settings, network, found.addresses);
   const changes: Change[] = [...resolved.changes];
   const known = await store.portals.find(account.id, resolved.contact.id);
+  if (known === undefined && (await store.accounts.preferences(account.id)).reach === 'nobody')
+    return { text: 'You want no new chats ("reach nobody"). Send "reach known" first, then the command again.' };
   const portal = known ?? newPortal(account, resolved.contact, request.name, { at: 'accepted' }, changes);
   // Whoever is written to is let in.
   if (portal.acceptance.at !== 'accepted') changes.push(...(await accept(context, portal)));

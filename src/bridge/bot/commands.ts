@@ -11,6 +11,7 @@ import { confirmed, optIn, optOut } from './consent.ts';
 import { acceptCommand, declineCommand } from './decide.ts';
 import { help } from './help.ts';
 import { settings, switchHandlers } from './preferences.ts';
+import { reach } from './reach.ts';
 import { requests } from './requests.ts';
 import { status } from './status.ts';
 
@@ -66,6 +67,7 @@ const handlers: Readonly<Record<string, CommandHandler>> = {
   requests,
   accept: acceptCommand,
   decline: declineCommand,
+  reach,
   'confirm-identity': confirmIdentityCommand,
 };
 

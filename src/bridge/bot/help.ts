@@ -3,6 +3,7 @@ import type { BridgeContext } from '../context.ts';
 import { networkNames, whatWorks } from '../labels.ts';
 import type { Answer } from './commands.ts';
 import { switchHelp } from './preferences.ts';
+import { reachHelp } from './reach.ts';
 
 export async function help({ settings }: BridgeContext): Promise<Answer> {
   const names = settings.networks.map((network) => networkNames[network]).join(' or ');
@@ -15,6 +16,7 @@ export async function help({ settings }: BridgeContext): Promise<Answer> {
       'chat <phone number> [name]: start a chat; only in an encrypted room with me. The name is for that chat alone: nobody else here is shown it, but your homeserver can read it',
       'requests: who asks to write to you. Whoever you do not know waits for your decision and learns nothing of it',
       'accept <number>, decline <number>: the answer; to join the room that you are invited to, or to reject the invitation, is the same',
+      reachHelp,
       'confirm-identity: after you have reset your own encryption identity',
       '',
       'In a chat, reply to a notice of the bridge: "accept" or "keep" after a changed security key, "safety number" to compare keys.',

@@ -8,7 +8,7 @@ import { type Answer, type Command, type CommandEffects, type CommandHandler, ne
 interface Switch {
   readonly command: string;
   readonly noun: string;
-  readonly preference: keyof Preferences;
+  readonly preference: keyof Omit<Preferences, 'reach'>;
   readonly on: (network: string) => string;
   readonly off: (network: string) => string;
 }
@@ -108,5 +108,5 @@ export async function switchedOn(context: BridgeContext, account: Account): Prom
     if (!isOffered(context, each, account.network)) return `${each.noun} off (not offered by this server)`;
     return `${each.noun} ${preferences[each.preference] ? 'on' : 'off'}`;
   });
-  return `${states.join(', ')}.`;
+  return `${states.join(', ')}. You are reached by ${preferences.reach}${preferences.reach === 'known' ? ' people' : ''}.`;
 }

@@ -1,4 +1,7 @@
 // Who is let in: what becomes of a contact's message, before anything else is done about it.
+
+import type { Reach } from '../../model/account.ts';
+import type { AccountId } from '../../model/ids.ts';
 import type { Acceptance, Portal } from '../../model/portal.ts';
 import type { BridgeContext } from '../context.ts';
 
@@ -13,6 +16,8 @@ export type Admission =
   | 'ignore';
 
 export interface Arrival {
+  /** Who may write to the user. */
+  readonly reach: Reach;
   /** Undefined where the contact has never been heard of. */
   readonly acceptance: Acceptance | undefined;
   /** How many of their messages wait for the user's decision already, and how many may. */
@@ -20,18 +25,26 @@ export interface Arrival {
   readonly mostWaiting: number;
 }
 
-export function decide({ acceptance, waiting, mostWaiting }: Arrival): Admission {
+export function decide({ reach, acceptance, waiting, mostWaiting }: Arrival): Admission {
   if (acceptance?.at === 'accepted') return 'deliver';
   if (acceptance?.at === 'declined') return 'ignore';
+  // Who asked before goes on asking.
+  if (reach !== 'everyone') return acceptance === undefined ? 'ignore' : 'drop';
   return waiting < mostWaiting ? 'wait' : 'drop';
 }
 
 /** `portal`: that of the chat with the contact who has written, where there is one. */
-export async function admission(context: BridgeContext, portal: Portal | undefined): Promise<Admission> {
+export async function admission(
+  context: BridgeContext,
+  account: AccountId,
+  portal: Portal | undefined,
+): Promise<Admission> {
   const acceptance = portal?.acceptance;
+  if (acceptance?.at === 'accepted') return 'deliver';
+  const { reach } = await context.store.accounts.preferences(account);
   const asks = portal !== undefined && acceptance?.at === 'requested';
   const waiting = asks ? await context.store.inbox.messagesWaiting(portal.id) : 0;
-  const admitted = decide({ acceptance, waiting, mostWaiting: context.settings.requests.messages });
-  if (admitted !== 'deliver') context.counters.delivered('to-matrix', admitted === 'wait' ? 'requested' : 'withheld');
+  const admitted = decide({ reach, acceptance, waiting, mostWaiting: context.settings.requests.messages });
+  context.counters.delivered('to-matrix', admitted === 'wait' ? 'requested' : 'withheld');
   return admitted;
 }

@@ -12,6 +12,7 @@ import * as awaited from './0009-awaited.ts';
 import * as consent from './0010-consent.ts';
 import * as requests from './0011-requests.ts';
 import * as lateEvents from './0012-late-events.ts';
+import * as reach from './0013-reach.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -26,4 +27,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0010-consent': consent,
   '0011-requests': requests,
   '0012-late-events': lateEvents,
+  '0013-reach': reach,
 };
