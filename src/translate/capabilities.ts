@@ -301,6 +301,22 @@ const whatsapp = {
       told: '{name} pinned or unpinned a message on WhatsApp. Pins are not carried over.',
     },
   },
+  'phone-number': {
+    noun: 'phone numbers that somebody shows',
+    kind: 'message',
+    'to-matrix': {
+      support: 'refused',
+      told: '{name} showed you their phone number on WhatsApp. It is not carried over: ask for it if you need it.',
+    },
+  },
+  'limited-sharing': {
+    noun: 'limits to what may be shared of a chat',
+    kind: 'message',
+    'to-matrix': {
+      support: 'refused',
+      told: '{name} changed on WhatsApp whether this chat may be exported and shared. Nothing here keeps to that.',
+    },
+  },
   call: {
     noun: 'calls',
     kind: 'message',

@@ -194,6 +194,8 @@ function featureOf(message: Message): Feature | undefined {
   const protocol = message.protocolMessage;
   if (protocol?.editedMessage) return 'edit';
   if (protocol?.type === ProtocolMessage_Type.EPHEMERAL_SETTING) return 'disappearing';
+  if (protocol?.type === ProtocolMessage_Type.SHARE_PHONE_NUMBER) return 'phone-number';
+  if (protocol?.type === ProtocolMessage_Type.LIMIT_SHARING) return 'limited-sharing';
   // An absent type means REVOKE only where a message is named (docs/protocol.md).
   if (protocol?.key && (protocol.type ?? ProtocolMessage_Type.REVOKE) === ProtocolMessage_Type.REVOKE)
     return 'deletion';

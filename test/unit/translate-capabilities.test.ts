@@ -52,6 +52,8 @@ const received: Partial<Record<Feature, MessageInitShape<typeof MessageSchema>>>
   edit: { protocolMessage: { key, type: ProtocolMessage_Type.MESSAGE_EDIT, editedMessage: { conversation: 'new' } } },
   deletion: { protocolMessage: { key, type: ProtocolMessage_Type.REVOKE } },
   pin: { pinInChatMessage: {} },
+  'phone-number': { protocolMessage: { type: ProtocolMessage_Type.SHARE_PHONE_NUMBER } },
+  'limited-sharing': { protocolMessage: { type: ProtocolMessage_Type.LIMIT_SHARING } },
   call: { call: {} },
   unknown: { templateMessage: {} },
 };

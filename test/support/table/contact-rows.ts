@@ -2,6 +2,7 @@
 import type { WAMessageContent } from '@whiskeysockets/baileys';
 import { expect } from 'vitest';
 import type { SandboxPhone } from '../../../src/demo/sandbox-phone.ts';
+import { ProtocolMessage_Type } from '../../../src/proto/message_pb.ts';
 import type { FeatureIn } from '../../../src/translate/capabilities.ts';
 import type { WhatsAppClient } from '../whatsapp-client.ts';
 import { type Proof, picture, serialised } from './proofs.ts';
@@ -261,6 +262,16 @@ export const contactRows: Readonly<Record<FeatureIn<'to-matrix'>, ContactRow>> =
     },
     client: ({ client, to }) =>
       client.send(to, { pin: { remoteJid: to, fromMe: true, id: 'EARLIER' }, type: 1, time: 86_400 }),
+  },
+  'phone-number': {
+    phone: ({ phone, to }) =>
+      phone.sendRaw(to, serialised({ protocolMessage: { type: ProtocolMessage_Type.SHARE_PHONE_NUMBER } })),
+    client: ({ client, to }) => client.send(to, { sharePhoneNumber: true }),
+  },
+  'limited-sharing': {
+    phone: ({ phone, to }) =>
+      phone.sendRaw(to, serialised({ protocolMessage: { type: ProtocolMessage_Type.LIMIT_SHARING } })),
+    client: ({ client, to }) => client.send(to, { limitSharing: true }),
   },
   call: {
     phone: { file: signals, test: 'is told once, and left to ring' },
