@@ -231,6 +231,11 @@ function settings(config: Config, instanceId: string): BridgeSettings {
     instanceId,
     serverName: config.homeserver.server_name,
     botName: config.appservice.bot.display_name,
+    operator: {
+      name: config.operator.name,
+      contact: config.operator.contact,
+      privacyUrl: config.operator.privacy_url,
+    },
     ghostPrefix: config.appservice.ghost_prefix,
     networks: networks(config),
     readReceipts: new Set(networks(config).filter((network) => config.networks[network]?.read_receipts)),

@@ -11,7 +11,7 @@ import { ContactTyping } from './contact-typing.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { deliverNext } from './deliver.ts';
 import { depart } from './departures.ts';
-import { enlist } from './enlistments.ts';
+import { type Enlisted, enlist } from './enlistments.ts';
 import { TransferSlots } from './files/slots.ts';
 import { FilesToMatrix } from './files/to-matrix.ts';
 import { FilesToWhatsApp } from './files/to-whatsapp.ts';
@@ -25,9 +25,10 @@ import { confirmReading } from './reading.ts';
 import { expireUnconfirmed } from './receipts.ts';
 import { giveUpUnanswered } from './receive.ts';
 import { sendNext } from './send.ts';
+import { silence } from './silence.ts';
 import { Transactions } from './transactions.ts';
 import { UserTyping } from './user-typing.ts';
-import { type Step, Workers } from './workers.ts';
+import { type Step, Workers, type WorkersOptions } from './workers.ts';
 
 const expiryCheckMs = 5 * 60 * 1000;
 const recoveryPeriodMs = 24 * 60 * 60 * 1000;
@@ -59,7 +60,7 @@ export class Bridge {
 
   constructor(context: BridgeContext) {
     this.#context = context;
-    const workers = <Key>(name: string, step: (key: Key) => Promise<Step>, parallel = 16): Workers<Key> =>
+    const workers = <Key>(name: string, step: WorkersOptions<Key>['step'], parallel = 16): Workers<Key> =>
       new Workers({ name, step, parallel, clock: context.clock, logger: context.logger });
     this.#inbox = workers('inbox', (portal) => this.#deliver(portal));
     this.#outbox = workers('outbox', (portal) => this.#send(portal));
@@ -83,7 +84,7 @@ export class Bridge {
     this.#marks = workers('marks', (portal) => setNextMark(context, portal));
     this.#userTyping = new UserTyping(context, (account) => this.#connections.get(account));
     this.#contactTyping = new ContactTyping(context);
-    this.#enlistments = workers('enlistments', (account) => this.#enlist(account));
+    this.#enlistments = workers('enlistments', (account, halted) => this.#enlist(account, halted));
     this.#departures = workers('departures', (account) => depart(context, account, (room) => this.#bot.wake(room)));
     this.#recovery = workers('recovery', () => this.#recoverAll());
     this.#expiry = workers('expiry', () => this.#expire());
@@ -219,13 +220,23 @@ export class Bridge {
       wakeUser: (user) => this.#wakeUser(user),
       wakeEnlistment: (account) => this.#enlistments.wake(account),
       wakeDeparture: (account) => this.#departures.wake(account),
-      disconnect: (account) => {
-        this.#slots.abort(account);
-        return this.#connections.close(account);
-      },
+      silence: (account) => this.#silence(account),
       showPresence: (account, state) => this.#connections.showPresence(account, state),
       client: (account) => this.#connections.get(account),
     };
+  }
+
+  #silence(account: AccountId): Promise<() => void> {
+    return silence(
+      {
+        store: this.#context.store,
+        ofAccount: [this.#enlistments, this.#receipts],
+        ofPortal: [this.#inbox, this.#outbox, this.#incomingFiles, this.#outgoingFiles, this.#marks],
+        breakOff: (id) => this.#slots.abort(id),
+        disconnect: (id) => this.#connections.close(id),
+      },
+      account,
+    );
   }
 
   async #wakeUser(user: UserId): Promise<void> {
@@ -289,11 +300,12 @@ export class Bridge {
     }
   }
 
-  #enlist(account: AccountId): Promise<Step> {
-    return enlist(this.#context, account, {
+  #enlist(account: AccountId, halted: AbortSignal): Promise<Step> {
+    const then: Enlisted = {
       connect: (active) => this.#connections.open(active),
       wakeBot: (room) => this.#bot.wake(room),
-    });
+    };
+    return enlist(this.#context, account, then, halted);
   }
 
   /** Fetches what the homeserver did not deliver: to-device messages to the bot and to every ghost that has a device. */

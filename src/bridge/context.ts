@@ -16,6 +16,8 @@ export interface BridgeSettings {
   readonly instanceId: string;
   readonly serverName: string;
   readonly botName: string;
+  /** Who runs this bridge, as users are told. */
+  readonly operator: { readonly name: string; readonly contact: string; readonly privacyUrl: string | undefined };
   /** Start of a ghost's localpart, `wa_`. */
   readonly ghostPrefix: string;
   readonly networks: readonly Network[];

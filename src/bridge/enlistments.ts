@@ -15,7 +15,13 @@ export interface Enlisted {
   readonly wakeBot: (room: ActiveAccount['managementRoom']) => void;
 }
 
-export async function enlist(context: BridgeContext, id: AccountId, then: Enlisted): Promise<Step> {
+/** `halted` is aborted when the account is not to be enlisted any more. */
+export async function enlist(
+  context: BridgeContext,
+  id: AccountId,
+  then: Enlisted,
+  halted: AbortSignal,
+): Promise<Step> {
   const { store, network, minter } = context;
   const account = await store.accounts.get(id);
   if (account === undefined || account.state.at !== 'enlisting') return 'idle';
@@ -25,7 +31,8 @@ export async function enlist(context: BridgeContext, id: AccountId, then: Enlist
     const { user } = account;
     const token = await minter.mint({ user, account: id, interopAccountId: undefined, purpose: 'enlist' });
     const displayName = await visibleName(context, user);
-    const enlistment = await network.enlistment(account.network).enlist({ user, displayName, token, keys });
+    const call = { user, displayName, token, keys, signal: halted };
+    const enlistment = await network.enlistment(account.network).enlist(call);
     passed('E2-network-enlisted');
     const active: ActiveAccount = { ...account, state: { at: 'active', enlistment } };
     await store.commit([

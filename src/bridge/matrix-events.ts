@@ -12,7 +12,13 @@ import type { Step } from './workers.ts';
 
 /** What an event leads to: changes to commit together with its being done, or waiting. */
 export type Handled =
-  | { readonly kind: 'done'; readonly changes: readonly Change[]; readonly after?: () => void }
+  | {
+      readonly kind: 'done';
+      readonly changes: readonly Change[];
+      readonly after?: () => void;
+      /** Called after the commit, also where that has failed. */
+      readonly release?: () => void;
+    }
   /** Nothing can be decided yet; woken when that changes. */
   | { readonly kind: 'held' }
   | { readonly kind: 'wait'; readonly waitMs: number }
@@ -45,6 +51,8 @@ export async function handleNextEvent(
     if (!(error instanceof BridgeError) || error.code !== 'store.conflict') throw error;
     // What this event led to is stored already: the homeserver pushed it again long after.
     await context.store.commit([finish]);
+  } finally {
+    handled.release?.();
   }
   handled.after?.();
   return 'again';

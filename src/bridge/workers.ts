@@ -8,7 +8,8 @@ export type Step = 'again' | 'idle' | { readonly waitMs: number };
 
 export interface WorkersOptions<Key> {
   readonly name: string;
-  readonly step: (key: Key) => Promise<Step>;
+  /** `halted` is aborted when the key is halted: what would take long had better break off. */
+  readonly step: (key: Key, halted: AbortSignal) => Promise<Step>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** How many keys are worked on at the same time. */
@@ -34,12 +35,18 @@ interface Loop {
   /** Ends a back-off. */
   resume: AbortController;
   failures: number;
+  /** The step that runs. */
+  step: Promise<unknown> | undefined;
+  /** Aborted when that is to come to its end. */
+  halted: AbortController;
 }
 
 export class Workers<Key> {
   readonly #options: WorkersOptions<Key>;
   readonly #loops = new Map<Key, Loop>();
   readonly #running = new Set<Promise<void>>();
+  /** Keys for which nothing may begin, and how many ask for that. */
+  readonly #halts = new Map<Key, number>();
   readonly #queue: (() => void)[] = [];
   readonly #stopping = new AbortController();
   #free: number;
@@ -75,6 +82,20 @@ export class Workers<Key> {
     for (const key of [...this.#loops.keys()]) this.resume(key);
   }
 
+  /** Lets the running step of `key` end, and begins no other until what is returned is called. */
+  async halt(key: Key): Promise<() => void> {
+    this.#halts.set(key, (this.#halts.get(key) ?? 0) + 1);
+    const loop = this.#loops.get(key);
+    loop?.halted.abort();
+    await loop?.step?.catch(() => undefined);
+    return () => {
+      const left = (this.#halts.get(key) ?? 0) - 1;
+      if (left > 0) this.#halts.set(key, left);
+      else this.#halts.delete(key);
+      this.wake(key);
+    };
+  }
+
   /** Lets running steps end, starts no more. */
   async stop(): Promise<void> {
     this.#stopping.abort();
@@ -90,8 +111,12 @@ export class Workers<Key> {
     if (this.#stopped) return undefined;
     const running = this.#loops.get(key);
     if (running !== undefined) return running;
-    const controllers = { wake: new AbortController(), resume: new AbortController() };
-    const fresh: Loop = { woken: false, resumed: false, ...controllers, failures: 0 };
+    const controllers = {
+      wake: new AbortController(),
+      resume: new AbortController(),
+      halted: new AbortController(),
+    };
+    const fresh: Loop = { woken: false, resumed: false, ...controllers, failures: 0, step: undefined };
     this.#loops.set(key, fresh);
     const run = this.#run(key, fresh).finally(() => this.#running.delete(run));
     this.#running.add(run);
@@ -126,8 +151,12 @@ export class Workers<Key> {
   async #step(key: Key, loop: Loop): Promise<Step | BackOff> {
     await this.#enter();
     try {
-      if (this.#stopped) return 'idle';
-      const step = await this.#options.step(key);
+      // Who ends a halt wakes it again.
+      if (this.#stopped || this.#halts.has(key)) return 'idle';
+      if (loop.halted.signal.aborted) loop.halted = new AbortController();
+      const running = this.#options.step(key, loop.halted.signal);
+      loop.step = running;
+      const step = await running;
       loop.failures = 0;
       return step;
     } catch (error) {
@@ -135,6 +164,7 @@ export class Workers<Key> {
       if (error instanceof BridgeError && error.code === 'store.gone') return 'idle';
       return this.#backOff(error, loop);
     } finally {
+      loop.step = undefined;
       this.#leave();
     }
   }

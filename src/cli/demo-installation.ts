@@ -52,6 +52,8 @@ export async function prepareInstallation(options: DemoInstallationOptions): Pro
       serverName,
       homeserverUrl,
       publicUrl,
+      operatorName: 'The demo on this machine',
+      operatorContact: `@admin:${serverName}`,
       listenHost: '127.0.0.1',
       listenPort: String(port),
       appserviceUrl: publicUrl,

@@ -33,6 +33,13 @@ const questions: readonly Question[] = [
     text: "https address under which the network fetches this bridge's keys",
     fallback: undefined,
   },
+  { key: 'operatorName', flag: 'operator-name', text: 'who runs this bridge, as users are told', fallback: undefined },
+  {
+    key: 'operatorContact',
+    flag: 'operator-contact',
+    text: 'how users reach them (an e-mail address, a Matrix ID)',
+    fallback: undefined,
+  },
   { key: 'listenHost', flag: 'listen-host', text: 'address that the bridge listens on', fallback: () => '127.0.0.1' },
   { key: 'listenPort', flag: 'listen-port', text: 'port that the bridge listens on', fallback: () => '9555' },
   {
@@ -93,7 +100,8 @@ export const initCommand = new Command('init')
     `
 Example:
   $ matrix-appservice-whatsapp init --dir /etc/matrix-whatsapp --yes \\
-      --server-name example.org --public-url https://whatsapp.example.org`,
+      --server-name example.org --public-url https://whatsapp.example.org \\
+      --operator-name 'Example organisation' --operator-contact privacy@example.org`,
   )
   .action(async (options: Given & { dir: string; yes?: true }, command: Command) => {
     const { dir, yes, ...given } = options;

@@ -13,6 +13,8 @@ export const answersSchema = z.object({
   serverName: z.string(),
   homeserverUrl: z.string(),
   publicUrl: z.string(),
+  operatorName: z.string(),
+  operatorContact: z.string(),
   listenHost: z.string(),
   listenPort: z.string(),
   appserviceUrl: z.string(),
@@ -41,6 +43,8 @@ async function configText(answers: Answers, settings: Settings, file: string): P
   document.setIn(['appservice', 'listen', 'host'], answers.listenHost);
   document.setIn(['appservice', 'listen', 'port'], Number(answers.listenPort));
   document.setIn(['provider', 'public_url'], answers.publicUrl);
+  document.setIn(['operator', 'name'], answers.operatorName);
+  document.setIn(['operator', 'contact'], answers.operatorContact);
   for (const [key, value] of Object.entries(settings)) document.setIn(key.split('.'), value);
   const endpoints = { chat_url: answers.chatUrl, enlistment_url: answers.enlistmentUrl };
   for (const [key, value] of Object.entries(endpoints))

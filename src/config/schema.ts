@@ -79,6 +79,11 @@ export const schema = section({
     }),
     ghost_prefix: text('lower-case letters, digits and . _ = - / +', /^[a-z0-9._=/+-]{1,32}$/).default('wa_'),
   }),
+  operator: section({
+    name: text('a name of 1 to 200 characters on one line', /^\S.{0,199}$/),
+    contact: text('an address of 1 to 200 characters on one line', /^\S.{0,199}$/),
+    privacy_url: publicAddress.optional(),
+  }),
   database: optional({
     sqlite: filePath.default('bridge.db'),
     crypto: filePath.default('crypto.db'),

@@ -51,6 +51,21 @@ export interface Preferences {
 
 export const allOff: Preferences = { readReceipts: false, typing: false, deliveryMarks: false, reach: 'everyone' };
 
+/** What an account holds here: how many of each. */
+export interface Holdings {
+  readonly chats: number;
+  /** Messages of contacts whose content is kept. */
+  readonly incoming: number;
+  /** The user's, not sent yet. */
+  readonly outgoing: number;
+  /** The user's that were sent, kept in case a device asks for them again. */
+  readonly kept: number;
+  /** Files of the user that wait for the network to fetch them. */
+  readonly files: number;
+  readonly oneTimeKeys: number;
+  readonly sessions: number;
+}
+
 /**
  * What is left of an account after opt-out until the network has accepted the withdrawal: just what that call needs.
  * The account itself, its keys and its content are gone by then.

@@ -242,6 +242,8 @@ export interface EnlistmentApi {
     readonly displayName: string;
     readonly token: string;
     readonly keys: PublicKeys;
+    /** Breaks the call off; nothing is sent once it is aborted. */
+    readonly signal?: AbortSignal;
   }): Promise<Enlistment>;
   withdraw(request: {
     readonly user: UserId;

@@ -152,6 +152,8 @@ export interface MediaHost {
    */
   put(account: AccountId, name: HostedName, expectedSize: number, ciphertext: FileBytes): Promise<void>;
   remove(name: HostedName): Promise<void>;
+  /** Breaks off whatever is being fetched of this account's files. */
+  endServing(account: AccountId): void;
   /** Removes files whose time is over, and those that no record names: what a crash has left, what belonged to an erased account. */
   sweep(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 // The port to the database: everything that can change, as data, committed all or nothing; and what the domain reads.
-import type { Account, Departure, Network, Preferences } from './account.ts';
+import type { Account, Departure, Holdings, Network, Preferences } from './account.ts';
 import type { ConsentCheck, ConsentEntry, ConsentEvent } from './consent.ts';
 import type { Actor, Contact, ContactName, ContactPicture, Ghost } from './contact.ts';
 import type {
@@ -208,6 +208,7 @@ export interface Store {
     departures(): Promise<readonly Departure[]>;
     departureOf(network: Network, user: UserId): Promise<Departure | undefined>;
     preferences(id: AccountId): Promise<Preferences>;
+    holdings(id: AccountId): Promise<Holdings>;
     pendingCommand(user: UserId): Promise<string | undefined>;
   };
   readonly contacts: {

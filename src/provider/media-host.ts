@@ -7,7 +7,7 @@ import type { FileBytes, HostedFiles, HostedName, MediaHost } from '../model/med
 import { Serial } from '../model/serial.ts';
 import type { Logger } from '../observability/logger.ts';
 import { codeOf, HostedDirectory, isHostedName, newHostedName } from './hosted-directory.ts';
-import { mediaPath, mediaRouter } from './media-router.ts';
+import { mediaPath, mediaRouter, type Serving } from './media-router.ts';
 
 export interface MediaHostOptions {
   /** Made where it does not exist; nobody else may look into it. */
@@ -45,6 +45,7 @@ class DirectoryMediaHost implements ServingMediaHost {
   readonly router: Router;
   readonly #directory: HostedDirectory;
   readonly #options: MediaHostOptions;
+  readonly #serving: Serving = new Map();
   readonly #names = new Serial<HostedName>();
   readonly #tasks = new Serial<'admission' | 'sweep'>();
   /** Bytes of files on their way. */
@@ -53,7 +54,7 @@ class DirectoryMediaHost implements ServingMediaHost {
   constructor(directory: HostedDirectory, options: MediaHostOptions) {
     this.#directory = directory;
     this.#options = options;
-    this.router = mediaRouter({ ...options, directory: directory.path });
+    this.router = mediaRouter({ ...options, directory: directory.path, serving: this.#serving });
   }
 
   newName(): HostedName {
@@ -90,6 +91,10 @@ class DirectoryMediaHost implements ServingMediaHost {
       await this.#directory.remove(name);
       await this.#options.files.remove(name);
     });
+  }
+
+  endServing(account: AccountId): void {
+    for (const response of this.#serving.get(account) ?? []) response.destroy();
   }
 
   sweep(): Promise<void> {

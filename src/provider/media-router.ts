@@ -1,6 +1,7 @@
 // How the network fetches what we host: by a name that nobody can guess, in pieces if it likes.
 import { type NextFunction, type Response, Router } from 'express';
 import type { Clock } from '../model/clock.ts';
+import type { AccountId } from '../model/ids.ts';
 import type { HostedFiles } from '../model/media.ts';
 import { madeForPassing } from '../model/passing-bytes.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -12,15 +13,19 @@ export const mediaPath = '/media';
 /** How long a reader may take nothing, in milliseconds. */
 const readerStallMs = 60_000;
 
+/** Answers that are under way, by account. */
+export type Serving = Map<AccountId, Set<Response>>;
+
 export interface MediaRouterOptions {
   readonly directory: string;
   readonly files: HostedFiles;
+  readonly serving: Serving;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 /** A file that is unknown, expired or lost is passed over, like every path where there is nothing: the answers do not differ. */
-export function mediaRouter({ directory, files, clock, logger }: MediaRouterOptions): Router {
+export function mediaRouter({ directory, files, serving, clock, logger }: MediaRouterOptions): Router {
   const router = Router();
   // Who knows a name may fetch the file: no name and no path gets into the log.
   const fail = (response: Response, error: unknown): void => {
@@ -33,6 +38,7 @@ export function mediaRouter({ directory, files, clock, logger }: MediaRouterOpti
     try {
       const file = isHostedName(name) ? await files.find(name) : undefined;
       if (file === undefined || file.expiresAt <= clock.now()) return next();
+      keepWhileServed(serving, file.account, response);
       if (isWholeFile(request.headers.range, file.size)) delete request.headers.range;
       response.once('pipe', (stream) => stream.on('data', (chunk: Uint8Array) => madeForPassing(chunk.length)));
       response.setTimeout(readerStallMs, () => response.destroy());
@@ -42,6 +48,15 @@ export function mediaRouter({ directory, files, clock, logger }: MediaRouterOpti
     }
   });
   return router;
+}
+
+function keepWhileServed(serving: Serving, account: AccountId, response: Response): void {
+  const answers = serving.get(account) ?? new Set();
+  serving.set(account, answers.add(response));
+  response.once('close', () => {
+    answers.delete(response);
+    if (answers.size === 0) serving.delete(account);
+  });
 }
 
 /** The last bytes of a file that has fewer are all of it (RFC 9110, 14.1.2); the library would say that there are none. */

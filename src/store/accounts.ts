@@ -5,6 +5,7 @@ import type { AccountId, UserId } from '../model/ids.ts';
 import { formatJid, parseJid } from '../model/jid.ts';
 import type { Store } from '../model/store.ts';
 import { gone } from './errors.ts';
+import { holdings } from './holdings.ts';
 import { accountKey } from './keyring.ts';
 import { preferenceReads } from './preferences.ts';
 import { type DataKey, type Place, seal, sealJson, unsealJson, unsealText } from './sealing.ts';
@@ -137,6 +138,7 @@ export function accountReads(reader: Reader): Store['accounts'] {
       return row && toDeparture(row);
     },
     preferences: preferenceReads(reader),
+    holdings: holdings(reader),
     pendingCommand: async (user) => {
       const row = await db.selectFrom('pending_command').select('command').where('user', '=', user).executeTakeFirst();
       return row && unsealText(bridge, commandPlace(user), row.command);

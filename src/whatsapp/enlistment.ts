@@ -39,14 +39,20 @@ export interface EnlistmentOptions {
 }
 
 export function createEnlistmentApi({ url, timeoutMs }: EnlistmentOptions): EnlistmentApi {
-  const call = async (method: string, target: string, token: string, body?: object): Promise<Response> => {
+  const call = async (
+    method: string,
+    target: string,
+    token: string,
+    { body, signal }: { readonly body?: object; readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<Response> => {
+    const timeout = AbortSignal.timeout(timeoutMs);
     try {
       return await fetch(target, {
         method,
         headers: { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) },
         ...(body && { body: JSON.stringify(body) }),
         redirect: 'error',
-        signal: AbortSignal.timeout(timeoutMs),
+        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       });
     } catch (cause) {
       throw new BridgeError('enlistment.unreachable', 'the enlistment service cannot be reached', {
@@ -57,8 +63,9 @@ export function createEnlistmentApi({ url, timeoutMs }: EnlistmentOptions): Enli
   };
 
   return {
-    async enlist({ user, displayName, token, keys }) {
-      const response = await call('POST', url, token, { identifier: user, displayName, ...keysInJson(keys) });
+    async enlist({ user, displayName, token, keys, signal }) {
+      const body = { identifier: user, displayName, ...keysInJson(keys) };
+      const response = await call('POST', url, token, { body, signal });
       if (!response.ok) throw await refused(response);
       const answer = enlisted.safeParse(await readJson(response));
       if (!answer.success) throw malformed(answer.error);

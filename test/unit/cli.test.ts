@@ -57,7 +57,10 @@ describe('command line', () => {
       [['inti'], /unknown command 'inti'\n\(Did you mean init\?\)/],
       [['run', '--confg', 'x'], /unknown option '--confg'\n\(Did you mean --config\?\)/],
       [['key', 'rotate', '--confg', 'x'], /\(Did you mean --config\?\)/],
-      [['init'], /nobody to ask here, so these are needed: --server-name, --public-url/],
+      [
+        ['init'],
+        /nobody to ask here, so these are needed: --server-name, --public-url, --operator-name, --operator-contact/,
+      ],
     ] as const) {
       const { stderr, status } = await cli(args);
       expect(stderr).toMatch(hint);
@@ -78,7 +81,8 @@ describe('command line', () => {
 
 describe('init', () => {
   const target = join(directory, 'new');
-  const flags = ['--yes', '--server-name', 'example.org', '--public-url', 'https://wa.example.org'];
+  const operator = ['--operator-name', 'Example', '--operator-contact', '@admin:example.org'];
+  const flags = ['--yes', '--server-name', 'example.org', '--public-url', 'https://wa.example.org', ...operator];
   const network = ['--chat-url', 'wss://chat.example.net/ws', '--enlistment-url', 'https://enlist.example.net'];
 
   it('writes files that load, with secrets that only their owner can read, and prints what to do next', async () => {
@@ -96,6 +100,7 @@ describe('init', () => {
     const config = parseConfig(parse(readFileSync(file, 'utf8')), file);
     expect(config.appservice.listen.port).toBe(9777);
     expect(config.networks.whatsapp?.chat_url).toBe('wss://chat.example.net/ws');
+    expect(config.operator).toEqual({ name: 'Example', contact: '@admin:example.org' });
     expect(readMasterKey(config.master_key_file)).toHaveLength(32);
     const registration = parseRegistration(readFileSync(config.appservice.registration, 'utf8'), 'registration.yaml');
     expect(registration.url).toBe('http://127.0.0.1:9777');
@@ -234,7 +239,15 @@ describe('master key rotation', () => {
   it('leaves a database that opens with the new key only', async () => {
     const place = join(directory, 'rotated');
     const endpoints = ['--chat-url', 'wss://chat.example.net/ws', '--enlistment-url', 'https://enlist.example.net'];
-    const answers = ['--server-name', 'example.org', '--public-url', 'https://wa.example.org', ...endpoints];
+    const operator = ['--operator-name', 'Example', '--operator-contact', '@admin:example.org'];
+    const answers = [
+      '--server-name',
+      'example.org',
+      '--public-url',
+      'https://wa.example.org',
+      ...operator,
+      ...endpoints,
+    ];
     expect((await cli(['init', '--yes', '--dir', place, ...answers])).status).toBe(0);
     const path = join(place, 'bridge.db');
     const keyFile = join(place, 'master.key');

@@ -62,7 +62,7 @@ describe('configuration', () => {
 
   it('shows every key in the example, commented out where it has no default', () => {
     const uncommented = exampleText.replace(
-      /^( *)# ((?: *)(?:listen|host|port|authority|permissions|opt_in|phone_numbers|default_country|postgres):.*| +- .*)$/gm,
+      /^( *)# ((?: *)(?:listen|host|port|privacy_url|authority|permissions|opt_in|phone_numbers|default_country|postgres):.*| +- .*)$/gm,
       '$1$2',
     );
     const keys = new Set<string>();
@@ -74,6 +74,7 @@ describe('configuration', () => {
       );
     expect(config.provider.listen?.port).toBe(9556);
     expect(config.metrics.listen?.port).toBe(9557);
+    expect(config.operator.privacy_url).toBe('https://example.org/privacy');
     expect(config.database.postgres).toBe('postgres://bridge:password@127.0.0.1/bridge');
     expect(config.phone_numbers.default_country).toBe('DE');
     expect(config.permissions.opt_in).toEqual(['example.org', '@anna:example.org']);
@@ -92,6 +93,8 @@ describe('configuration', () => {
       'ftp://x',
       /homeserver\.url: found "ftp:\/\/x", allowed: an http:\/\/ or https:\/\/ address/,
     ],
+    [['operator'], undefined, /operator: it is missing, allowed: a section with name, contact, privacy_url/],
+    [['operator', 'name'], 'a\nb', /operator\.name: found .*allowed: a name of 1 to 200 characters on one line/],
     [['provider', 'public_url'], 'http://example.org', /provider\.public_url: .*allowed: an https:\/\/ address/],
     [['provider', 'algorithm'], 'HS256', /provider\.algorithm: found "HS256", allowed: one of ES256, RS256/],
     [

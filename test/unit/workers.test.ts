@@ -183,3 +183,40 @@ it('stops without waiting for sleepers', async () => {
   await clock.slept;
   await workers.stop();
 });
+
+it('halts a key: its step ends, asked to, and no other begins before it is let go; other keys go on', async () => {
+  const begun: string[] = [];
+  const started = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<void>();
+  const step = async (key: string, halted: AbortSignal): Promise<Step> => {
+    begun.push(key);
+    if (key !== 'a' || begun.length > 1) return 'idle';
+    started.resolve();
+    await new Promise<void>((resolve) => halted.addEventListener('abort', () => resolve()));
+    await ended.promise;
+    return 'again';
+  };
+  const workers = new Workers({ name: 'test', step, clock: manualClock(), logger });
+  workers.wake('a');
+  await started.promise;
+  let halted = false;
+  const first = workers.halt('a').then((release) => {
+    halted = true;
+    return release;
+  });
+  const second = workers.halt('a');
+  workers.wake('a');
+  workers.wake('b');
+  await Promise.resolve();
+  expect(halted).toBe(false);
+  ended.resolve();
+  const [release, releaseSecond] = await Promise.all([first, second]);
+  workers.wake('a');
+  release();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(begun).toEqual(['a', 'b']);
+  releaseSecond();
+  await new Promise((resolve) => setImmediate(resolve));
+  await workers.stop();
+  expect(begun).toEqual(['a', 'b', 'a']);
+});

@@ -90,6 +90,7 @@ beforeEach(async () => {
 const settings: BridgeSettings = {
   instanceId: 'i',
   serverName: 'x',
+  operator: { name: 'x', contact: 'x', privacyUrl: undefined },
   botName: 'WhatsApp bridge',
   ghostPrefix: 'wa_',
   networks: ['whatsapp'],

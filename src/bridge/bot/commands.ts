@@ -7,13 +7,16 @@ import type { ActiveAccount, BridgeContext } from '../context.ts';
 import type { Handled } from '../matrix-events.ts';
 import { chat } from './chat.ts';
 import { confirmIdentityCommand } from './confirm-identity.ts';
-import { confirmed, optIn, optOut } from './consent.ts';
+import { consent } from './consent.ts';
 import { acceptCommand, declineCommand } from './decide.ts';
 import { help } from './help.ts';
+import { optIn } from './opt-in.ts';
+import { optOut } from './opt-out.ts';
 import { settings, switchHandlers } from './preferences.ts';
 import { reach } from './reach.ts';
 import { requests } from './requests.ts';
 import { status } from './status.ts';
+import { yes } from './yes.ts';
 
 /** What commands set in motion once they are committed. */
 export interface CommandEffects {
@@ -22,8 +25,8 @@ export interface CommandEffects {
   wakeUser(user: UserId): Promise<void>;
   wakeEnlistment(account: AccountId): void;
   wakeDeparture(account: AccountId): void;
-  /** Ends the account's connection at once. */
-  disconnect(account: AccountId): Promise<void>;
+  /** Ends everything that works for this account, and holds it until what is returned is called. */
+  silence(account: AccountId): Promise<() => void>;
   /** Shows the user as present to the network, or not any more. */
   showPresence(account: AccountId, state: 'available' | 'unavailable'): Promise<void>;
   client(account: ActiveAccount): InteropClient | undefined;
@@ -43,9 +46,11 @@ export interface Answer {
   /** It names people. */
   readonly confidential?: boolean;
   readonly changes?: readonly Change[];
-  /** Before the commit: what must stop first, or may be repeated. */
+  /** Before the commit: what may be repeated. */
   readonly before?: () => Promise<void>;
   readonly after?: () => void;
+  /** Called when the commit has succeeded or failed. */
+  readonly release?: () => void;
 }
 
 export type CommandHandler = (
@@ -59,7 +64,8 @@ const handlers: Readonly<Record<string, CommandHandler>> = {
   help,
   'opt-in': optIn,
   'opt-out': optOut,
-  yes: confirmed,
+  yes,
+  consent,
   status,
   settings,
   ...switchHandlers,
@@ -72,8 +78,8 @@ const handlers: Readonly<Record<string, CommandHandler>> = {
 };
 
 export async function runCommand(context: BridgeContext, command: Command, effects: CommandEffects): Promise<Handled> {
-  const [name = '', ...args] = command.text.split(/\s+/);
-  const known = name.toLowerCase().replace(/^!/, '');
+  const [, ...args] = command.text.split(/\s+/);
+  const known = nameOf(command.text);
   const handler = handlers[known];
   const trust = await context.store.trust.ofUser(command.user);
   const answer =
@@ -96,17 +102,24 @@ export async function runCommand(context: BridgeContext, command: Command, effec
       },
     ],
     after: () => {
-      effects.wakeBot(command.room);
       answer.after?.();
+      effects.wakeBot(command.room);
     },
+    ...(answer.release && { release: answer.release }),
   };
 }
+
+const nameOf = (text: string): string => text.split(/\s+/, 1)[0]?.toLowerCase().replace(/^!/, '') ?? '';
+
+/** Whether this may come from any session of the user, verified or not. Ending everything is always allowed. */
+export const needsNoVerification = (text: string): boolean => nameOf(text) === 'opt-out';
 
 /** What may be asked while the user's own identity is in doubt. Ending everything is always allowed. */
 const harmless: ReadonlySet<string> = new Set([
   'help',
   'status',
   'settings',
+  'consent',
   'requests',
   'decline',
   'confirm-identity',

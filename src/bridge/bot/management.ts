@@ -8,7 +8,7 @@ import type { BridgeContext } from '../context.ts';
 import { done, type Handled } from '../matrix-events.ts';
 import { decryptOrWait, type KeyWaits } from '../portal-events.ts';
 import { holdForIdentity } from '../user-trust.ts';
-import { type CommandEffects, runCommand } from './commands.ts';
+import { type CommandEffects, needsNoVerification, runCommand } from './commands.ts';
 
 export async function handleManagementEvent(
   context: BridgeContext,
@@ -35,7 +35,8 @@ export async function handleManagementEvent(
       break;
   }
   if (decryption.type !== 'm.room.message') return done();
-  if (context.settings.devicePolicy === 'cross-signed' && !decryption.crossSigned) {
+  const verified = decryption.crossSigned || context.settings.devicePolicy !== 'cross-signed';
+  if (!verified && !needsNoVerification(textOf(decryption.content))) {
     return reply(
       event,
       'This session is not verified, so I cannot tell that it is yours. Verify it (Element: Settings, Encryption), then send that again.',
@@ -94,16 +95,19 @@ async function said(
   encrypted: boolean,
   effects: CommandEffects,
 ): Promise<Handled> {
-  const { body, msgtype } = content;
-  if (msgtype !== 'm.text' || typeof body !== 'string') return done();
-  if (!(await isManagementRoom(context, event.room_id))) return done();
-  const text = withoutReplyFallback(content, body).trim();
-  if (text === '') return done();
+  const text = textOf(content);
+  if (text === '' || !(await isManagementRoom(context, event.room_id))) return done();
   return runCommand(
     context,
     { user: event.sender, room: event.room_id, event: event.event_id, text, encrypted },
     effects,
   );
+}
+
+/** What somebody has written themselves; empty where it is no text. */
+function textOf(content: MatrixEvent['content']): string {
+  const { body, msgtype } = content;
+  return msgtype === 'm.text' && typeof body === 'string' ? withoutReplyFallback(content, body).trim() : '';
 }
 
 /** A management room holds the bot and one other person: answers are for nobody else. */
