@@ -140,7 +140,12 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     store,
     homeserver: matrix.homeserver,
     crypto: matrix.crypto,
-    network: createInteropNetwork({ endpoints: endpoints(config), clock, logger }),
+    network: createInteropNetwork({
+      endpoints: endpoints(config),
+      clock,
+      logger,
+      connecting: config.limits.connecting,
+    }),
     networkMedia: createNetworkMedia({ endpoints: endpoints(config), clock }),
     matrixMedia: matrix.media,
     mediaHost,
@@ -222,7 +227,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
 function optInRegister(store: Store): OptInRegister {
   return {
     isOptedIn: async (user: UserId) => (await store.accounts.ofUser(user)).length > 0,
-    isLeaving: async (user: UserId) => (await store.accounts.departures()).some((departure) => departure.user === user),
+    isLeaving: (user: UserId) => store.accounts.isLeaving(user),
   };
 }
 

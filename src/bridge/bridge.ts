@@ -1,6 +1,6 @@
 // The domain as a whole: the workers over the journals, started and stopped together.
+import { setImmediate } from 'node:timers/promises';
 import type { QueueAdmin } from '../model/admin.ts';
-import type { Actor } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { AccountId, ContactId, EventId, PortalId, RoomId, UserId } from '../model/ids.ts';
 import type { TransactionSink } from '../model/matrix.ts';
@@ -24,6 +24,7 @@ import { queueAdmin } from './queue-admin.ts';
 import { confirmReading } from './reading.ts';
 import { expireUnconfirmed } from './receipts.ts';
 import { giveUpUnanswered } from './receive.ts';
+import { Recovery } from './recovery.ts';
 import { sendNext } from './send.ts';
 import { silence } from './silence.ts';
 import { Transactions } from './transactions.ts';
@@ -31,7 +32,9 @@ import { UserTyping } from './user-typing.ts';
 import { type Step, Workers, type WorkersOptions } from './workers.ts';
 
 const expiryCheckMs = 5 * 60 * 1000;
-const recoveryPeriodMs = 24 * 60 * 60 * 1000;
+
+/** What goes on beside the chats. */
+type Upkeep = 'taking-up' | 'recovery' | 'housekeeping' | 'expiry';
 
 export class Bridge {
   readonly #context: BridgeContext;
@@ -53,8 +56,8 @@ export class Bridge {
   readonly #contactTyping: ContactTyping;
   readonly #enlistments: Workers<AccountId>;
   readonly #departures: Workers<AccountId>;
-  readonly #recovery: Workers<'all'>;
-  readonly #expiry: Workers<'expiry'>;
+  readonly #upkeep: Workers<Upkeep>;
+  readonly #recovery: Recovery;
   readonly #stopping = new AbortController();
   readonly #keyWaits = new Map<EventId, number>();
 
@@ -86,8 +89,8 @@ export class Bridge {
     this.#contactTyping = new ContactTyping(context);
     this.#enlistments = workers('enlistments', (account, halted) => this.#enlist(account, halted));
     this.#departures = workers('departures', (account) => depart(context, account, (room) => this.#bot.wake(room)));
-    this.#recovery = workers('recovery', () => this.#recoverAll());
-    this.#expiry = workers('expiry', () => this.#expire());
+    this.#upkeep = workers('upkeep', (what) => this.#keepUp(what));
+    this.#recovery = new Recovery(context);
     this.#connections = new Connections(context, {
       wakeInbox: (portal) => this.#inbox.wake(portal),
       wakeOutbox: (portal) => this.#outbox.wake(portal),
@@ -111,7 +114,7 @@ export class Bridge {
       devicesChanged: (users) => this.devicesChanged(users),
       wakeReceipts: (account) => this.#receipts.wake(account),
       typing: (typing) => this.#userTyping.pushed(typing),
-      recoverAll: () => this.#recovery.wake('all'),
+      recover: () => this.#upkeep.wake('recovery'),
     });
   }
 
@@ -133,11 +136,14 @@ export class Bridge {
 
   /** Prepares the bot, then takes up everything that the journals hold. Resolves when all of it has been set in motion. */
   async start(botName: string): Promise<void> {
-    const { store, homeserver, bot } = this.#context;
+    const { homeserver, bot } = this.#context;
     await homeserver.prepare(bot);
     if ((await homeserver.displayName(bot.user)) !== botName) await homeserver.setDisplayName(bot, botName);
-    this.#recovery.wake('all');
     this.#transactions.start();
+    this.#upkeep.wake('taking-up');
+    this.#upkeep.wake('recovery');
+    this.#upkeep.wake('housekeeping');
+    this.#upkeep.wake('expiry');
     // The homeserver may be waiting for minutes before it tries us again.
     await homeserver.ping().catch((error: unknown) => {
       this.#context.logger.warn(
@@ -145,16 +151,32 @@ export class Bridge {
         'the homeserver cannot reach this bridge at the address in the registration',
       );
     });
-    for (const room of await store.botMessages.roomsWithWork()) this.#bot.wake(room);
-    for (const account of await store.accounts.all()) {
+  }
+
+  /** What the journals hold and who is to be connected, some at a time: a large installation is ready long before all of it is. */
+  async #takeUp(): Promise<Step> {
+    const { store } = this.#context;
+    await Promise.all([
+      this.#bot.wakeAll(await store.botMessages.roomsWithWork()),
+      this.#inbox.wakeAll(await store.inbox.portalsWithWork()),
+      this.#inbox.wakeAll(await store.portals.toClose()),
+      this.#marks.wakeAll(await store.reading.portalsToMark()),
+      this.#departures.wakeAll((await store.accounts.departures()).map(({ account }) => account)),
+      this.#connectAll(),
+    ]);
+    return 'idle';
+  }
+
+  async #connectAll(): Promise<void> {
+    const { store } = this.#context;
+    for (const id of await store.accounts.ids()) {
+      if (this.#stopping.signal.aborted) return;
+      const account = await store.accounts.get(id);
       if (isActive(account)) this.#connections.open(account);
-      else this.#enlistments.wake(account.id);
+      else if (account !== undefined) this.#enlistments.wake(id);
+      // Reading them is computation; everything else gets its turn.
+      await setImmediate();
     }
-    for (const departure of await store.accounts.departures()) this.#departures.wake(departure.account);
-    for (const portal of await store.inbox.portalsWithWork()) this.#inbox.wake(portal);
-    for (const portal of await store.portals.toClose()) this.#inbox.wake(portal);
-    for (const portal of await store.reading.portalsToMark()) this.#marks.wake(portal);
-    this.#expiry.wake('expiry');
   }
 
   /** What could not be stored is tried, pushed and delivered again now. */
@@ -188,8 +210,7 @@ export class Bridge {
       this.#marks,
       this.#enlistments,
       this.#departures,
-      this.#recovery,
-      this.#expiry,
+      this.#upkeep,
     ];
   }
 
@@ -308,26 +329,27 @@ export class Bridge {
     return enlist(this.#context, account, then, halted);
   }
 
-  /** Fetches what the homeserver did not deliver: to-device messages to the bot and to every ghost that has a device. */
-  async #recoverAll(): Promise<Step> {
-    const { store, crypto, bot, logger } = this.#context;
-    const actors: Actor[] = [bot];
-    for (const actor of await store.contacts.readyGhosts()) actors.push(actor);
-    for (const actor of actors) {
-      try {
-        await crypto.recover(actor);
-      } catch (error) {
-        logger.warn(
-          { actor: actor.id, err: error },
-          'could not fetch missed to-device messages; done again when a key is missing',
-        );
-      }
+  #keepUp(what: Upkeep): Promise<Step> {
+    switch (what) {
+      case 'taking-up':
+        return this.#takeUp();
+      case 'recovery':
+        return this.#recover();
+      case 'housekeeping':
+        return this.#recovery.next();
+      case 'expiry':
+        return this.#expire();
     }
-    for (const room of await store.events.roomsWithWork()) this.#rooms.wake(room);
+  }
+
+  /** The homeserver has dropped messages to devices and news of devices. Whose room key is missing asks for it when it is needed. */
+  async #recover(): Promise<Step> {
+    const { store } = this.#context;
+    await this.#recovery.now();
+    await this.#rooms.wakeAll(await store.events.roomsWithWork());
     // Device lists may have changed unseen: what was held for want of a device is looked at again.
-    for (const portal of await store.inbox.portalsWithWork()) this.#inbox.wake(portal);
-    // By and by anyway: what was fetched is acknowledged only here, and would pile up at the homeserver otherwise.
-    return { waitMs: recoveryPeriodMs };
+    await this.#inbox.wakeAll(await store.inbox.portalsWithWork());
+    return 'idle';
   }
 
   async #expire(): Promise<Step> {
@@ -336,7 +358,7 @@ export class Bridge {
     for (const room of await store.events.lateRooms()) this.#lateEvents.wake(room);
     for (const portal of await giveUpUnanswered(this.#context)) this.#inbox.wake(portal);
     if ((await expireUnconfirmed(this.#context)) > 0) {
-      for (const portal of await store.inbox.portalsWithWork()) this.#inbox.wake(portal);
+      await this.#inbox.wakeAll(await store.inbox.portalsWithWork());
       return 'again';
     }
     if ((await store.prune(clock.now() - settings.retentionMs)) > 0) return 'again';

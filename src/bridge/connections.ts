@@ -185,11 +185,7 @@ export class Connections {
     await store.commit(endings.map((reason) => ({ change: 'bot-message.release', key: endedKey(account, reason) })));
     // Asked last: nothing shows the user as present who has not switched it on.
     if ((await store.accounts.preferences(account.id)).typing) await this.showPresence(account.id, 'available');
-    const portals = await store.portals.ofAccount(account.id);
-    this.#effects.connected(
-      account.id,
-      portals.map(({ id }) => id),
-    );
+    this.#effects.connected(account.id, await store.outbox.portalsWithWork(account.id));
     for (const contact of await store.pictures.due(account.id)) this.#effects.wakeProfile(contact);
     await this.#keys.run(account.id, () => this.#signedPreKey(account));
   }

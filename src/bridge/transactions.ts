@@ -20,7 +20,7 @@ export interface TransactionsOptions {
   readonly wakeReceipts: (account: AccountId) => void;
   readonly typing: (typing: TypingUsers) => void;
   /** Called when the homeserver has dropped to-device messages. */
-  readonly recoverAll: () => void;
+  readonly recover: () => void;
 }
 
 export class Transactions implements TransactionSink {
@@ -83,7 +83,7 @@ export class Transactions implements TransactionSink {
   }
 
   async #handleKeys(body: JsonObject): Promise<void> {
-    const { context, devicesChanged, recoverAll } = this.#options;
+    const { context, devicesChanged, recover } = this.#options;
     const changed = changedUsers(body);
     const actors = await concernedActors(context, body, changed);
     if (actors.length > 0) await context.crypto.receive(body, actors);
@@ -91,7 +91,7 @@ export class Transactions implements TransactionSink {
       for (const user of changed) await releaseDeviceNotice(context, user);
       devicesChanged(changed);
     }
-    if (catchUp in body) recoverAll();
+    if (catchUp in body) recover();
   }
 }
 

@@ -16,6 +16,9 @@ export interface WorkersOptions<Key> {
   readonly parallel?: number;
 }
 
+/** Keys of a long list that are looked at together. */
+const wokenAtOnce = 500;
+
 const firstBackOffMs = 500;
 const longestBackOffMs = 60_000;
 
@@ -65,6 +68,15 @@ export class Workers<Key> {
     if (loop === undefined) return;
     loop.woken = true;
     loop.wake.abort();
+  }
+
+  /** Wakes all of a long list, some at a time: each of them has had its turn before the next ones take up memory. */
+  async wakeAll(keys: readonly Key[]): Promise<void> {
+    for (let start = 0; start < keys.length && !this.#stopped; start += wokenAtOnce) {
+      for (const key of keys.slice(start, start + wokenAtOnce)) this.wake(key);
+      await this.#enter();
+      this.#leave();
+    }
   }
 
   /** Like `wake`, for whoever knows that what made it fail may be over: a back-off ends now, unless the other side has named a time. */

@@ -136,6 +136,7 @@ export const schema = section({
   }),
   limits: optional({
     open_crypto_stores: count('a whole number from 4 to 10000', 4, 10_000).default(200),
+    connecting: count('a whole number from 1 to 10000', 1, 10_000).default(50),
   }),
   logging: optional({
     level: choice('debug', 'info', 'warn', 'error').default('info'),

@@ -102,6 +102,8 @@ export interface MatrixCrypto {
   devicesOf(actor: Actor, user: UserId, policy: DevicePolicy): Promise<UserDevices>;
   /** Feeds the key part of a pushed transaction to the machines concerned. One actor's failure does not concern the others. */
   receive(body: JsonObject, actors: readonly Actor[]): Promise<void>;
+  /** Actors whose machines are open: what they know of devices is not asked for again by itself. */
+  openActors(): readonly Actor[];
   /** Fetches to-device messages that the homeserver dropped while we were away, by `/sync` as the actor's device. */
   recover(actor: Actor): Promise<void>;
   /** Destroys every room key of a room that this actor holds. */

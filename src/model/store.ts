@@ -4,6 +4,7 @@ import type { ConsentCheck, ConsentEntry, ConsentEvent } from './consent.ts';
 import type { Actor, Contact, ContactName, ContactPicture, Ghost } from './contact.ts';
 import type {
   AccountId,
+  ActorId,
   BotMessageSeq,
   ContactId,
   EventId,
@@ -203,8 +204,10 @@ export interface Store {
     get(id: AccountId): Promise<Account | undefined>;
     find(network: Network, user: UserId): Promise<Account | undefined>;
     ofUser(user: UserId): Promise<readonly Account[]>;
-    /** In whatever state; at start. */
-    all(): Promise<readonly Account[]>;
+    /** Of every account, in whatever state, those that carried a message most recently first; at start. */
+    ids(): Promise<readonly AccountId[]>;
+    /** Whether one of this user's departures is not complete. */
+    isLeaving(user: UserId): Promise<boolean>;
     departures(): Promise<readonly Departure[]>;
     departureOf(network: Network, user: UserId): Promise<Departure | undefined>;
     preferences(id: AccountId): Promise<Preferences>;
@@ -217,8 +220,8 @@ export interface Store {
     byAddress(network: Network, addresses: readonly UserJid[]): Promise<readonly Contact[]>;
     ghost(contact: ContactId): Promise<Ghost | undefined>;
     ghostByUser(user: UserId): Promise<Ghost | undefined>;
-    /** Ghosts that have a device: those that may have missed to-device messages. */
-    readyGhosts(): Promise<readonly Actor[]>;
+    /** A bounded number of the ghosts that have a device, in the order of their actors' ids, from `after` on: those that may have missed to-device messages. */
+    readyGhosts(after?: ActorId): Promise<readonly Actor[]>;
     /** How many accounts have a portal with this contact. */
     accountsUsing(contact: ContactId): Promise<number>;
     /** Whether somebody else took a name that looks like this contact's earlier, and still has it. */
@@ -267,7 +270,8 @@ export interface Store {
     byMessageId(account: AccountId, portal: PortalId, messageId: MessageId): Promise<OutboxRow | undefined>;
     /** The row made of this Matrix event. */
     byEvent(event: EventId): Promise<OutboxRow | undefined>;
-    portalsWithWork(): Promise<readonly PortalId[]>;
+    /** Portals of this account that have such rows. */
+    portalsWithWork(account: AccountId): Promise<readonly PortalId[]>;
     waiting(portal: PortalId): Promise<number>;
     /** Acknowledged rows created before `before` (ms) whose payload is still kept. */
     expired(before: number, limit: number): Promise<readonly OutboxRow[]>;

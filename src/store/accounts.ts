@@ -13,6 +13,8 @@ import { first, mustChange, run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
 import type { Reader, Unit } from './unit.ts';
 
+const activityMs = 60 * 60 * 1000;
+
 const enlistmentPlace = (id: AccountId): Place => ['account', 'enlistment', id];
 const interopAccountPlace = (id: AccountId): Place => ['departure', 'interop_account', id];
 const commandPlace = (user: UserId): Place => ['pending_command', 'command', user];
@@ -35,8 +37,16 @@ export function* putAccount({ db, keys }: Unit, account: Account): Steps {
     paused: state.at === 'paused' ? state.why : null,
   };
   yield* run(
-    known ? db.updateTable('account').set(row).where('id', '=', id) : db.insertInto('account').values({ id, ...row }),
+    known
+      ? db.updateTable('account').set(row).where('id', '=', id)
+      : db.insertInto('account').values({ id, ...row, active_at: createdAt }),
   );
+}
+
+/** That it carries a message, noted at most once an hour. */
+export function* noteActivity({ db, now }: Unit, id: AccountId): Steps {
+  const update = db.updateTable('account').set({ active_at: now });
+  yield* run(update.where('id', '=', id).where('active_at', '<', now - activityMs));
 }
 
 /** The key first: from there on nothing of the account can be read, whatever happens to the rows. */
@@ -126,7 +136,18 @@ export function accountReads(reader: Reader): Store['accounts'] {
     find: async (network, user) =>
       (await open(await select.where('user', '=', user).where('network', '=', network).execute()))[0],
     ofUser: async (user) => open(await select.where('user', '=', user).execute()),
-    all: async () => open(await select.execute()),
+    ids: async () => {
+      const rows = await db
+        .selectFrom('account')
+        .select('id')
+        .orderBy('active_at', 'desc')
+        .orderBy('id', 'desc')
+        .execute();
+      return rows.map(({ id }) => id);
+    },
+    isLeaving: async (user) =>
+      (await db.selectFrom('departure').select('account').where('user', '=', user).limit(1).executeTakeFirst()) !==
+      undefined,
     departures: async () => Promise.all((await db.selectFrom('departure').selectAll().execute()).map(toDeparture)),
     departureOf: async (network, user) => {
       const row = await db

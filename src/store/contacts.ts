@@ -13,6 +13,9 @@ import { first, mustChange, run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
 import type { Reader, Unit } from './unit.ts';
 
+/** Ghosts in one page. */
+const GHOSTS_AT_ONCE = 100;
+
 // Written out, not bound, so that the partial index serves.
 const isReady = sql<boolean>`ready = 1`;
 
@@ -134,8 +137,10 @@ export function contactReads(reader: Reader): Store['contacts'] {
     },
     ghost: async (contact) => openGhost(await ghosts.where('contact', '=', contact).executeTakeFirst()),
     ghostByUser: async (user) => openGhost(await ghosts.where('user', '=', user).executeTakeFirst()),
-    readyGhosts: async () => {
-      const rows = await db.selectFrom('ghost').select(['actor', 'user', 'device']).where(isReady).execute();
+    readyGhosts: async (after) => {
+      const ready = db.selectFrom('ghost').select(['actor', 'user', 'device']).where(isReady);
+      const next = after === undefined ? ready : ready.where('actor', '>', after);
+      const rows = await next.orderBy('actor').limit(GHOSTS_AT_ONCE).execute();
       return rows.map(({ actor, user, device }) => ({ id: actor, user, device }));
     },
     accountsUsing: async (contact) => {

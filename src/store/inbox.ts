@@ -11,6 +11,7 @@ import type {
   SealedEvent,
 } from '../model/journal.ts';
 import type { AwaitedRow, Store, UnansweredMessage } from '../model/store.ts';
+import { noteActivity } from './accounts.ts';
 import { conflict, gone } from './errors.ts';
 import { withBase64, withBytes } from './json-bytes.ts';
 import { accountKey } from './keyring.ts';
@@ -34,7 +35,8 @@ export const inboxPlace = (
 ): Place => ['inbox', column, row.portal, row.message_id, row.device];
 
 /** Throws BridgeError `store.conflict` where the message came before, unless it may be added `once` only. */
-export function* addInbox({ db, keys }: Unit, added: NewInboxRow, mode: 'new' | 'once'): Steps {
+export function* addInbox(unit: Unit, added: NewInboxRow, mode: 'new' | 'once'): Steps {
+  const { db, keys } = unit;
   const { account, portal, device, timestamp, body } = added;
   const key = yield* keys.get(accountKey(account));
   const row = { portal, message_id: added.messageId, device };
@@ -52,6 +54,7 @@ export function* addInbox({ db, keys }: Unit, added: NewInboxRow, mode: 'new' | 
   yield* run(
     mode === 'new' ? insert : insert.onConflict((at) => at.columns(['portal', 'message_id', 'device']).doNothing()),
   );
+  if (body.kind === 'message') yield* noteActivity(unit, account);
 }
 
 export function* awaitInbox({ db }: Unit, { messageId, ...row }: AwaitedRow): Steps {

@@ -3,6 +3,7 @@ import { type Selectable, sql } from 'kysely';
 import type { OutboxId, PortalId } from '../model/ids.ts';
 import type { NewOutboxRow, OutboxRow, OutboxState, OutgoingFile } from '../model/journal.ts';
 import type { Change, Store } from '../model/store.ts';
+import { noteActivity } from './accounts.ts';
 import { gone } from './errors.ts';
 import { withBase64, withBytes } from './json-bytes.ts';
 import { accountKey } from './keyring.ts';
@@ -24,7 +25,8 @@ const place = (column: 'payload' | 'file' | 'stanza', { event }: Pick<Row, 'even
 ];
 
 /** Throws BridgeError `store.conflict` where the Matrix event has a row. */
-export function* addOutbox({ db, keys }: Unit, added: NewOutboxRow): Steps {
+export function* addOutbox(unit: Unit, added: NewOutboxRow): Steps {
+  const { db, keys } = unit;
   const { account, portal, event, messageId, createdAt } = added;
   const key = yield* keys.get(accountKey(account));
   const body =
@@ -49,6 +51,7 @@ export function* addOutbox({ db, keys }: Unit, added: NewOutboxRow): Steps {
       retries: 0,
     }),
   );
+  yield* noteActivity(unit, account);
 }
 
 export function* setOutboxState(unit: Unit, change: Change & { readonly change: 'outbox.state' }): Steps {
@@ -137,7 +140,10 @@ export function outboxReads({ db, keys }: Reader): Store['outbox'] {
           .where('account', '=', account)
           .executeTakeFirst(),
       ),
-    portalsWithWork: async () => (await open.select('portal').distinct().execute()).map(({ portal }) => portal),
+    portalsWithWork: async (account) => {
+      const rows = await open.select('portal').distinct().where('account', '=', account).execute();
+      return rows.map(({ portal }) => portal);
+    },
     waiting: async (portal) => {
       const count = db.fn.countAll<number>().as('count');
       return (await open.select(count).where('portal', '=', portal).executeTakeFirstOrThrow()).count;

@@ -46,6 +46,8 @@ export interface Tables {
     /** Null while enlisting. */
     enlistment: SealedOrErased;
     created_at: number;
+    /** When it last carried a message, to the hour. */
+    active_at: Generated<number>;
     /** Why it carries nothing; null while it does. */
     paused: PauseReason | null;
   };

@@ -15,6 +15,7 @@ import { formatJid, SERVER, type UserJid, withDevice } from '../model/jid.ts';
 import { Serial } from '../model/serial.ts';
 import type { PreKeyBundle, PublicKeys } from '../model/signal.ts';
 import type { Logger } from '../observability/logger.ts';
+import type { Attempts } from './attempts.ts';
 import { backOff } from './backoff.ts';
 import { encodeStanza, integerAttribute, type Stanza, stanza } from './binary/index.ts';
 import { clientPayload } from './client-payload.ts';
@@ -38,6 +39,7 @@ import { deliveryReceipt, readReceiptFor, retryReceipt } from './stanzas-receipt
 import type { ClientTuning } from './tuning.ts';
 
 const NOT_FOUND = 404;
+const stopped: Ended = { disconnect: { reason: 'stopped', retry: 'never' }, restart: false };
 /** The person has none, or shows it to others only. */
 const NO_PICTURE: readonly number[] = [401, 403, NOT_FOUND];
 
@@ -54,6 +56,8 @@ export interface ClientOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly tuning: ClientTuning;
+  /** Shared by all clients of this process. */
+  readonly attempts: Attempts;
 }
 
 export class Client implements InteropClient {
@@ -189,9 +193,18 @@ export class Client implements InteropClient {
     }
   }
 
-  /** Resolves when the connection is over, or could not be made. */
+  /** Resolves when the connection is over, or could not be made. Others may begin theirs when this one carries messages or has failed. */
   async #connectOnce(stopping: AbortSignal): Promise<Ended> {
-    const stopped: Ended = { disconnect: { reason: 'stopped', retry: 'never' }, restart: false };
+    const begun = await this.#options.attempts.begin(stopping);
+    if (begun === undefined) return stopped;
+    try {
+      return await this.#connect(stopping, begun);
+    } finally {
+      begun();
+    }
+  }
+
+  async #connect(stopping: AbortSignal, settled: () => void): Promise<Ended> {
     const failed = (disconnect: Disconnect): Ended => (stopping.aborted ? stopped : { disconnect, restart: false });
     const { account, enlistment, endpoint, rootKey, readReceipts, clock, logger, tuning } = this.#options;
     let token: string;
@@ -227,16 +240,16 @@ export class Client implements InteropClient {
     const stop = (): void => connection.end(stopped);
     if (stopping.aborted) stop();
     stopping.addEventListener('abort', stop, { once: true });
-    if (await connection.loggedIn) this.#goOnline(connection);
+    if (await connection.loggedIn) this.#goOnline(connection, settled);
     const ended = await connection.ended;
     stopping.removeEventListener('abort', stop);
     return ended;
   }
 
-  #goOnline(connection: Connection): void {
+  #goOnline(connection: Connection, settled: () => void): void {
     this.#online = connection;
     void connection.keepAlive();
-    this.#settling = this.#afterLogin(connection);
+    this.#settling = this.#afterLogin(connection).finally(settled);
   }
 
   /** Asks for what was kept for us. A network that refuses one of these requests is still usable. */

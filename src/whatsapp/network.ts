@@ -5,6 +5,7 @@ import { BridgeError } from '../model/errors.ts';
 import type { InteropNetwork } from '../model/interop.ts';
 import type { Logger } from '../observability/logger.ts';
 import { proveDevice } from './adv.ts';
+import { Attempts } from './attempts.ts';
 import { Client } from './client.ts';
 import { createEnlistmentApi } from './enlistment.ts';
 import type { MediaHosts } from './media/hosts.ts';
@@ -28,12 +29,17 @@ export interface InteropNetworkOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly tuning?: Partial<ClientTuning>;
+  /** How many connections are being made at once. Default 50. */
+  readonly connecting?: number;
 }
+
+const defaultConnecting = 50;
 
 /** `client` and `enlistment` throw BridgeError `interop.not-configured` for a network without endpoints. */
 export function createInteropNetwork(options: InteropNetworkOptions): InteropNetwork {
   const { clock, logger } = options;
   const tuning = { ...DEFAULT_TUNING, ...options.tuning };
+  const attempts = new Attempts(options.connecting ?? defaultConnecting);
   const endpointsOf = (network: Network): NetworkEndpoints => {
     const endpoints = options.endpoints[network];
     if (!endpoints) throw new BridgeError('interop.not-configured', `no endpoints are configured for ${network}`);
@@ -53,6 +59,7 @@ export function createInteropNetwork(options: InteropNetworkOptions): InteropNet
         clock,
         logger: logger.child({ account: account.id, network: account.network }),
         tuning,
+        attempts,
       });
     },
     encodeMessage: (_, stanza) => encodeMessage(stanza),

@@ -14,6 +14,8 @@ import { systemClock } from '../../src/model/clock.ts';
 import { newAccountId, type RoomId, type UserId } from '../../src/model/ids.ts';
 import { interopJid } from '../../src/model/jid.ts';
 import type { PreKeyBundle, PublicKeys } from '../../src/model/signal.ts';
+import { State } from '../../src/sandbox/state.ts';
+import { tlsIdentity } from '../../src/sandbox/tls-certificate.ts';
 import { type OpenStore, openStore } from '../../src/store/open-store.ts';
 import { createSignal } from '../../src/whatsapp/signal/index.ts';
 import { BridgeProcess } from '../support/bridge-process.ts';
@@ -78,7 +80,7 @@ export class Scene {
         enlistmentUrl: 'http://127.0.0.1:9/v1',
         audience: 'bench',
         mediaHost: 'localhost:9',
-        mediaAuthority: '',
+        mediaAuthority: certificateAuthority(),
       },
       overrides,
     });
@@ -136,6 +138,13 @@ export class Scene {
     if (process.env.KEEP) console.log(this.directory);
     else await rm(this.directory, { recursive: true, force: true });
   }
+}
+
+function certificateAuthority(): string {
+  const state = new State(undefined);
+  const { caPem } = tlsIdentity(state);
+  state.close();
+  return caPem;
 }
 
 const sum = (counts: Readonly<Record<string, number>>): number => Object.values(counts).reduce((a, b) => a + b, 0);

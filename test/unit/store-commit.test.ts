@@ -77,7 +77,7 @@ it('refuses what belongs to an erased account, and does not bring it back', asyn
     [departure(account)],
   ] as const;
   for (const changes of late) await expect(store.commit(changes)).rejects.toMatchObject({ code: 'store.gone' });
-  expect(await store.accounts.all()).toEqual([]);
+  expect(await store.accounts.ids()).toEqual([]);
   expect(await store.accounts.departures()).toMatchObject([
     { account: account.id, interopAccountId: expect.stringMatching(/^\d+$/), attempts: 0 },
   ]);

@@ -220,3 +220,23 @@ it('halts a key: its step ends, asked to, and no other begins before it is let g
   await workers.stop();
   expect(begun).toEqual(['a', 'b', 'a']);
 });
+
+it('looks at every key of a long list, and at none of the rest once it is stopped', async () => {
+  const seen: number[] = [];
+  const keys = Array.from({ length: 2_000 }, (_, key) => key);
+  const workers = new Workers<number>({
+    name: 'test',
+    clock: manualClock(),
+    logger,
+    parallel: 4,
+    step: async (key) => {
+      seen.push(key);
+      return 'idle';
+    },
+  });
+  await workers.wakeAll(keys.slice(0, 1_500));
+  await workers.stop();
+  expect(seen).toEqual(keys.slice(0, 1_500));
+  await workers.wakeAll(keys.slice(1_500));
+  expect(seen).toHaveLength(1_500);
+});

@@ -36,7 +36,7 @@ export interface MachineCryptoOptions {
   readonly maxOpenMachines: number;
 }
 
-/** With fewer one-time keys than this left (of 50) a closed machine is opened to make new ones. */
+/** With fewer one-time keys than this left (of 50) a machine makes new ones. */
 const fewKeys = 25;
 /** Synapse gives 100 to-device messages per `/sync`. More rounds than this are no backlog but a homeserver that repeats itself. */
 const maxSyncRounds = 1_000;
@@ -113,8 +113,13 @@ export class MachineCrypto implements MatrixCrypto {
     if (changed.length > 0) this.#options.events.devicesChanged(changed);
   }
 
+  openActors(): readonly Actor[] {
+    return this.#pool.actors;
+  }
+
   async recover(actor: Actor): Promise<void> {
-    await this.#pool.useExisting(actor, async (machine) => {
+    const wasOpen = this.#pool.isOpen(actor.id);
+    await this.#pool.useExisting(actor, async (machine, turn) => {
       for (let round = 0; round < maxSyncRounds; round++) {
         // The first call asks for what came since the last one, and by that acknowledges what came before.
         const synced = syncedKeys(await machine.post(await this.#syncRequest(actor)));
@@ -126,6 +131,8 @@ export class MachineCrypto implements MatrixCrypto {
       // Device list changes were dropped as well, and those are not kept for anybody.
       await machine.call((olm) => olm.markAllTrackedUsersAsDirty());
       await machine.sendOutgoing();
+      // Opened for this alone, it would drive out one that is in use.
+      if (!wasOpen) await turn.close();
     });
   }
 
@@ -175,16 +182,15 @@ export class MachineCrypto implements MatrixCrypto {
   }
 
   /**
-   * Open machines hear everything. A closed one is opened for its messages and when it runs out of one-time keys; it asks for changed
-   * device lists when it opens.
+   * A machine hears of its messages and of running out of one-time keys, for which it is opened if need be; of counts that ask for nothing
+   * it does not, because they cost it milliseconds. Device lists concern open ones: another asks for them when it opens.
    */
   #concerns(actor: Actor, part: KeyPart): boolean {
     if (part.toDevice.length > 0) return true;
     const { keyCounts, fallbackKeys, devicesChanged, devicesLeft } = part;
-    const lists = devicesChanged.length + devicesLeft.length > 0;
-    if (this.#pool.isOpen(actor.id)) return lists || keyCounts !== undefined || fallbackKeys !== undefined;
     const few = keyCounts !== undefined && (keyCounts.get('signed_curve25519') ?? 0) < fewKeys;
-    return few || fallbackKeys?.size === 0;
+    if (few || fallbackKeys?.size === 0) return true;
+    return devicesChanged.length + devicesLeft.length > 0 && this.#pool.isOpen(actor.id);
   }
 
   async #open(actor: Actor, storeName: string, existed: boolean): Promise<Machine> {

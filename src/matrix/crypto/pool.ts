@@ -39,6 +39,11 @@ export class MachinePool {
     return this.#open.has(actor);
   }
 
+  /** The least recently used first. */
+  get actors(): readonly Actor[] {
+    return [...this.#open.values()].map(({ machine }) => machine.actor);
+  }
+
   /** Runs `task` with the actor's machine, opened or made if need be, after every earlier task of this actor. */
   use<T>(actor: Actor, task: (machine: Machine, turn: Turn) => Promise<T>): Promise<T> {
     return this.alone(actor.id, async () => {

@@ -13,6 +13,7 @@ import * as consent from './0010-consent.ts';
 import * as requests from './0011-requests.ts';
 import * as lateEvents from './0012-late-events.ts';
 import * as reach from './0013-reach.ts';
+import * as activity from './0014-activity.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -28,4 +29,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0011-requests': requests,
   '0012-late-events': lateEvents,
   '0013-reach': reach,
+  '0014-activity': activity,
 };
