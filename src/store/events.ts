@@ -1,4 +1,5 @@
 // What the homeserver pushed: transactions (their key part) and room events, each once, their content kept until dealt with.
+import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import type { EventSeq, TransactionSeq } from '../model/ids.ts';
 import type { JsonObject, MatrixEvent, NewTransaction } from '../model/journal.ts';
@@ -15,8 +16,16 @@ const lateAtOnce = 200;
 const bodyPlace = (transaction: string): Place => ['homeserver_transaction', 'body', transaction];
 const eventPlace = (event: string): Place => ['matrix_event', 'event', event];
 
+/** A transaction is known by its id and its content together: a Synapse on SQLite may count from the beginning again when it starts. */
+function identity({ id, body, events }: NewTransaction): string {
+  const hash = createHash('sha256').update(JSON.stringify([body, events.map(({ event_id }) => event_id)]));
+  return `${id}:${hash.digest('base64url')}`;
+}
+
 /** A transaction that is known is left out as a whole, and so is each event that is known. */
-export function* storeTransaction({ db, bridge }: Unit, { id, body, events }: NewTransaction): Steps {
+export function* storeTransaction({ db, bridge }: Unit, transaction: NewTransaction): Steps {
+  const { body, events } = transaction;
+  const id = identity(transaction);
   const added = yield* countChanges(
     db
       .insertInto('homeserver_transaction')

@@ -50,7 +50,9 @@ it('hands out inbox rows in order and keeps of each what its state needs', async
   const body = { kind: 'message', payload: Buffer.from(payload) } as const;
   expect(await next()).toMatchObject({ messageId: first.messageId, isNotice: false, state: { at: 'received', body } });
 
+  expect(await store.inbox.isSending(portal.id)).toBe(false);
   await store.commit([{ change: 'inbox.state', id, state: { at: 'encrypted', events: [sealed], body } }]);
+  expect(await store.inbox.isSending(portal.id)).toBe(true);
   expect((await next()).state).toEqual({ at: 'encrypted', events: [sealed], body });
 
   await store.commit([{ change: 'inbox.state', id, state: { at: 'accepted', event: '$e' as EventId } }]);
@@ -174,7 +176,7 @@ it('stores a pushed transaction once, and a pushed event once, also after a rest
 
   const store = await openTestStore(place);
   await store.commit([
-    { change: 'transaction.store', transaction: { id: 't1', body, events: [first, matrixEvent(room)] } },
+    { change: 'transaction.store', transaction: { id: 't1', body, events: [first, second] } },
     { change: 'transaction.store', transaction: { id: 't2', body: {}, events: [first, second] } },
   ]);
   const transaction = present(await store.events.nextTransaction());
@@ -185,6 +187,22 @@ it('stores a pushed transaction once, and a pushed event once, also after a rest
   const left = present(await store.events.next(room));
   expect(left.event).toEqual(second);
   await store.commit([{ change: 'event.done', seq: left.seq }]);
+  expect(await store.events.roomsWithWork()).toEqual([]);
+});
+
+it('takes a transaction of an earlier id for a new one where its content is new', async () => {
+  const store = await openTestStore();
+  const [first, second] = [matrixEvent('!room' as RoomId), matrixEvent('!room' as RoomId)];
+  const pushed = (events: MatrixEvent[]) =>
+    store.commit([{ change: 'transaction.store', transaction: { id: '1', body: {}, events } }]);
+  await pushed([first]);
+  await pushed([second]);
+  await pushed([second]);
+  for (const event of [first, second]) {
+    const next = present(await store.events.next('!room' as RoomId));
+    expect(next.event).toEqual(event);
+    await store.commit([{ change: 'event.done', seq: next.seq }]);
+  }
   expect(await store.events.roomsWithWork()).toEqual([]);
 });
 
