@@ -9,6 +9,7 @@ import { passed } from '../observability/fail-points.ts';
 import type { ToMatrix } from '../translate/to-matrix.ts';
 import type { BridgeContext } from './context.ts';
 import { sendId } from './send-ids.ts';
+import { sendReaction } from './unknown-outcomes.ts';
 
 interface Chat {
   readonly portal: Portal;
@@ -54,7 +55,7 @@ export async function carryOut(
   const relation = { rel_type: 'm.annotation', event_id: target.event, key: reference.key };
   const content = { 'm.relates_to': relation };
   const id = idOf(context, chat, row, 'reaction');
-  const event = await context.homeserver.send(ghost.actor, room, 'm.reaction', id, content);
+  const event = await sendReaction(context, ghost.actor, room, id, content);
   passed('WR2-reaction-accepted');
   const put = { portal: portal.id, target: reference.target, byUser: false, event };
   return [settled(row, event), ...removed, { change: 'reaction.put', reaction: put }];

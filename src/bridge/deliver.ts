@@ -16,6 +16,7 @@ import { closeDeclined, nextOfRequest, requestTold } from './policy/requests.ts'
 import { labelMessageId, leaveIfThere, openRoom, readyGhost, writeLabel } from './portal-rooms.ts';
 import { sendId } from './send-ids.ts';
 import { shown } from './shown.ts';
+import { sendAgain } from './unknown-outcomes.ts';
 import { holdForDevice, holdForIdentity } from './user-trust.ts';
 import type { Step } from './workers.ts';
 
@@ -85,7 +86,7 @@ async function deliverRow(context: BridgeContext, chat: Chat, row: InboxRow): Pr
     case 'received':
       return deliverReceived(context, chat, row, row.state.body);
     case 'encrypted':
-      await send(context, chat, row, row.state.events, row.state.body);
+      await send(context, chat, row, row.state.events, row.state.body, sendAgain);
       return 'delivered';
     case 'awaited':
     case 'overdue':
@@ -120,7 +121,7 @@ async function deliverReceived(context: BridgeContext, chat: Chat, row: InboxRow
       if (events === undefined) return 'held';
       await setState(context, row, { at: 'encrypted', events, body });
       passed('W13-event-stored');
-      await send(context, chat, row, events, body);
+      await send(context, chat, row, events, body, sendFirst);
       return 'delivered';
     }
   }
@@ -225,12 +226,20 @@ async function encrypt(
   }
 }
 
-async function send(context: BridgeContext, chat: Chat, row: InboxRow, events: Events, body: InboxBody): Promise<void> {
+const sendFirst: typeof sendAgain = ({ homeserver }, actor, room, { type, sendId: id, content }) =>
+  homeserver.send(actor, room, type, id, content);
+
+async function send(
+  context: BridgeContext,
+  chat: Chat,
+  row: InboxRow,
+  events: Events,
+  body: InboxBody,
+  sendOne: typeof sendAgain,
+): Promise<void> {
   await attempt(context, chat, row, body, async () => {
     const ids: EventId[] = [];
-    for (const { type, sendId: id, content } of events) {
-      ids.push(await context.homeserver.send(chat.ghost.actor, chat.room, type, id, content));
-    }
+    for (const event of events) ids.push(await sendOne(context, chat.ghost.actor, chat.room, event));
     passed('W14-event-accepted');
     await context.store.commit(accepted(chat, row, ids));
     passed('W15-event-recorded');

@@ -121,7 +121,7 @@ async function positionOf(
 ): Promise<number | 'unknown yet'> {
   const reference = await store.references.byEvent(portal.id, event);
   if (reference !== undefined && !reference.fromUser) return reference.position;
-  if ((await store.inbox.next(portal.id))?.state.at === 'encrypted') return 'unknown yet';
+  if (await store.inbox.isSending(portal.id)) return 'unknown yet';
   const ghost = await store.contacts.ghost(portal.contact);
   // Something else in the room: a notice, a reaction, a message of the user's own.
   const found = ghost && (await homeserver.event(ghost.actor, room, event));

@@ -159,6 +159,7 @@ export function matrixError(
   // Our token is not known yet, or not any more: until the registrations on both sides agree, whatever is to be sent has to wait.
   if (errcode === 'M_UNKNOWN_TOKEN' || status === 401) return error('unauthorised', { retry: 'later' });
   if (errcode === 'M_USER_IN_USE') return error('user-in-use');
+  if (errcode === 'M_DUPLICATE_ANNOTATION') return error('duplicate-annotation');
   if (errcode === 'M_UNRECOGNIZED') return error('unrecognised');
   if (errcode === 'M_FORBIDDEN' || status === 403) return error('forbidden');
   if (status === 404) return error('not-found');

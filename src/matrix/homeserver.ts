@@ -126,6 +126,17 @@ export class ClientHomeserver implements Homeserver {
     return parsed(z.object({ event_id: z.string() }), answer, sending).event_id as EventId;
   }
 
+  async lastSent(actor: Actor, room: RoomId, type: string, limit: number): Promise<readonly MatrixEvent[]> {
+    const filter = JSON.stringify({ senders: [actor.user], types: [type] });
+    const query = { dir: 'b', limit: String(limit), filter };
+    const asked = request('GET rooms/{room}/messages', { room }, { query });
+    const { chunk } = parsed(z.object({ chunk: z.array(z.unknown()) }), await this.#api.asDevice(actor, asked), asked);
+    return chunk.flatMap((event) => {
+      const read = roomEvent.safeParse(event);
+      return read.success ? [read.data as MatrixEvent] : [];
+    });
+  }
+
   async redact(actor: Actor, room: RoomId, event: EventId, sendId: SendId): Promise<EventId | undefined> {
     const params = { room, event, txn: sendId };
     const redaction = request('PUT rooms/{room}/redact/{event}/{txn}', params, { body: {} });

@@ -40,8 +40,13 @@ export interface Homeserver {
   /** Users who have joined or are invited, each with that membership. */
   members(actor: Actor, room: RoomId): Promise<ReadonlyMap<UserId, 'join' | 'invite'>>;
   isEncrypted(actor: Actor, room: RoomId): Promise<boolean>;
-  /** Sends a finished event. The same `sendId` with the same content is the same event, however often it is sent. */
+  /**
+   * Sends a finished event. The same `sendId` with the same content is the same event, however often it is sent, as long as the homeserver
+   * remembers the id: Synapse for 24 hours, unless the device is gone. A reaction that is there already fails as `matrix.duplicate-annotation`.
+   */
   send(actor: Actor, room: RoomId, type: string, sendId: SendId, content: JsonObject): Promise<EventId>;
+  /** The last `limit` events of this type that `actor` has sent into this room, the latest first. */
+  lastSent(actor: Actor, room: RoomId, type: string, limit: number): Promise<readonly MatrixEvent[]>;
   /** Redacts an event of the same user. Resolves to the redaction; undefined where there is no such event, or it may not. */
   redact(actor: Actor, room: RoomId, event: EventId, sendId: SendId): Promise<EventId | undefined>;
   /** Marks everything up to this event as read by `actor`, for everybody to see. Never goes back. */

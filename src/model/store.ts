@@ -261,6 +261,8 @@ export interface Store {
     messagesWaiting(portal: PortalId): Promise<number>;
     /** Portals of contacts who ask to be let in where messages wait that were sent before `before` (ms). */
     requestsOverdue(before: number, limit: number): Promise<readonly PortalId[]>;
+    /** Whether an event of this portal may be in its room that has not been noted yet. */
+    isSending(portal: PortalId): Promise<boolean>;
     /** Whether this Matrix event is a notice of the bridge. Rows of notices are never pruned while their portal lives. */
     isNotice(portal: PortalId, event: EventId): Promise<boolean>;
   };

@@ -244,6 +244,11 @@ export function inboxReads({ db, keys }: Reader): Store['inbox'] {
         .execute();
       return rows.map(({ id }) => id);
     },
+    isSending: async (portal) => {
+      const sent = sql<boolean>`state = 'encrypted'`;
+      const row = await open.select('id').where('portal', '=', portal).where(sent).limit(1).executeTakeFirst();
+      return row !== undefined;
+    },
     isNotice: async (portal, event) => {
       const row = await db
         .selectFrom('inbox')

@@ -1,5 +1,6 @@
 // Reactions and deletions of a contact, carried out by the homeserver and not noted by the bridge, which dies in between: done once.
 import { create, toBinary } from '@bufbuild/protobuf';
+import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { MatrixUser, SeenEvent } from '../../src/demo/matrix-user.ts';
 import type { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
@@ -104,5 +105,50 @@ describe('killed before it has noted what the homeserver has accepted, so that t
     await alice.sendText(portal, 'for Anna');
     await anna.received('for Anna');
     expect((await anna.messages()).map(({ text }) => text)).not.toContain('only for the bridge');
+  });
+});
+
+describe('killed before it has noted what a homeserver has accepted that forgets transaction ids meanwhile', () => {
+  const forgetful = async () => {
+    const { databasePath } = world.homeserver.synapse;
+    await world.homeserver.synapse.stop();
+    const database = new Database(databasePath);
+    expect(database.prepare('DELETE FROM event_txn_id_device_id').run().changes).toBeGreaterThan(0);
+    database.close();
+    await world.homeserver.startAgain();
+    alice.client.retryImmediately();
+  };
+
+  test('a message is there once', async () => {
+    const killed = homeserver.killAt('PUT', /\/send\/m\.room\.encrypted\//, () => world.bridge.kill());
+    const id = await anna.send(alice.userId, 'said once');
+    await killed;
+    await forgetful();
+    await world.startBridge();
+    await anna.hasStatus(id, 'delivered', 60_000);
+    await anna.hasStatus(await anna.send(alice.userId, 'and then'), 'delivered', 60_000);
+    await alice.waitForMessage(portal, ({ body }) => body === 'and then', 60_000);
+    expect((await alice.messages(portal)).filter(({ body }) => body === 'said once')).toHaveLength(1);
+  });
+
+  test('a reaction is there once, and known', async () => {
+    const event = await alice.sendText(portal, 'about memory');
+    const { id: about } = await anna.received('about memory', 60_000);
+    const killed = homeserver.killAt('PUT', /\/send\/m\.reaction\//, () => world.bridge.kill());
+    const id = await anna.refer(alice.userId, { type: 'reaction', id: about, emoji: '👍' });
+    await killed;
+    await forgetful();
+    await world.startBridge();
+    await anna.hasStatus(id, 'delivered', 60_000);
+    const toEvent = async () =>
+      (await alice.messages(portal)).filter(({ content }) => JSON.stringify(content).includes(event));
+    expect((await toEvent()).map(({ type }) => type)).toEqual(['m.reaction']);
+    // It is known well enough to be taken back.
+    await anna.hasStatus(
+      await anna.refer(alice.userId, { type: 'reaction', id: about, emoji: '' }),
+      'delivered',
+      60_000,
+    );
+    await expect.poll(toEvent, { timeout: 30_000 }).toEqual([]);
   });
 });

@@ -7,6 +7,7 @@ import { passed } from '../../observability/fail-points.ts';
 import type { BridgeContext } from '../context.ts';
 import { noticeField } from '../labels.ts';
 import { sendId } from '../send-ids.ts';
+import { sendAgain } from '../unknown-outcomes.ts';
 import type { Step } from '../workers.ts';
 
 export async function sendNextBotMessage(context: BridgeContext, room: RoomId): Promise<Step> {
@@ -14,10 +15,13 @@ export async function sendNextBotMessage(context: BridgeContext, room: RoomId): 
   const message = await store.botMessages.next(room);
   if (message === undefined) return 'idle';
   try {
-    const event = message.event ?? (await finish(context, message));
-    // Nobody could read it now; a change of the user's devices wakes this again.
-    if (event === undefined) return 'idle';
-    await homeserver.send(bot, room, event.type, event.sendId, event.content);
+    if (message.event !== undefined) await sendAgain(context, bot, room, message.event);
+    else {
+      const event = await finish(context, message);
+      // Nobody could read it now; a change of the user's devices wakes this again.
+      if (event === undefined) return 'idle';
+      await homeserver.send(bot, room, event.type, event.sendId, event.content);
+    }
     passed('B2-event-accepted');
   } catch (error) {
     if (!(error instanceof BridgeError) || error.retry === 'later') throw error;

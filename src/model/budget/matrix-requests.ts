@@ -54,6 +54,10 @@ export const matrixRequests = {
   'GET rooms/{room}/members': { purpose: 'who hears what is said in a room' },
   'GET rooms/{room}/state/{type}/{key}': { purpose: 'whether a room is encrypted, and which chat it belongs to' },
   'PUT rooms/{room}/state/m.room.name/': { body: 'name', purpose: 'the name that a user has given to a contact' },
+  'GET rooms/{room}/messages': {
+    purpose: 'whether an event is there whose sending was cut off; only what the bridge has sent itself',
+    query: 'dir limit filter',
+  },
   'GET rooms/{room}/event/{event}': { purpose: 'what a reply quotes; nothing of it is kept' },
   'PUT rooms/{room}/send/m.room.encrypted/{txn}': {
     body: encrypted,
