@@ -9,6 +9,7 @@ import type { CommandEffects } from './bot/commands.ts';
 import { Connections, sendReceipts } from './connections.ts';
 import { ContactTyping } from './contact-typing.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
+import { settingAside } from './damaged-rows.ts';
 import { deliverNext } from './deliver.ts';
 import { depart } from './departures.ts';
 import { type Enlisted, enlist } from './enlistments.ts';
@@ -64,7 +65,13 @@ export class Bridge {
   constructor(context: BridgeContext) {
     this.#context = context;
     const workers = <Key>(name: string, step: WorkersOptions<Key>['step'], parallel = 16): Workers<Key> =>
-      new Workers({ name, step, parallel, clock: context.clock, logger: context.logger });
+      new Workers({
+        name,
+        step: (...input) => settingAside(context, () => step(...input)),
+        parallel,
+        clock: context.clock,
+        logger: context.logger,
+      });
     this.#inbox = workers('inbox', (portal) => this.#deliver(portal));
     this.#outbox = workers('outbox', (portal) => this.#send(portal));
     this.#slots = new TransferSlots(context.settings.transfers);

@@ -6,6 +6,7 @@ import type { JsonObject, NewTransaction } from '../model/journal.ts';
 import type { Ephemeral, TransactionSink, TypingUsers } from '../model/matrix.ts';
 import { passed } from '../observability/fail-points.ts';
 import { type BridgeContext, isOurs } from './context.ts';
+import { settingAside } from './damaged-rows.ts';
 import { readingChanges } from './reading.ts';
 import { releaseDeviceNotice } from './user-trust.ts';
 import { type Step, Workers } from './workers.ts';
@@ -30,7 +31,12 @@ export class Transactions implements TransactionSink {
   constructor(options: TransactionsOptions) {
     this.#options = options;
     const { clock, logger } = options.context;
-    this.#workers = new Workers({ name: 'transactions', step: () => this.#handleNext(), clock, logger });
+    this.#workers = new Workers({
+      name: 'transactions',
+      step: () => settingAside(options.context, () => this.#handleNext(), options.recover),
+      clock,
+      logger,
+    });
   }
 
   async store({ id, body, events }: NewTransaction, ephemeral: Ephemeral): Promise<void> {

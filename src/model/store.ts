@@ -2,6 +2,7 @@
 import type { Account, Departure, Holdings, Network, Preferences } from './account.ts';
 import type { ConsentCheck, ConsentEntry, ConsentEvent } from './consent.ts';
 import type { Actor, Contact, ContactName, ContactPicture, Ghost } from './contact.ts';
+import type { DamagedPlace } from './damaged-row.ts';
 import type {
   AccountId,
   ActorId,
@@ -122,6 +123,8 @@ export type Change =
     }
   /** The file has been carried over: the row is ready to be encrypted. */
   | { readonly change: 'outbox.payload'; readonly id: OutboxId; readonly payload: Uint8Array }
+  /** A row that cannot be opened is set aside. */
+  | { readonly change: 'row.damaged'; readonly place: DamagedPlace }
   /** A parked message is tried again, in its old place. */
   | { readonly change: 'queue.retry'; readonly item: QueueItemId }
   /** A parked message is given up: its content is erased. */

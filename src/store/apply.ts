@@ -4,6 +4,7 @@ import { eraseAccount, finishDeparture, putAccount, putDeparture, setPendingComm
 import { addBotMessage, encryptBotMessage, finishBotMessage, releaseBotMessage } from './bot-messages.ts';
 import { eraseConsent, recordConsent } from './consent.ts';
 import { addAddress, createContact, eraseContact, nameContact, putGhost } from './contacts.ts';
+import { setDamagedAside } from './damaged.ts';
 import { putDevices } from './devices.ts';
 import { finishEvent, finishTransaction, setEventAside, storeTransaction } from './events.ts';
 import {
@@ -130,6 +131,8 @@ function apply(unit: Unit, change: Change): Steps {
       return setOutboxState(unit, change);
     case 'outbox.payload':
       return setOutboxPayload(unit, change.id, change.payload);
+    case 'row.damaged':
+      return setDamagedAside(unit, change.place);
     case 'queue.retry':
       return retryParked(unit, change.item);
     case 'queue.drop':

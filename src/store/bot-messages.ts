@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { BotMessageSeq, RoomId } from '../model/ids.ts';
 import type { SealedEvent } from '../model/journal.ts';
 import type { Change, Store } from '../model/store.ts';
+import { openedRow } from './damaged.ts';
 import { gone } from './errors.ts';
 import { type Place, seal, sealJson, unsealJson, unsealText } from './sealing.ts';
 import { first, mustChange, run, type Steps } from './steps.ts';
@@ -61,14 +62,18 @@ export function botMessageReads({ db, bridge }: Reader): Store['botMessages'] {
     next: async (room) => {
       const row = await waiting.selectAll().where('room', '=', room).orderBy('id').limit(1).executeTakeFirst();
       if (!row?.text) return undefined;
-      return {
-        seq: row.id,
-        room,
-        key: row.key,
-        confidential: row.confidential === 1,
-        text: unsealText(bridge, place('text', row), row.text),
-        event: row.event ? unsealJson<SealedEvent>(bridge, place('event', row), row.event) : undefined,
-      };
+      const { id, key, text, event } = row;
+      return openedRow(
+        () => ({ journal: 'bot-message', id }) as const,
+        () => ({
+          seq: id,
+          room,
+          key,
+          confidential: row.confidential === 1,
+          text: unsealText(bridge, place('text', row), text),
+          event: event ? unsealJson<SealedEvent>(bridge, place('event', row), event) : undefined,
+        }),
+      );
     },
     roomsWithWork: async () => (await waiting.select('room').distinct().execute()).map(({ room }) => room),
   };

@@ -1,17 +1,21 @@
 // What the homeserver pushed: transactions (their key part) and room events, each once, their content kept until dealt with.
 import { createHash } from 'node:crypto';
-import { sql } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import type { EventSeq, TransactionSeq } from '../model/ids.ts';
-import type { JsonObject, MatrixEvent, NewTransaction } from '../model/journal.ts';
+import type { JsonObject, MatrixEvent, NewTransaction, StoredEvent } from '../model/journal.ts';
 import type { Store } from '../model/store.ts';
+import { openedRow } from './damaged.ts';
 import { type Place, sealJson, unsealJson } from './sealing.ts';
 import { countChanges, mustChange, run, type Steps } from './steps.ts';
+import type { Tables } from './tables.ts';
 import type { Reader, Unit } from './unit.ts';
 
 const hasBody = sql<boolean>`body is not null`;
 const hasEvent = sql<boolean>`event is not null`;
 const isLate = sql<boolean>`late_since is not null and event is not null`;
 const lateAtOnce = 200;
+
+type FullRow = Pick<Selectable<Tables['matrix_event']>, 'id' | 'room' | 'event_id'> & { readonly event: Uint8Array };
 
 const bodyPlace = (transaction: string): Place => ['homeserver_transaction', 'body', transaction];
 const eventPlace = (event: string): Place => ['matrix_event', 'event', event];
@@ -64,6 +68,10 @@ export function* setEventAside({ db, now }: Unit, seq: EventSeq): Steps {
 export function eventReads({ db, bridge }: Reader): Store['events'] {
   const events = db.selectFrom('matrix_event').where(hasEvent).where('late_since', 'is', null);
   const late = db.selectFrom('matrix_event').where(isLate);
+  const eventOf = ({ id, room, event_id: eventId, event }: FullRow): StoredEvent => {
+    const place = () => ({ journal: 'event', id, room, event: eventId }) as const;
+    return { seq: id, event: openedRow(place, () => unsealJson<MatrixEvent>(bridge, eventPlace(eventId), event)) };
+  };
   return {
     nextTransaction: async () => {
       const row = await db
@@ -74,20 +82,20 @@ export function eventReads({ db, bridge }: Reader): Store['events'] {
         .limit(1)
         .executeTakeFirst();
       if (!row?.body) return undefined;
-      return { seq: row.id, body: unsealJson<JsonObject>(bridge, bodyPlace(row.transaction_id), row.body) };
+      const { id, transaction_id: transaction, body } = row;
+      const place = () => ({ journal: 'transaction', id }) as const;
+      return { seq: id, body: openedRow(place, () => unsealJson<JsonObject>(bridge, bodyPlace(transaction), body)) };
     },
     roomsWithWork: async () => (await events.select('room').distinct().execute()).map(({ room }) => room),
     next: async (room) => {
       const row = await events.selectAll().where('room', '=', room).orderBy('id').limit(1).executeTakeFirst();
       if (!row?.event) return undefined;
-      return { seq: row.id, event: unsealJson<MatrixEvent>(bridge, eventPlace(row.event_id), row.event) };
+      return eventOf({ ...row, event: row.event });
     },
     late: async (room) => {
       const rows = await late.selectAll().where('room', '=', room).orderBy('id').limit(lateAtOnce).execute();
       return rows.flatMap(({ id, event_id, event, late_since: since }) =>
-        event === null || since === null
-          ? []
-          : [{ seq: id, since, event: unsealJson<MatrixEvent>(bridge, eventPlace(event_id), event) }],
+        event === null || since === null ? [] : [{ since, ...eventOf({ id, room, event_id, event }) }],
       );
     },
     lateRooms: async () => (await late.select('room').distinct().execute()).map(({ room }) => room),

@@ -12,6 +12,7 @@ import type {
 } from '../model/journal.ts';
 import type { AwaitedRow, Store, UnansweredMessage } from '../model/store.ts';
 import { noteActivity } from './accounts.ts';
+import { openedRow, unlessDamaged } from './damaged.ts';
 import { conflict, gone } from './errors.ts';
 import { withBase64, withBytes } from './json-bytes.ts';
 import { accountKey } from './keyring.ts';
@@ -188,12 +189,24 @@ export function inboxReads({ db, keys }: Reader): Store['inbox'] {
     return key && toInboxRow(key, row);
   }
 
+  /** What cannot be opened is known to have been there, and no more. */
+  async function remembered(row: Row | undefined): Promise<InboxRow | undefined> {
+    const key = row && (await keys.find(accountKey(row.account)));
+    if (key === undefined || row === undefined) return undefined;
+    return (await unlessDamaged(opened(row))) ?? toInboxRow(key, { ...row, state: 'done', body: null, file: null });
+  }
+
   return {
-    next: async (portal) =>
-      opened(await open.selectAll().where('portal', '=', portal).orderBy('id').limit(1).executeTakeFirst()),
+    next: async (portal) => {
+      const row = await open.selectAll().where('portal', '=', portal).orderBy('id').limit(1).executeTakeFirst();
+      const key = row && (await keys.find(accountKey(row.account)));
+      if (key === undefined || row === undefined) return undefined;
+      const place = () => ({ journal: 'inbox', id: row.id, portal, isNotice: row.notice === 1 }) as const;
+      return openedRow(place, () => toInboxRow(key, row));
+    },
     find: async (portal, messageId, device) => {
       const found = select.where('portal', '=', portal).where('message_id', '=', messageId);
-      return opened(await (device === undefined ? found : found.where('device', '=', device)).executeTakeFirst());
+      return remembered(await (device === undefined ? found : found.where('device', '=', device)).executeTakeFirst());
     },
     portalsWithWork: async () => (await open.select('portal').distinct().execute()).map(({ portal }) => portal),
     receiptsDue: async (account, limit) => {

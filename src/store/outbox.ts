@@ -4,6 +4,7 @@ import type { OutboxId, PortalId } from '../model/ids.ts';
 import type { NewOutboxRow, OutboxRow, OutboxState, OutgoingFile } from '../model/journal.ts';
 import type { Change, Store } from '../model/store.ts';
 import { noteActivity } from './accounts.ts';
+import { openedRow, unlessDamaged } from './damaged.ts';
 import { gone } from './errors.ts';
 import { withBase64, withBytes } from './json-bytes.ts';
 import { accountKey } from './keyring.ts';
@@ -130,16 +131,17 @@ export function outboxReads({ db, keys }: Reader): Store['outbox'] {
   }
 
   return {
-    next: async (portal) =>
-      opened(await open.selectAll().where('portal', '=', portal).orderBy('id').limit(1).executeTakeFirst()),
-    byMessageId: async (account, portal, messageId) =>
-      opened(
-        await select
-          .where('portal', '=', portal)
-          .where('message_id', '=', messageId)
-          .where('account', '=', account)
-          .executeTakeFirst(),
-      ),
+    next: async (portal) => {
+      const row = await open.selectAll().where('portal', '=', portal).orderBy('id').limit(1).executeTakeFirst();
+      const key = row && (await keys.find(accountKey(row.account)));
+      if (key === undefined || row === undefined) return undefined;
+      const place = () => ({ journal: 'outbox', id: row.id, portal, event: row.event }) as const;
+      return openedRow(place, () => toOutboxRow(key, row));
+    },
+    byMessageId: async (account, portal, messageId) => {
+      const found = select.where('portal', '=', portal).where('message_id', '=', messageId);
+      return unlessDamaged(opened(await found.where('account', '=', account).executeTakeFirst()));
+    },
     portalsWithWork: async (account) => {
       const rows = await open.select('portal').distinct().where('account', '=', account).execute();
       return rows.map(({ portal }) => portal);

@@ -1,6 +1,7 @@
 // Signal state: identities, sessions, pre-keys. Everything is sealed under its account's key, so it ends with the account.
 import type { AccountId } from '../model/ids.ts';
 import type { OneTimePreKey, PeerDevice, SignalIdentity, SignalReads, SignedPreKey } from '../model/signal.ts';
+import { unlessDamaged } from './damaged.ts';
 import { accountKey } from './keyring.ts';
 import { type Place, seal, unseal } from './sealing.ts';
 import { mustChange, run, type Steps } from './steps.ts';
@@ -124,7 +125,7 @@ export function signalReads(reader: Reader): SignalReads {
         .where('account', '=', peer.account)
         .where('device', '=', peer.device)
         .executeTakeFirst();
-      return opened(peer.account, sessionPlace(peer), row?.record);
+      return unlessDamaged(opened(peer.account, sessionPlace(peer), row?.record));
     },
     preKey: async (account, id) => {
       const row = await db
@@ -133,12 +134,12 @@ export function signalReads(reader: Reader): SignalReads {
         .where('account', '=', account)
         .where('id', '=', id)
         .executeTakeFirst();
-      const record = await opened(account, preKeyPlace(account, id), row?.record);
+      const record = await unlessDamaged(opened(account, preKeyPlace(account, id), row?.record));
       return record && { id, record };
     },
     signedPreKey: async (account, id) => {
       const rows = await signedPreKeys.where('account', '=', account).where('id', '=', id).execute();
-      return (await openSigned(account, rows))[0];
+      return (await unlessDamaged(openSigned(account, rows)))?.[0];
     },
     signedPreKeys: async (account) => {
       const rows = await signedPreKeys

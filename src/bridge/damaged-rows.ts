@@ -1,0 +1,58 @@
+// Damaged rows: whoever was to have what was in them is told, and everything else goes on.
+import { type DamagedPlace, DamagedRow } from '../model/damaged-row.ts';
+import type { RoomId } from '../model/ids.ts';
+import type { Portal } from '../model/portal.ts';
+import type { Change } from '../model/store.ts';
+import type { BridgeContext } from './context.ts';
+import { contactName } from './labels.ts';
+import { noticeOnce, notSent } from './notices.ts';
+import type { Step } from './workers.ts';
+
+/** A step that comes upon a damaged row sets it aside. `lost`: keys of a transaction are gone and have to be fetched. */
+export async function settingAside(
+  context: BridgeContext,
+  step: () => Promise<Step>,
+  lost?: () => void,
+): Promise<Step> {
+  try {
+    return await step();
+  } catch (error) {
+    if (!(error instanceof DamagedRow)) throw error;
+    const { place } = error;
+    context.logger.error(
+      { kind: place.journal, code: error.code, err: error },
+      'a damaged row of the database is set aside; a backup may have it whole',
+    );
+    await context.store.commit([{ change: 'row.damaged', place }, ...(await told(context, place))]);
+    if (place.journal === 'transaction') lost?.();
+    return 'again';
+  }
+}
+
+async function told({ store, clock }: BridgeContext, place: DamagedPlace): Promise<Change[]> {
+  const now = clock.now();
+  switch (place.journal) {
+    case 'inbox': {
+      const portal = await store.portals.get(place.portal);
+      const contact = portal && (await store.contacts.get(portal.contact));
+      if (portal === undefined || contact === undefined || place.isNotice) return [];
+      const text = `A message from ${contactName(contact, portal)} was damaged on the disk of this server and cannot be shown. Ask them to send it once more.`;
+      return [noticeOnce(portal, `damaged:${place.id}`, now, { code: 'damaged', text })];
+    }
+    case 'outbox': {
+      const portal = await store.portals.get(place.portal);
+      return portal === undefined ? [] : [notSaved(portal, place.event, now)];
+    }
+    case 'event': {
+      const portal = await store.portals.byRoom(place.room as RoomId);
+      return portal === undefined ? [] : [notSaved(portal, place.event, now)];
+    }
+    default:
+      return [];
+  }
+}
+
+function notSaved(portal: Portal, event: Parameters<typeof notSent>[1], now: number): Change {
+  const text = 'This was not sent: it was damaged on the disk of this server. Send it again.';
+  return notSent(portal, event, now, 'damaged', text);
+}

@@ -1,0 +1,21 @@
+// A row of a journal whose sealed content cannot be opened: it was altered on the disk. It is set aside, or it would hold up its chat for ever.
+import { BridgeError } from './errors.ts';
+import type { BotMessageSeq, EventId, EventSeq, InboxId, OutboxId, PortalId, RoomId, TransactionSeq } from './ids.ts';
+
+/** Which row it is, and what stands in it unsealed. */
+export type DamagedPlace =
+  | { readonly journal: 'inbox'; readonly id: InboxId; readonly portal: PortalId; readonly isNotice: boolean }
+  | { readonly journal: 'outbox'; readonly id: OutboxId; readonly portal: PortalId; readonly event: EventId }
+  | { readonly journal: 'event'; readonly id: EventSeq; readonly room: RoomId; readonly event: EventId }
+  | { readonly journal: 'transaction'; readonly id: TransactionSeq }
+  | { readonly journal: 'bot-message'; readonly id: BotMessageSeq };
+
+/** Code `store.damaged-row`. */
+export class DamagedRow extends BridgeError {
+  readonly place: DamagedPlace;
+
+  constructor(place: DamagedPlace, cause: unknown) {
+    super('store.damaged-row', `row ${place.id} of ${place.journal} is damaged`, { cause });
+    this.place = place;
+  }
+}
