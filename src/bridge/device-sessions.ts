@@ -180,7 +180,7 @@ async function reachDevice(
   }
   const bundle = await chat.client.fetchBundle(chat.address, device);
   if (bundle === undefined) {
-    const userText = `${contactName(chat.contact, chat.portal)} cannot be reached at the moment: the network has no keys for them.`;
+    const userText = `${contactName(chat.contact, chat.portal)} cannot be reached at the moment: the network has no keys for them. Try again later.`;
     throw new BridgeError('signal.no-bundle', 'the network has no pre-key bundle for this device', { userText });
   }
   return startSession(context, chat, unit, list, peer, bundle);

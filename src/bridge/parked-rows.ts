@@ -1,8 +1,17 @@
-// Messages of a Matrix user that will not be delivered: set aside, and their sender is told under the message.
+// Messages of a Matrix user that will not be delivered: set aside, and their sender is told under the message, or under the one that they are about.
 import type { OutboxRow } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
+import { type Deed, deedOf } from '../translate/references.ts';
+import { parseMessage } from '../translate/to-matrix.ts';
 import type { BridgeContext } from './context.ts';
 import { notSent } from './notices.ts';
+
+const notDelivered = {
+  message: 'Not delivered.',
+  reaction: 'Your reaction was not delivered.',
+  edit: 'Your edit was not delivered.',
+  deletion: 'What you deleted is still there on the other side.',
+};
 
 /** `text`: why, for people. */
 export async function parkRow(
@@ -14,8 +23,21 @@ export async function parkRow(
 ): Promise<void> {
   context.logger.warn({ portal: portal.id, code }, 'a message could not be delivered to the network');
   context.counters.delivered('to-whatsapp', 'failed');
+  const deed = done(row);
+  const { messageId, fromUser } = deed?.target ?? {};
+  const target = messageId && (await context.store.references.byMessage(portal.id, messageId, fromUser));
+  const words = `${notDelivered[deed?.kind ?? 'message']} ${text}`;
   await context.store.commit([
     { change: 'outbox.state', id: row.id, state: { at: 'parked', code } },
-    notSent(portal, row.event, context.clock.now(), 'not-delivered', `Not delivered. ${text}`),
+    notSent(portal, row.event, context.clock.now(), 'not-delivered', words, { about: target?.event }),
   ]);
+}
+
+function done({ payload }: OutboxRow): Deed | undefined {
+  try {
+    return payload && deedOf(parseMessage(payload));
+  } catch {
+    // A payload that cannot be read may be just why it is parked.
+    return undefined;
+  }
 }

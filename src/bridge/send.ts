@@ -166,7 +166,8 @@ async function unreachable(
     return 'again';
   }
   const text =
-    cause?.userText ?? `No device of ${contactName(chat.contact, chat.portal)} can be reached at the moment.`;
+    cause?.userText ??
+    `No device of ${contactName(chat.contact, chat.portal)} can be reached at the moment. Try again later.`;
   await parkRow(context, chat.portal, row, cause?.code ?? 'signal.no-device', text);
   return 'again';
 }
@@ -198,7 +199,7 @@ async function sendRow(context: BridgeContext, chat: Chat, row: OutboxRow, stanz
         chat.portal,
         now,
         `network.${result.code}`,
-        `${networkNames[chat.contact.network]} refused this message (code ${result.code}).`,
+        `${networkNames[chat.contact.network]} refused this message (code ${result.code}). If that happens again, tell whoever runs this server.`,
       );
     }
     return 'again';

@@ -1,6 +1,7 @@
 // WhatsApp messages about other messages, written for a Matrix user: reactions, edits, deletions. Pure.
 import { isDeepStrictEqual } from 'node:util';
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import type { MessageId } from '../model/ids.ts';
 import type { MediaType, StanzaKind } from '../model/interop.ts';
 import { formatJid, type UserJid } from '../model/jid.ts';
 import type { JsonObject } from '../model/journal.ts';
@@ -91,6 +92,20 @@ function editedFile(fresh: JsonObject, original: JsonObject, table: Capabilities
 /** From the viewpoint of who sends it. */
 function keyOf({ target, chat }: Meant): MessageInitShape<typeof MessageKeySchema> {
   return { remoteJid: formatJid(chat), fromMe: target.fromUser, id: target.messageId };
+}
+
+export interface Deed {
+  readonly kind: 'reaction' | 'edit' | 'deletion';
+  readonly target: MessageTarget;
+}
+
+/** Returns what a message of the user does to an earlier one; undefined where it is a message of its own. */
+export function deedOf({ reactionMessage, protocolMessage }: Message): Deed | undefined {
+  const key = reactionMessage?.key ?? protocolMessage?.key;
+  if (!key?.id) return undefined;
+  const change = protocolMessage?.editedMessage ? 'edit' : 'deletion';
+  const target = { messageId: key.id as MessageId, fromUser: key.fromMe === true };
+  return { kind: reactionMessage ? 'reaction' : change, target };
 }
 
 /** Returns the event that this content relates to in this way. */

@@ -7,7 +7,7 @@ import type { JsonObject } from '../../src/model/journal.ts';
 import { MessageSchema, ProtocolMessage_Type } from '../../src/proto/message_pb.ts';
 import { capabilities, longestText } from '../../src/translate/capabilities.ts';
 import type { Quoted } from '../../src/translate/quotations.ts';
-import { deletion, edit, type Meant, reaction, replacing, stanzaKind } from '../../src/translate/references.ts';
+import { deedOf, deletion, edit, type Meant, reaction, replacing, stanzaKind } from '../../src/translate/references.ts';
 import { parseMessage, toMatrix } from '../../src/translate/to-matrix.ts';
 import { answeredEvent, toWhatsApp } from '../../src/translate/to-whatsapp.ts';
 
@@ -152,6 +152,9 @@ describe('what a Matrix user does to earlier messages', () => {
     expect(gone.protocolMessage).toMatchObject({ type: ProtocolMessage_Type.REVOKE, key: { id: 'A1', fromMe: true } });
     expect(stanzaKind(gone)).toEqual({ type: 'text', edit: '7', hidden: false });
     expect(stanzaKind(sent(text('hello')))).toEqual({ type: 'text', hidden: false });
+    expect(deedOf(liked)).toEqual({ kind: 'reaction', target: meant.target });
+    expect(deedOf(gone)).toEqual({ kind: 'deletion', target: own.target });
+    expect(deedOf(sent(text('hello')))).toBeUndefined();
   });
 
   it('edits texts with their formatting, and nothing else', () => {
@@ -163,6 +166,7 @@ describe('what a Matrix user does to earlier messages', () => {
       editedMessage: { conversation: '*new*' },
     });
     expect(stanzaKind(edited)).toEqual({ type: 'text', edit: '1', hidden: true });
+    expect(deedOf(edited)).toEqual({ kind: 'edit', target: own.target });
     for (const replacement of [undefined, 'new', { msgtype: 'm.location', body: 'x' }, text(' ')]) {
       expect(edit({ 'm.new_content': replacement }, own)).toEqual({ kind: 'refused', feature: 'edit' });
     }

@@ -1,0 +1,64 @@
+// What could not be delivered is told where people look: under the message, or under the one that it was about. The store is real.
+import { beforeEach, expect, test } from 'vitest';
+import type { BridgeContext } from '../../src/bridge/context.ts';
+import { parkRow } from '../../src/bridge/parked-rows.ts';
+import type { EventId, MessageId, RoomId } from '../../src/model/ids.ts';
+import { lidJid } from '../../src/model/jid.ts';
+import type { Notice } from '../../src/model/journal.ts';
+import type { Portal } from '../../src/model/portal.ts';
+import { createLogger } from '../../src/observability/logger.ts';
+import type { OpenStore } from '../../src/store/open-store.ts';
+import { deletion, edit, reaction } from '../../src/translate/references.ts';
+import { toWhatsApp } from '../../src/translate/to-whatsapp.ts';
+import { aChat, openTestStore, outgoing, present } from '../support/store.ts';
+
+const message = { messageId: 'M1' as MessageId, fromUser: true };
+const meant = { target: message, chat: lidJid('1'), now: 5 };
+const hello = { msgtype: 'm.text', body: 'hello' };
+const about = '$about' as EventId;
+
+let store: OpenStore;
+let portal: Portal;
+
+beforeEach(async () => {
+  store = await openTestStore();
+  ({ portal } = await aChat(store));
+  const reference = { ...message, portal: portal.id, event: about, room: '!room' as RoomId, sentAt: 5 };
+  await store.commit([{ change: 'reference.put', reference }]);
+});
+
+async function parked(payload: Uint8Array): Promise<{ readonly notice: Notice; readonly event: EventId }> {
+  await store.commit([{ change: 'outbox.add', row: outgoing(portal, payload) }]);
+  const row = present(await store.outbox.next(portal.id));
+  const parts: Partial<BridgeContext> = {
+    store,
+    clock: { now: () => 5, elapsed: () => 5, sleep: async () => {} },
+    logger: createLogger({ level: 'silent' }),
+    counters: { delivered: () => {}, retry: () => {}, file: () => {} },
+  };
+  await parkRow(parts as BridgeContext, portal, row, 'test', 'Try again later.');
+  const { state } = present(await store.inbox.next(portal.id));
+  if (state.at !== 'received' || state.body.kind !== 'notice') throw new Error(state.at);
+  return { notice: state.body.notice, event: row.event };
+}
+
+test.each([
+  ['a reaction', reaction('👍', meant), 'Your reaction was not delivered. Try again later.'],
+  ['an edit', edit({ 'm.new_content': hello }, meant), 'Your edit was not delivered. Try again later.'],
+  ['a deletion', deletion(meant), 'What you deleted is still there on the other side. Try again later.'],
+])('%s: under the message that it was about', async (_, written, text) => {
+  if (written.kind !== 'message') throw new Error(written.kind);
+  expect((await parked(written.payload)).notice).toMatchObject({ text, about });
+});
+
+test('a message: under itself', async () => {
+  const written = toWhatsApp('m.room.message', hello);
+  const payload = written.kind === 'message' ? written.payload : new Uint8Array();
+  const { notice, event } = await parked(payload);
+  expect(notice).toMatchObject({ text: 'Not delivered. Try again later.', about: event });
+});
+
+test('what cannot be read any more: under itself', async () => {
+  const { notice, event } = await parked(Uint8Array.of(0xff));
+  expect(notice).toMatchObject({ text: 'Not delivered. Try again later.', about: event });
+});
