@@ -6,7 +6,9 @@ import { adminRouter } from './admin/router.ts';
 import { adminToken } from './admin/token.ts';
 import { Bridge } from './bridge/bridge.ts';
 import type { BridgeContext, BridgeSettings } from './bridge/context.ts';
+import { eraseOffline } from './bridge/erasures.ts';
 import { queueAdmin } from './bridge/queue-admin.ts';
+import { userDataAdmin } from './bridge/user-data-admin.ts';
 import { loadAuthority } from './config/authority.ts';
 import { type Config, mayOptIn, type NetworkConfig } from './config/config.ts';
 import { loadMasterKey } from './config/master-key.ts';
@@ -30,7 +32,7 @@ import { createNetworkMedia } from './whatsapp/media/network-media.ts';
 import { createInteropNetwork, type NetworkEndpoints } from './whatsapp/network.ts';
 import { createSignal } from './whatsapp/signal/index.ts';
 
-export { queueAdmin };
+export { eraseOffline, queueAdmin, userDataAdmin };
 
 export interface AppOptions {
   readonly config: Config;
@@ -179,7 +181,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   const servers = await listenAll(config, logger, {
     appservice: [
       metrics.measureTransactions,
-      adminRouter(running.queue, adminToken(masterKey)),
+      adminRouter(running.queue, running.userData, adminToken(masterKey)),
       matrix.router(running.transactions),
     ],
     provider: [provider.router, mediaHost.router],

@@ -1,8 +1,9 @@
 // The administrator's endpoints, on the listener that the homeserver uses; for the commands of this program.
-import { type RequestHandler, type Response, Router } from 'express';
+import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { z } from 'zod';
-import type { QueueAdmin } from '../model/admin.ts';
+import type { QueueAdmin, UserDataAdmin } from '../model/admin.ts';
 import { BridgeError } from '../model/errors.ts';
+import { parseUserId, type UserId } from '../model/ids.ts';
 import { parseQueueItemId, type QueueItemId } from '../model/queue.ts';
 import { isToken } from './token.ts';
 
@@ -11,8 +12,11 @@ const filter = z.object({
   limit: z.coerce.number().int().min(1).max(10_000).default(100),
 });
 
-/** `GET /admin/queue`, `GET`, `DELETE /admin/queue/:item`, `POST /admin/queue/:item/retry`; with the token as bearer. */
-export function adminRouter(queue: QueueAdmin, token: string): Router {
+/**
+ * `GET /admin/queue`, `GET`, `DELETE /admin/queue/:item`, `POST /admin/queue/:item/retry`, and below `/admin/users/:user`: `GET export`,
+ * `GET erasure` (what it would concern, and whether it is under way), `POST erasure`; with the token as bearer.
+ */
+export function adminRouter(queue: QueueAdmin, userData: UserDataAdmin, token: string): Router {
   const router = Router();
   router.use('/admin', authenticated(token));
   router.get('/admin/queue', async (request, response) => {
@@ -28,8 +32,29 @@ export function adminRouter(queue: QueueAdmin, token: string): Router {
   });
   router.delete('/admin/queue/:item', (request, response) => change(request.params.item, response, queue.drop));
   router.post('/admin/queue/:item/retry', (request, response) => change(request.params.item, response, queue.retry));
+  router.get('/admin/users/:user/export', (request, response) => answer(request, response, userData.export));
+  router.get('/admin/users/:user/erasure', (request, response) =>
+    answer(request, response, async (user) => ({
+      plan: await userData.plan(user),
+      erasing: await userData.isErasing(user),
+    })),
+  );
+  router.post('/admin/users/:user/erasure', (request, response) =>
+    answer(request, response, async (user) => {
+      await userData.erase(user);
+      return {};
+    }),
+  );
   router.use('/admin', (_request, response) => void response.status(404).json({ error: 'There is nothing here.' }));
   return router;
+}
+
+/** About the user whom the path names. */
+async function answer(request: Request, response: Response, about: (user: UserId) => Promise<object>): Promise<void> {
+  const { user: text } = request.params;
+  const user = typeof text === 'string' ? parseUserId(text) : undefined;
+  if (user === undefined) response.status(400).json({ error: 'not a Matrix ID' });
+  else response.json(await about(user));
 }
 
 async function change(text: string, response: Response, apply: (item: QueueItemId) => Promise<void>): Promise<void> {

@@ -1,6 +1,6 @@
 // The domain as a whole: the workers over the journals, started and stopped together.
 import { setImmediate } from 'node:timers/promises';
-import type { QueueAdmin } from '../model/admin.ts';
+import type { QueueAdmin, UserDataAdmin } from '../model/admin.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { AccountId, ContactId, EventId, PortalId, RoomId, UserId } from '../model/ids.ts';
 import type { TransactionSink } from '../model/matrix.ts';
@@ -13,6 +13,7 @@ import { settingAside } from './damaged-rows.ts';
 import { deliverNext } from './deliver.ts';
 import { depart } from './departures.ts';
 import { type Enlisted, enlist } from './enlistments.ts';
+import { beginErasure, eraseNext } from './erasures.ts';
 import { TransferSlots } from './files/slots.ts';
 import { FilesToMatrix } from './files/to-matrix.ts';
 import { FilesToWhatsApp } from './files/to-whatsapp.ts';
@@ -29,6 +30,7 @@ import { Recovery } from './recovery.ts';
 import { sendNext } from './send.ts';
 import { silence } from './silence.ts';
 import { Transactions } from './transactions.ts';
+import { userDataAdmin } from './user-data-admin.ts';
 import { UserTyping } from './user-typing.ts';
 import { type Step, Workers, type WorkersOptions } from './workers.ts';
 
@@ -57,6 +59,8 @@ export class Bridge {
   readonly #contactTyping: ContactTyping;
   readonly #enlistments: Workers<AccountId>;
   readonly #departures: Workers<AccountId>;
+  readonly #erasures: Workers<UserId>;
+  readonly #goodbyes = new Map<RoomId, number>();
   readonly #upkeep: Workers<Upkeep>;
   readonly #recovery: Recovery;
   readonly #stopping = new AbortController();
@@ -96,6 +100,7 @@ export class Bridge {
     this.#contactTyping = new ContactTyping(context);
     this.#enlistments = workers('enlistments', (account, halted) => this.#enlist(account, halted));
     this.#departures = workers('departures', (account) => depart(context, account, (room) => this.#bot.wake(room)));
+    this.#erasures = workers('erasures', (user) => eraseNext(context, user, this.#goodbyes, this.#effects()));
     this.#upkeep = workers('upkeep', (what) => this.#keepUp(what));
     this.#recovery = new Recovery(context);
     this.#connections = new Connections(context, {
@@ -136,6 +141,14 @@ export class Bridge {
     });
   }
 
+  get userData(): UserDataAdmin {
+    const { store, clock } = this.#context;
+    return userDataAdmin(store, clock, async (user) => {
+      await beginErasure(store, user);
+      this.#erasures.wake(user);
+    });
+  }
+
   /** How many accounts have a live connection, and how many should. */
   get connections(): { readonly connected: number; readonly wanted: number } {
     return this.#connections.count();
@@ -169,6 +182,7 @@ export class Bridge {
       this.#inbox.wakeAll(await store.portals.toClose()),
       this.#marks.wakeAll(await store.reading.portalsToMark()),
       this.#departures.wakeAll((await store.accounts.departures()).map(({ account }) => account)),
+      this.#erasures.wakeAll((await store.erasures.all()).map(({ user }) => user)),
       this.#connectAll(),
     ]);
     return 'idle';
@@ -217,6 +231,7 @@ export class Bridge {
       this.#marks,
       this.#enlistments,
       this.#departures,
+      this.#erasures,
       this.#upkeep,
     ];
   }
@@ -248,6 +263,7 @@ export class Bridge {
       wakeUser: (user) => this.#wakeUser(user),
       wakeEnlistment: (account) => this.#enlistments.wake(account),
       wakeDeparture: (account) => this.#departures.wake(account),
+      wakeErasure: (user) => this.#erasures.wake(user),
       silence: (account) => this.#silence(account),
       showPresence: (account, state) => this.#connections.showPresence(account, state),
       client: (account) => this.#connections.get(account),

@@ -1,7 +1,7 @@
 // Departures: what opt-out still has to do once the account is erased. Durable; repeated until the homeserver and the network have agreed.
 import type { DepartingChat, Departure } from '../model/account.ts';
 import { BridgeError } from '../model/errors.ts';
-import type { AccountId, RoomId } from '../model/ids.ts';
+import type { AccountId, RoomId, UserId } from '../model/ids.ts';
 import { passed } from '../observability/fail-points.ts';
 import type { BridgeContext } from './context.ts';
 import { networkNames } from './labels.ts';
@@ -18,7 +18,7 @@ export async function depart(
   if (departure === undefined) return 'idle';
   const [chat, ...rest] = departure.chats;
   if (chat !== undefined) {
-    await leaveChat(context, chat);
+    await leaveChat(context, departure.user, chat);
     passed('D2-chat-left');
     await store.commit([{ change: 'departure.put', departure: { ...departure, chats: rest } }]);
     passed('D3-chat-recorded');
@@ -39,7 +39,7 @@ export async function depart(
 }
 
 /** The ghost forgets the chat's keys and leaves its room. A ghost that nobody else uses goes altogether. */
-async function leaveChat(context: BridgeContext, { room, contact }: DepartingChat): Promise<void> {
+async function leaveChat(context: BridgeContext, user: UserId, { room, contact }: DepartingChat): Promise<void> {
   const { store, crypto, homeserver } = context;
   const ghost = await store.contacts.ghost(contact);
   if (ghost === undefined) return;
@@ -47,7 +47,10 @@ async function leaveChat(context: BridgeContext, { room, contact }: DepartingCha
     await crypto.forgetRoom(ghost.actor, room);
     await leaveIfThere(context, ghost.actor, room);
   }
-  if ((await store.contacts.accountsUsing(contact)) > 0) return;
+  if ((await store.contacts.accountsUsing(contact)) > 0) {
+    await crypto.forgetUser(ghost.actor, user);
+    return;
+  }
   if (ghost.ready) {
     await homeserver.setAvatar(ghost.actor, undefined);
     await homeserver.setDisplayName(ghost.actor, '');

@@ -36,6 +36,16 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./queue.ts')).queueCommand,
   },
   {
+    name: 'export',
+    summary: 'write everything that is held about one user',
+    load: async () => (await import('./user-data.ts')).exportCommand,
+  },
+  {
+    name: 'erase',
+    summary: 'delete everything that is held about one user',
+    load: async () => (await import('./user-data.ts')).eraseCommand,
+  },
+  {
     name: 'sandbox',
     summary: 'run a local WhatsApp network, for trying and testing',
     load: async () => (await import('./sandbox.ts')).sandboxCommand,

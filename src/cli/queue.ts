@@ -1,13 +1,11 @@
 // `queue`: what waits and what is parked, for the administrator. It asks the running bridge, or opens the database of a stopped one.
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { remoteQueue } from '../admin/client.ts';
-import { adminToken } from '../admin/token.ts';
 import { type Config, loadConfig } from '../config/config.ts';
-import { loadMasterKey } from '../config/master-key.ts';
 import type { QueueAdmin } from '../model/admin.ts';
-import { systemClock } from '../model/clock.ts';
 import { BridgeError } from '../model/errors.ts';
 import { formatQueueItemId, parseQueueItemId, type QueueItem, type QueueItemId } from '../model/queue.ts';
+import { administrate } from './administration.ts';
 import { configOption } from './options.ts';
 
 interface Common {
@@ -25,24 +23,14 @@ function itemArgument(text: string): QueueItemId {
 
 /** Runs `work` on the queue of the bridge that uses this configuration, running or not. */
 async function withQueue(config: Config, work: (queue: QueueAdmin) => Promise<void>): Promise<void> {
-  const masterKey = loadMasterKey(config);
-  const { host, port } = config.appservice.listen;
-  const reachable = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host;
-  const url = `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
-  try {
-    return await work(remoteQueue(url, adminToken(masterKey)));
-  } catch (error) {
-    if (!(error instanceof BridgeError) || error.code !== 'admin.unreachable') throw error;
-  }
-  const { openStore } = await import('../store/open-store.ts');
-  const { queueAdmin } = await import('../app.ts');
-  const store = await openStore({ path: config.database.sqlite, masterKey, clock: systemClock });
-  try {
-    // Nobody is there to be woken: the bridge takes it up at its next start.
-    await work(queueAdmin(store, () => undefined));
-  } finally {
-    await store.close();
-  }
+  await administrate(config, {
+    running: (url, token) => work(remoteQueue(url, token)),
+    stopped: async (store) => {
+      const { queueAdmin } = await import('../app.ts');
+      // Nobody is there to be woken: the bridge takes it up at its next start.
+      await work(queueAdmin(store, () => undefined));
+    },
+  });
 }
 
 const listCommand = new Command('list')

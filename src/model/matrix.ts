@@ -113,6 +113,8 @@ export interface MatrixCrypto {
   recover(actor: Actor): Promise<void>;
   /** Destroys every room key of a room that this actor holds. */
   forgetRoom(actor: Actor, room: RoomId): Promise<void>;
+  /** The actor follows this user's devices no longer, and forgets whose they were. */
+  forgetUser(actor: Actor, user: UserId): Promise<void>;
   /** Deletes the actor's device and destroys its keys. */
   destroy(actor: Actor): Promise<void>;
   close(): Promise<void>;

@@ -28,6 +28,8 @@ export interface QueueItem {
 export interface QueueFilter {
   readonly which: 'waiting' | 'parked' | 'all';
   readonly limit: number;
+  /** Only this user's. */
+  readonly user?: UserId;
 }
 
 const prefixes = { inbox: 'in', outbox: 'out' } as const;

@@ -35,12 +35,14 @@ import type {
   StoredEvent,
   StoredTransaction,
 } from './journal.ts';
+import type { HostedFile } from './media.ts';
 import type { Acceptance, Portal, PortalState } from './portal.ts';
 import type { QueueFilter, QueueItem, QueueItemId } from './queue.ts';
 import type { DeliveryMark, Reading } from './reading.ts';
 import type { KeptReference, MessagePart, MessageReaction, MessageReference, MessageTarget } from './reference.ts';
 import type { SignalChange, SignalReads } from './signal.ts';
 import type { DeviceList, PeerTrust, UserTrust } from './trust.ts';
+import type { Erasure } from './user-data.ts';
 
 export type Change =
   | SignalChange
@@ -181,6 +183,9 @@ export type Change =
     }
   /** Nothing that leads to the user is left on record; that something was erased is. */
   | { readonly change: 'consent.erase'; readonly user: UserId }
+  | { readonly change: 'erasure.put'; readonly erasure: Erasure }
+  /** Deletes what is left of a user who has no account any more, their consent on record included. Fails with `store.conflict` while there is one. */
+  | { readonly change: 'user.erase'; readonly user: UserId }
   /** A command that waits for the user's confirmation, or its end (`undefined`). */
   | { readonly change: 'pending-command'; readonly user: UserId; readonly command: string | undefined };
 
@@ -200,6 +205,8 @@ export interface Store {
    * `store.gone` (an account or contact of a change was erased), `store.unavailable` (retry later: disk full, read-only).
    */
   commit(changes: readonly Change[]): Promise<void>;
+  /** Takes what was deleted out of the free space of the database as well. On SQLite the whole file is written anew: seconds for each gigabyte. */
+  compact(): Promise<void>;
   /** Removes a bounded number of remembered ids older than `before` (ms); returns how many. */
   prune(before: number): Promise<number>;
 
@@ -216,6 +223,8 @@ export interface Store {
     preferences(id: AccountId): Promise<Preferences>;
     holdings(id: AccountId): Promise<Holdings>;
     pendingCommand(user: UserId): Promise<string | undefined>;
+    /** Files of the account that wait for the network to fetch them. */
+    hostedFiles(id: AccountId): Promise<readonly HostedFile[]>;
   };
   readonly contacts: {
     get(id: ContactId): Promise<Contact | undefined>;
@@ -331,6 +340,12 @@ export interface Store {
     ofUser(user: UserId): Promise<UserTrust | undefined>;
     /** Undefined before the first look. */
     devices(account: AccountId, contact: ContactId): Promise<DeviceList | undefined>;
+  };
+  /** Users who are being erased. */
+  readonly erasures: {
+    of(user: UserId): Promise<Erasure | undefined>;
+    /** At start. */
+    all(): Promise<readonly Erasure[]>;
   };
   /** What is on record about consent. */
   readonly consent: {

@@ -6,6 +6,7 @@ import { formatJid, parseJid } from '../model/jid.ts';
 import type { Store } from '../model/store.ts';
 import { gone } from './errors.ts';
 import { holdings } from './holdings.ts';
+import { toHostedFile } from './hosted-files.ts';
 import { accountKey } from './keyring.ts';
 import { preferenceReads } from './preferences.ts';
 import { type DataKey, type Place, seal, sealJson, unsealJson, unsealText } from './sealing.ts';
@@ -160,6 +161,8 @@ export function accountReads(reader: Reader): Store['accounts'] {
     },
     preferences: preferenceReads(reader),
     holdings: holdings(reader),
+    hostedFiles: async (id) =>
+      (await db.selectFrom('hosted_file').selectAll().where('account', '=', id).execute()).map(toHostedFile),
     pendingCommand: async (user) => {
       const row = await db.selectFrom('pending_command').select('command').where('user', '=', user).executeTakeFirst();
       return row && unsealText(bridge, commandPlace(user), row.command);

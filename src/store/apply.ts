@@ -6,6 +6,7 @@ import { eraseConsent, recordConsent } from './consent.ts';
 import { addAddress, createContact, eraseContact, nameContact, putGhost } from './contacts.ts';
 import { setDamagedAside } from './damaged.ts';
 import { putDevices } from './devices.ts';
+import { eraseUser, putErasure } from './erasures.ts';
 import { finishEvent, finishTransaction, setEventAside, storeTransaction } from './events.ts';
 import {
   addInbox,
@@ -177,6 +178,10 @@ function apply(unit: Unit, change: Change): Steps {
       return finishBotMessage(unit, change.seq);
     case 'bot-message.release':
       return releaseBotMessage(unit, change.key);
+    case 'erasure.put':
+      return putErasure(unit, change.erasure);
+    case 'user.erase':
+      return eraseUser(unit, change.user);
     case 'consent.record':
       return recordConsent(unit, change.user, change.event, change.anew ?? false);
     case 'consent.erase':

@@ -18,6 +18,8 @@ export interface Database {
   migrate(): Promise<void>;
   /** After a data key was destroyed: removes what the database itself would keep of it. What is committed stays so if this fails. */
   scrub(): Promise<void>;
+  /** Takes everything that was deleted out of the free space of the database. */
+  compact(): Promise<void>;
   /** Finishes what has been handed over, then lets others use it. May be called again. */
   close(): Promise<void>;
 }

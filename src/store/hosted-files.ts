@@ -46,6 +46,6 @@ export function hostedFiles({ db }: Pick<Reader, 'db'>, write: (steps: () => Ste
   };
 }
 
-function toHostedFile({ name, account, size, expires_at }: Selectable<Tables['hosted_file']>): HostedFile {
+export function toHostedFile({ name, account, size, expires_at }: Selectable<Tables['hosted_file']>): HostedFile {
   return { name, account, size, expiresAt: expires_at };
 }

@@ -13,6 +13,7 @@ import { consentReads } from './consent-check.ts';
 import { contactReads } from './contacts.ts';
 import { countReads } from './counts.ts';
 import type { Database, StoreLocation } from './database.ts';
+import { erasureReads } from './erasures.ts';
 import { damaged, moved, wrongKey } from './errors.ts';
 import { eventReads } from './events.ts';
 import { hostedFiles } from './hosted-files.ts';
@@ -119,7 +120,9 @@ async function build(database: Database, master: KeyObject, options: StoreOption
     botMessages: botMessageReads(reader),
     signal: signalReads(reader),
     trust: trustReads(reader),
+    erasures: erasureReads(reader),
     consent: consentReads(reader),
+    compact: () => database.compact(),
     queue: queueReads(reader),
     counts: countReads(reader),
     signingKeys: signingKeyStore(reader, write),

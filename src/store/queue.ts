@@ -67,9 +67,11 @@ export function queueReads({ db }: Reader): Store['queue'] {
     ]);
 
   return {
-    list: async ({ which, limit }) => {
-      const incoming = await chosen(inbox, which, isOpenInbox).orderBy('inbox.id').limit(limit).execute();
-      const outgoing = await chosen(outbox, which, isOpenOutbox).orderBy('outbox.id').limit(limit).execute();
+    list: async ({ which, limit, user }) => {
+      const received = user === undefined ? inbox : inbox.where('account.user', '=', user);
+      const sent = user === undefined ? outbox : outbox.where('account.user', '=', user);
+      const incoming = await chosen(received, which, isOpenInbox).orderBy('inbox.id').limit(limit).execute();
+      const outgoing = await chosen(sent, which, isOpenOutbox).orderBy('outbox.id').limit(limit).execute();
       const items = [
         ...incoming.map(({ id, ...row }) => toItem({ journal: 'inbox', id }, row)),
         ...outgoing.map(({ id, ...row }) => toItem({ journal: 'outbox', id }, row)),

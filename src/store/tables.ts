@@ -59,6 +59,8 @@ export interface Tables {
     interop_account: SealedOrErased;
     attempts: number;
   };
+  /** `rooms`: a JSON array. */
+  erasure: { user: UserId; rooms: string };
   departing_chat: { account: AccountId; room: RoomId | null; contact: ContactId };
   preference: { account: AccountId; read_receipts: Flag; typing: Flag; delivery_marks: Flag; reach: Reach };
   pending_command: { user: UserId; command: Sealed };

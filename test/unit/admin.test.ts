@@ -4,11 +4,13 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { remoteQueue } from '../../src/admin/client.ts';
+import { remoteQueue, remoteUserData } from '../../src/admin/client.ts';
 import { adminRouter } from '../../src/admin/router.ts';
 import { adminToken } from '../../src/admin/token.ts';
+import { beginErasure } from '../../src/bridge/erasures.ts';
 import { queueAdmin } from '../../src/bridge/queue-admin.ts';
-import type { PortalId } from '../../src/model/ids.ts';
+import { userDataAdmin } from '../../src/bridge/user-data-admin.ts';
+import type { PortalId, UserId } from '../../src/model/ids.ts';
 import type { QueueItemId } from '../../src/model/queue.ts';
 import type { OpenStore } from '../../src/store/open-store.ts';
 import { aChat, masterKey, openTestStore, outgoing, present } from '../support/store.ts';
@@ -18,6 +20,7 @@ let url: string;
 let store: OpenStore;
 let parked: QueueItemId;
 let portal: PortalId;
+let user: UserId;
 const woken: PortalId[] = [];
 
 beforeEach(async () => {
@@ -25,13 +28,15 @@ beforeEach(async () => {
   store = await openTestStore();
   const chat = await aChat(store);
   portal = chat.portal.id;
+  user = chat.account.user;
   const row = outgoing(chat.portal, Buffer.from('what was written'));
   await store.commit([{ change: 'outbox.add', row }]);
   const { id } = present(await store.outbox.next(portal));
   parked = { journal: 'outbox', id };
   await store.commit([{ change: 'outbox.state', id, state: { at: 'parked', code: 'network.463' } }]);
   const queue = queueAdmin(store, (woke) => woken.push(woke));
-  server = createServer(express().use(adminRouter(queue, adminToken(masterKey))));
+  const userData = userDataAdmin(store, { now: () => 0 }, (user) => beginErasure(store, user));
+  server = createServer(express().use(adminRouter(queue, userData, adminToken(masterKey))));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -72,4 +77,17 @@ it.each(['', 'Bearer ', 'Bearer x', `Bearer ${adminToken(new Uint8Array(32))}`])
 it('says so where nobody answers', async () => {
   const closed = remoteQueue('http://127.0.0.1:9', adminToken(masterKey));
   await expect(closed.list({ which: 'all', limit: 1 })).rejects.toMatchObject({ code: 'admin.unreachable' });
+});
+
+it('exports what is held about a user, and begins their erasure', async () => {
+  const userData = remoteUserData(url, adminToken(masterKey));
+  expect(await userData.export(user)).toMatchObject({
+    user,
+    accounts: [{ chats: [{ id: portal }], messages: [{ direction: 'to-contact', code: 'network.463' }] }],
+  });
+  expect(JSON.stringify(await userData.export(user))).not.toContain('what was written');
+  expect(await userData.plan(user)).toMatchObject({ accounts: ['whatsapp'], ghosts: [] });
+  expect(await userData.isErasing(user)).toBe(false);
+  await userData.erase(user);
+  expect(await userData.isErasing(user)).toBe(true);
 });

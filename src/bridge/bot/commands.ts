@@ -16,6 +16,7 @@ import { settings, switchHandlers } from './preferences.ts';
 import { reach } from './reach.ts';
 import { requests } from './requests.ts';
 import { status } from './status.ts';
+import { eraseCommand, exportCommand } from './user-data.ts';
 import { yes } from './yes.ts';
 
 /** What commands set in motion once they are committed. */
@@ -25,6 +26,7 @@ export interface CommandEffects {
   wakeUser(user: UserId): Promise<void>;
   wakeEnlistment(account: AccountId): void;
   wakeDeparture(account: AccountId): void;
+  wakeErasure(user: UserId): void;
   /** Ends everything that works for this account, and holds it until what is returned is called. */
   silence(account: AccountId): Promise<() => void>;
   /** Shows the user as present to the network, or not any more. */
@@ -74,6 +76,8 @@ const handlers: Readonly<Record<string, CommandHandler>> = {
   accept: acceptCommand,
   decline: declineCommand,
   reach,
+  export: exportCommand,
+  erase: eraseCommand,
   'confirm-identity': confirmIdentityCommand,
 };
 

@@ -12,6 +12,8 @@ export async function help({ settings }: BridgeContext): Promise<Answer> {
       `opt-in: connect your account to ${names}; explains first, then asks`,
       'opt-out: end it at once; says what is deleted',
       'consent: what is on record about what you have agreed to',
+      'export: everything that I hold about you, as an encrypted file; only in an encrypted room with me',
+      'erase: after opt-out, deletes what is left of you here; asks first',
       'status: whether you are connected, and what is waiting',
       ...switchHelp,
       'chat <phone number> [name]: start a chat; only in an encrypted room with me. The name is for that chat alone: nobody else here is shown it, but your homeserver can read it',

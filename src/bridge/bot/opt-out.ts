@@ -1,8 +1,9 @@
 // `opt-out`: at any time. It takes effect before the next packet, both ways, and the answer says what was deleted.
-import type { Account, Departure, Holdings, Network } from '../../model/account.ts';
+import type { Account, Holdings, Network } from '../../model/account.ts';
 import { passed } from '../../observability/fail-points.ts';
 import { decided } from '../consent/record.ts';
 import type { BridgeContext } from '../context.ts';
+import { departureOf } from '../erasures.ts';
 import { networkNames } from '../labels.ts';
 import type { Answer, Command, CommandEffects } from './commands.ts';
 
@@ -41,12 +42,12 @@ async function ending(
   const { store, mediaHost } = context;
   const { id, network, user } = account;
   const held = await store.accounts.holdings(id);
-  const departure = await departureOf(context, account, command.room);
+  const departure = await departureOf(store, account, command.room);
   return {
     text: [
       `You have opted out of ${networkNames[network]}. From now on nothing is sent or received, in either direction.`,
       `Deleted here: ${deleted(network, held)}`,
-      'Still to come: the ghosts leave your chats and forget the keys to them, and the network is told. I say when that is done. What you see in the rooms stays with you.',
+      'Still to come: the ghosts leave your chats and forget the keys to them, and the network is told. I say when that is done. What you see in the rooms stays with you. "erase" deletes what I keep beyond that.',
     ].join('\n\n'),
     changes: [await decided(context, user, { what: 'withdrawn', network }), { change: 'account.erase', departure }],
     after: () => {
@@ -54,24 +55,6 @@ async function ending(
       mediaHost.endServing(id);
       effects.wakeDeparture(id);
     },
-  };
-}
-
-/** What has to be remembered of an account until the network has been told that it is gone. */
-async function departureOf(
-  { store }: BridgeContext,
-  { id, network, user, state }: Account,
-  managementRoom: Departure['managementRoom'],
-): Promise<Departure> {
-  const portals = await store.portals.ofAccount(id);
-  return {
-    account: id,
-    network,
-    user,
-    managementRoom,
-    interopAccountId: state.at === 'enlisting' ? undefined : state.enlistment.interopAccountId,
-    attempts: 0,
-    chats: portals.map(({ state, contact }) => ({ room: state.at === 'open' ? state.room : undefined, contact })),
   };
 }
 

@@ -8,6 +8,7 @@ import type { BridgeContext } from '../context.ts';
 import { networkNames } from '../labels.ts';
 import type { Answer, Command, CommandEffects } from './commands.ts';
 import { notNow, optIn, questionFor } from './opt-in.ts';
+import { eraseConfirmed, erasePending } from './user-data.ts';
 
 export async function yes(
   context: BridgeContext,
@@ -18,6 +19,7 @@ export async function yes(
   if (args.length > 0) return { text: 'If that means that you agree, send just "yes".' };
   const { store, settings } = context;
   const pending = await store.accounts.pendingCommand(command.user);
+  if (pending === erasePending) return eraseConfirmed(context, command, effects);
   const network = settings.networks.find((candidate) => pending?.startsWith(`opt-in ${candidate} `));
   if (network === undefined) return { text: 'I have not asked you anything. Send "opt-in" to begin.' };
   // Whoever agrees agrees to what is true now.

@@ -18,6 +18,7 @@ import { type ClientApi, isError } from '../client-api.ts';
 import { type ClientRequest, request } from '../client-request.ts';
 import { CryptoDatabases } from './databases.ts';
 import { roomKeyRemoval } from './forget-room.ts';
+import { followedUserRemoval } from './forget-user.ts';
 import { devicesOf, publishIdentity, refresh } from './identity.ts';
 import { type KeyPart, pushedKeys, syncedKeys } from './key-part.ts';
 import { Machine } from './machine.ts';
@@ -143,6 +144,16 @@ export class MachineCrypto implements MatrixCrypto {
       // Closed first: the machine holds the room's current key in memory.
       await turn.close();
       journal.append(actor.id, removal);
+      await this.#databases.flushed();
+    });
+  }
+
+  async forgetUser(actor: Actor, user: UserId): Promise<void> {
+    const { journal } = this.#options;
+    await this.#pool.alone(actor.id, async () => {
+      // The machine has the list in memory.
+      await this.#pool.closeNow(actor.id);
+      journal.append(actor.id, followedUserRemoval(await journal.load(actor.id), user));
       await this.#databases.flushed();
     });
   }

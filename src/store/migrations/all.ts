@@ -14,6 +14,7 @@ import * as requests from './0011-requests.ts';
 import * as lateEvents from './0012-late-events.ts';
 import * as reach from './0013-reach.ts';
 import * as activity from './0014-activity.ts';
+import * as erasures from './0015-erasures.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -30,4 +31,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0012-late-events': lateEvents,
   '0013-reach': reach,
   '0014-activity': activity,
+  '0015-erasures': erasures,
 };

@@ -39,6 +39,9 @@ export async function openPostgres(url: string, onTakenOver?: SessionOptions['on
     scrub: async () => {
       await sql`vacuum data_key`.execute(db).catch(() => undefined);
     },
+    compact: async () => {
+      await sql`vacuum`.execute(db).catch(() => undefined);
+    },
     close: async () => {
       await writer.close();
       await db.destroy();

@@ -44,6 +44,10 @@ function database(path: string, connection: SqliteConnection, unlock: () => void
       }
     },
     scrub: async () => connection.emptyLog(),
+    compact: async () => {
+      connection.exec('VACUUM');
+      connection.emptyLog();
+    },
     close: async () => {
       await writer.close();
       connection.emptyLog();
