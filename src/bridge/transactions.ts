@@ -46,7 +46,8 @@ export class Transactions implements TransactionSink {
     const caughtUp = events.length > 0 && !hasKeyCounts(body);
     // What our own users send comes back to us, and says nothing new.
     const news = events.filter(({ sender }) => !isOurs(context, sender));
-    const transaction = { id, body: caughtUp ? { ...body, [catchUp]: true } : body, events: news };
+    const marked = { ...body, [concernedRooms]: [...new Set(news.map((event) => event.room_id))] };
+    const transaction = { id, body: caughtUp ? { ...marked, [catchUp]: true } : marked, events: news };
     const reading = await readingChanges(context, ephemeral.receipts);
     passed('M1-transaction-pushed');
     await context.store.commit([{ change: 'transaction.store', transaction }, ...reading.changes]);
@@ -77,14 +78,13 @@ export class Transactions implements TransactionSink {
   async #handleNext(): Promise<Step> {
     const { context, wakeRoom } = this.#options;
     const transaction = await context.store.events.nextTransaction();
-    if (transaction === undefined) {
-      for (const room of await context.store.events.roomsWithWork()) wakeRoom(room);
-      return 'idle';
-    }
+    if (transaction === undefined) return 'idle';
     await this.#handleKeys(transaction.body);
     passed('M4-keys-fed');
     await context.store.commit([{ change: 'transaction.done', seq: transaction.seq }]);
     passed('M5-keys-settled');
+    // Now, however many more transactions wait: the keys to these events have been fed.
+    for (const room of roomsOf(transaction.body)) wakeRoom(room);
     return 'again';
   }
 
@@ -101,8 +101,14 @@ export class Transactions implements TransactionSink {
   }
 }
 
-/** Our own mark in a stored body. */
+/** Our own marks in a stored body. */
 const catchUp = 'matrix-appservice-whatsapp.catch-up';
+const concernedRooms = 'matrix-appservice-whatsapp.rooms';
+
+function roomsOf(body: JsonObject): readonly RoomId[] {
+  const rooms = body[concernedRooms];
+  return Array.isArray(rooms) ? rooms : [];
+}
 
 function objectAt(body: JsonObject, ...keys: string[]): JsonObject | undefined {
   for (const key of keys) {

@@ -179,10 +179,10 @@ const calls = {
   taken: (): number => [...rooms.values()].reduce((sum, room) => sum + room.taken.length, 0),
   /** When each message of each of these chats was taken; forgotten afterwards. */
   takenAt: (count: number): number[][] => chats(count).map(({ taken }) => taken.splice(0)),
-  /** The user joins; what is recorded besides is pushed with `replay`. */
-  join: async (count: number): Promise<void> => {
+  /** The user joins the rooms of these chats. */
+  join: async ({ from, count }: { from: number; count: number }): Promise<void> => {
     const { id: sender } = requireUser();
-    for (const { id, ghost } of chats(count)) {
+    for (const { id, ghost } of chats(from + count).slice(from)) {
       requirePushes().add(roomEvent(id, sender, 'm.room.member', { membership: 'join' }, { state_key: sender }), ghost);
     }
     await requirePushes().drained();
