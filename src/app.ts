@@ -246,6 +246,7 @@ function settings(config: Config, instanceId: string): BridgeSettings {
     ghostPrefix: config.appservice.ghost_prefix,
     networks: networks(config),
     readReceipts: new Set(networks(config).filter((network) => config.networks[network]?.read_receipts)),
+    blocked: config.policy.blocked,
     requests: { messages: config.policy.request_messages, waitMs: config.policy.request_days * day },
     federatePortals: config.portals.federate,
     devicePolicy: config.encryption.devices,

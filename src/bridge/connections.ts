@@ -18,6 +18,7 @@ import type { ActiveAccount, BridgeContext } from './context.ts';
 import { followDevices } from './device-changes.ts';
 import { initialPreKeys } from './enlistments.ts';
 import { networkNames } from './labels.ts';
+import { blockerOf } from './policy/blocks.ts';
 import { answerRetry, chatWith, checkIdentity, settle } from './receipts.ts';
 import { askAgain, receiveMessage } from './receive.ts';
 
@@ -236,7 +237,8 @@ export async function sendReceipts(
     const portal = await context.store.portals.get(row.portal);
     const contact = portal && (await context.store.contacts.get(portal.contact));
     const address = contact && preferredAddress(contact);
-    if (address !== undefined) await client.sendDeliveryReceipt(row.messageId, address, row.device);
+    const blocked = contact && (await blockerOf(context, account.id, contact)) !== undefined;
+    if (address !== undefined && !blocked) await client.sendDeliveryReceipt(row.messageId, address, row.device);
     passed('W16-receipt-sent');
     const event = row.state.at === 'accepted' ? row.state.event : undefined;
     await context.store.commit([{ change: 'inbox.state', id: row.id, state: { at: 'done', event } }]);

@@ -10,6 +10,7 @@ import type { Signal } from '../model/signal.ts';
 import type { Store } from '../model/store.ts';
 import type { DevicePolicy } from '../model/trust.ts';
 import type { Logger } from '../observability/logger.ts';
+import type { BlockedNumbers } from './policy/blocks.ts';
 
 export interface BridgeSettings {
   /** Random, one per installation: makes send ids unique among bridges. */
@@ -21,6 +22,8 @@ export interface BridgeSettings {
   /** Start of a ghost's localpart, `wa_`. */
   readonly ghostPrefix: string;
   readonly networks: readonly Network[];
+  /** Numbers that the administrator has blocked, for everybody. */
+  readonly blocked: BlockedNumbers;
   /** How many messages of a contact whom the user does not know wait for a decision, and for how long, in milliseconds. */
   readonly requests: { readonly messages: number; readonly waitMs: number };
   /** Networks to which read receipts are offered. */

@@ -12,7 +12,8 @@ import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { carryOut } from './deliver-references.ts';
 import { contactName } from './labels.ts';
 import { noticeId, noticeOnce } from './notices.ts';
-import { closeDeclined, nextOfRequest, requestTold } from './policy/requests.ts';
+import { whatToShow } from './policy/admission.ts';
+import { closeDeclined, requestTold } from './policy/requests.ts';
 import { labelMessageId, leaveIfThere, openRoom, readyGhost, writeLabel } from './portal-rooms.ts';
 import { sendId } from './send-ids.ts';
 import { shown } from './shown.ts';
@@ -38,11 +39,9 @@ export async function deliverNext(
   if (portal?.acceptance.at === 'declined') return closeDeclined(context, portal);
   const row = await context.store.inbox.next(portalId);
   if (portal === undefined || row === undefined) return 'idle';
-  if (portal.acceptance.at === 'requested') {
-    const next = await nextOfRequest(context, portal, row);
-    if (next === 'skip') await setState(context, row, { at: 'done', event: undefined });
-    if (next !== 'invite') return next === 'skip' ? 'again' : 'idle';
-  }
+  const next = await whatToShow(context, portal, row);
+  if (next === 'skip') await setState(context, row, { at: 'done', event: undefined });
+  if (next !== 'show') return next === 'skip' ? 'again' : 'idle';
   if (row.state.at === 'awaited') return hold(context, row, row.state.since);
   const chat = await openChat(context, portal);
   if (chat === undefined) return 'idle';

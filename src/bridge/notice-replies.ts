@@ -9,6 +9,7 @@ import type { ActiveAccount, BridgeContext } from './context.ts';
 import { primaryDevice } from './devices.ts';
 import type { Handled } from './matrix-events.ts';
 import { notSent } from './notices.ts';
+import { blockContact } from './policy/blocks.ts';
 import { accept as acceptRequest } from './policy/requests.ts';
 
 export async function noticeReply(
@@ -41,6 +42,15 @@ export async function noticeReply(
         ? answer('identity-kept', 'The new security key is rejected. Messages go to the earlier key only.', ...changes)
         : answer('command-answer', 'There is no changed security key to reject here.');
     }
+    case 'block': {
+      const contact = await context.store.contacts.get(portal.contact);
+      const changes = contact ? [blockContact(context, account.id, contact, portal.givenName)] : [];
+      return answer(
+        'blocked',
+        'Blocked. Nothing of theirs reaches you any more, nothing of yours reaches them, and they are not told. "blocks" in the chat with the bot lists whom you have blocked.',
+        ...changes,
+      );
+    }
     case 'safety number': {
       const digits = await safetyNumber(context, account, portal);
       return digits === undefined
@@ -53,7 +63,7 @@ export async function noticeReply(
     default:
       return answer(
         'command-answer',
-        'This was not sent to the other person: replies to notices go to the bridge. It understands "accept" and "keep" (about a changed security key) and "safety number".',
+        'This was not sent to the other person: replies to notices go to the bridge. It understands "accept" and "keep" (about a changed security key), "safety number" and "block".',
       );
   }
 }

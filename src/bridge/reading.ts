@@ -8,6 +8,7 @@ import type { KeptReference } from '../model/reference.ts';
 import type { Change } from '../model/store.ts';
 import { preferredAddress } from './contacts.ts';
 import { type ActiveAccount, type BridgeContext, isActive, isOurs } from './context.ts';
+import { blockerOf } from './policy/blocks.ts';
 import { isHeld } from './send.ts';
 import type { Step } from './workers.ts';
 
@@ -104,7 +105,7 @@ async function confirmNext(
   if ((await store.inbox.receiptsDue(account.id, 1)).length > 0) return 'again';
   // Asked last: switching it off takes effect before the next packet.
   const { readReceipts } = await store.accounts.preferences(account.id);
-  if (!readReceipts) {
+  if (!readReceipts || (await blockerOf(context, account.id, contact)) !== undefined) {
     await store.commit([{ change: 'reading.withheld', portal: id, event: userRead }]);
     return settle(confirmed, userRead);
   }

@@ -16,13 +16,25 @@ import { find, primaryDevice } from './devices.ts';
 import { contactName } from './labels.ts';
 import { noticeOnce, notSent } from './notices.ts';
 import { afterReceipt, afterRetry, mayAsk, withoutDevice } from './outbox-steps.ts';
+import { blockerOf } from './policy/blocks.ts';
 
 interface Chat {
   readonly contact: Contact;
   readonly portal: Portal;
 }
 
+/** Undefined where there is no chat, or the contact is blocked: then nothing that they do has an effect. */
 export async function chatWith(
+  context: BridgeContext,
+  account: ActiveAccount,
+  from: UserJid,
+  alternative?: UserJid,
+): Promise<Chat | undefined> {
+  const chat = await chatRows(context, account, from, alternative);
+  return chat && (await blockerOf(context, account.id, chat.contact)) === undefined ? chat : undefined;
+}
+
+async function chatRows(
   context: BridgeContext,
   account: ActiveAccount,
   from: UserJid,
@@ -45,7 +57,8 @@ export async function settle(
   receipt: IncomingReceipt,
 ): Promise<Portal | undefined> {
   if (receipt.type === 'other') return undefined;
-  const chat = await chatWith(context, account, receipt.from);
+  // What was sent before somebody was blocked comes to its end.
+  const chat = await chatRows(context, account, receipt.from);
   if (chat === undefined) return undefined;
   const { portal } = chat;
   // A receipt that names no device speaks for the person's primary one.

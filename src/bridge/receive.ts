@@ -70,7 +70,7 @@ async function store(context: BridgeContext, account: ActiveAccount, message: In
   const chatPortal = await context.store.portals.find(account.id, contact.id);
   const known = chatPortal && (await context.store.inbox.find(chatPortal.id, message.id));
   if (chatPortal !== undefined && known !== undefined && !isMissing(known)) return { portal: chatPortal };
-  switch (await admission(context, account.id, chatPortal)) {
+  switch (await admission(context, account.id, contact, chatPortal)) {
     case 'ignore':
       return {};
     case 'drop':

@@ -14,6 +14,7 @@ import { addressees, afterRefusal, primaryDevice } from './devices.ts';
 import { contactName, networkNames } from './labels.ts';
 import { afterSending, afterStaleList, withoutDevice } from './outbox-steps.ts';
 import { parkRow } from './parked-rows.ts';
+import { blockedText, blockerOf } from './policy/blocks.ts';
 import type { Step } from './workers.ts';
 
 /** Sends one row of this portal. `client` finds the account's live connection. */
@@ -32,6 +33,11 @@ export async function sendNext(
   const chat = await openChat(context, portalId, client);
   // No connection: the worker is woken when there is one.
   if (chat === undefined) return 'idle';
+  const blocker = await blockerOf(context, chat.account.id, chat.contact);
+  if (blocker !== undefined) {
+    await parkRow(context, chat.portal, row, 'blocked', blockedText(blocker));
+    return 'again';
+  }
   if (row.state.at === 'ready' && (await isHeld(context, chat))) return 'idle';
   try {
     switch (row.state.at) {

@@ -6,6 +6,7 @@ import type { UserJid } from '../model/jid.ts';
 import type { TypingUsers } from '../model/matrix.ts';
 import { preferredAddress } from './contacts.ts';
 import { type ActiveAccount, type BridgeContext, isActive, isOurs } from './context.ts';
+import { blockerOf } from './policy/blocks.ts';
 import { isHeld } from './send.ts';
 import { type Step, Workers } from './workers.ts';
 
@@ -116,6 +117,7 @@ export class UserTyping {
     const address = contact && preferredAddress(contact);
     if (!client?.connected || contact === undefined || address === undefined) return undefined;
     if (await isHeld(this.#context, { account, contact })) return undefined;
+    if ((await blockerOf(this.#context, account.id, contact)) !== undefined) return undefined;
     // Whoever opens a chat is promised that the first message is the first that the other person hears of them.
     if (!(await store.references.any(portal.id))) return undefined;
     // Asked last: switching it off takes effect before the next packet.

@@ -113,6 +113,11 @@ export const schema = section({
   contacts: optional({ pictures: flag.default(true) }),
   policy: optional({
     request_messages: count('a whole number from 1 to 1000', 1, 1000).default(50),
+    blocked: z
+      .array(text('a phone number (+491701234567), or the start of numbers (+99*)', /^\+\d{1,15}\*?$/), {
+        error: 'a list',
+      })
+      .default([]),
     request_days: count('a whole number of days from 1 to 365', 1, 365).default(30),
   }),
   portals: optional({ federate: flag.default(false) }),

@@ -1,5 +1,6 @@
 // The port to the database: everything that can change, as data, committed all or nothing; and what the domain reads.
 import type { Account, Departure, Holdings, Network, Preferences } from './account.ts';
+import type { Block, BlockPattern } from './block.ts';
 import type { ConsentCheck, ConsentEntry, ConsentEvent } from './consent.ts';
 import type { Actor, Contact, ContactName, ContactPicture, Ghost } from './contact.ts';
 import type { DamagedPlace } from './damaged-row.ts';
@@ -77,6 +78,14 @@ export type Change =
   | { readonly change: 'request.dropped'; readonly portal: PortalId }
   /** Messages of theirs that were sent before `before` (ms) are erased, and counted as dropped. Fails likewise. */
   | { readonly change: 'request.expired'; readonly portal: PortalId; readonly before: number }
+  /** The account hears nothing more of whoever one of these patterns fits. A pattern that another block has stays there. */
+  | {
+      readonly change: 'block.add';
+      readonly account: AccountId;
+      readonly block: Block;
+      readonly patterns: readonly BlockPattern[];
+    }
+  | { readonly change: 'block.remove'; readonly account: AccountId; readonly id: string }
   | { readonly change: 'user.trust'; readonly trust: UserTrust }
   | {
       readonly change: 'devices.put';
@@ -250,6 +259,12 @@ export interface Store {
     requests(account: AccountId): Promise<readonly Portal[]>;
     /** Declined ones that still have a room; at start. */
     toClose(): Promise<readonly PortalId[]>;
+  };
+  readonly blocks: {
+    /** The oldest first. */
+    list(account: AccountId): Promise<readonly Block[]>;
+    /** The blocks that have one of these patterns. */
+    matching(account: AccountId, patterns: readonly BlockPattern[]): Promise<readonly string[]>;
   };
   readonly pictures: {
     get(contact: ContactId): Promise<ContactPicture | undefined>;

@@ -1,6 +1,7 @@
 // Every change has its steps: the one place where the vocabulary of changes meets the tables.
 import type { Change } from '../model/store.ts';
 import { eraseAccount, finishDeparture, putAccount, putDeparture, setPendingCommand } from './accounts.ts';
+import { addBlock, removeBlock } from './blocks.ts';
 import { addBotMessage, encryptBotMessage, finishBotMessage, releaseBotMessage } from './bot-messages.ts';
 import { eraseConsent, recordConsent } from './consent.ts';
 import { addAddress, createContact, eraseContact, nameContact, putGhost } from './contacts.ts';
@@ -90,6 +91,10 @@ function apply(unit: Unit, change: Change): Steps {
       return expireRequest(unit, change.portal, change.before);
     case 'inbox.discard':
       return discardInbox(unit, change.portal);
+    case 'block.add':
+      return addBlock(unit, change.account, change.block, change.patterns);
+    case 'block.remove':
+      return removeBlock(unit, change.account, change.id);
     case 'user.trust':
       return putUserTrust(unit, change.trust);
     case 'devices.put':

@@ -8,6 +8,7 @@ import type { SigningKeyStore } from '../model/provider.ts';
 import type { Store } from '../model/store.ts';
 import { accountReads } from './accounts.ts';
 import { applyAll } from './apply.ts';
+import { blockReads } from './blocks.ts';
 import { botMessageReads } from './bot-messages.ts';
 import { consentReads } from './consent-check.ts';
 import { contactReads } from './contacts.ts';
@@ -111,6 +112,7 @@ async function build(database: Database, master: KeyObject, options: StoreOption
     contacts: contactReads(reader),
     pictures: pictureReads(reader),
     portals: portalReads(reader),
+    blocks: blockReads(reader),
     inbox: inboxReads(reader),
     outbox: outboxReads(reader),
     references: referenceReads(reader),

@@ -110,6 +110,9 @@ export interface Tables {
     asked_again: Flag;
     dropped: number;
   };
+  block: { id: string; account: AccountId; label: Sealed; created_at: number };
+  /** `hash` is a keyed hash of what is blocked. */
+  block_pattern: { account: AccountId; hash: Bytes; block: string };
   user_trust: { user: UserId; master_key: Sealed; seen: SealedOrErased };
 
   /** What is known of a contact's devices, as JSON. */

@@ -80,7 +80,7 @@ async function texts(room: string): Promise<string[]> {
 }
 
 beforeAll(async () => {
-  world = await World.start({ overrides: { 'policy.request_messages': mostWaiting } });
+  world = await World.start({ overrides: { 'policy.request_messages': mostWaiting, 'policy.blocked': ['+999*'] } });
   alice = await world.homeserver.login('alice', { strict: true });
   botRoom = await world.optIn(alice);
   friend = await stranger('Frieda');
@@ -293,5 +293,86 @@ describe('a user who wants no strangers', () => {
     await alice.join(room);
     await gregor.send(alice.userId, 'so you do know me');
     await shown(room, 'so you do know me');
+  });
+});
+
+describe('somebody who is blocked', () => {
+  let hanna: SandboxPhone;
+  let room: string;
+
+  beforeAll(async () => {
+    hanna = await stranger('Hanna');
+    await hanna.send(alice.userId, 'hello from Hanna');
+    room = await invited();
+    await alice.join(room);
+    await shown(room, 'hello from Hanna');
+    await alice.sendText(room, 'hello Hanna');
+    await hanna.received('hello Hanna');
+  });
+
+  test('in the middle of a chat hears nothing more and is not heard', async () => {
+    await ask('block hanna', /Blocked/);
+    const sent = await sentDuring(async () => {
+      const id = await hanna.send(alice.userId, 'are you still there?');
+      await hanna.showTyping(alice.userId, 'composing');
+      const { id: call } = (await hanna.post('calls', { to: alice.userId })) as { id: string };
+      await hanna.call('DELETE', `/phones/${hanna.number}/calls/${call}`);
+      const event = await alice.sendText(room, 'I am not');
+      const refused = await alice.waitForMessage(room, ({ content }) => JSON.stringify(content).includes(event));
+      expect(refused.body).toContain('You have blocked this contact');
+      await settled();
+      expect((await hanna.message(id, 'delivered', 0)).status).toBe('sent');
+    });
+    expect(sent).toEqual({ 'receipt:delivered': 1 });
+    expect(await texts(room)).toEqual(['hello from Hanna', 'hello Hanna', 'I am not']);
+    expect((await hanna.messages()).map(({ text }) => text)).not.toContain('I am not');
+  });
+
+  test('is listed, nowhere in plain, and can be let in again', async () => {
+    const list = await ask('blocks', /unblock/);
+    expect(list.body).toContain(`1: "Hanna", +${hanna.number.slice(0, 2)} `);
+    expect(JSON.stringify(bridgeRows('select * from block'))).not.toMatch(/Hanna|650/);
+    await ask('unblock 1', /not blocked any more/);
+    await hanna.send(alice.userId, 'at last');
+    await shown(room, 'at last');
+    await alice.sendText(room, 'welcome back');
+    await hanna.received('welcome back');
+    expect(await texts(room)).not.toContain('are you still there?');
+  });
+
+  test('by a reply in the chat is blocked as well', async () => {
+    const label = await alice.waitForMessage(room, ({ body }) => /unknown to you asked/.test(body ?? ''));
+    await alice.reply(room, label.eventId, 'block');
+    await alice.waitForMessage(room, ({ msgtype, body }) => msgtype === 'm.notice' && /^Blocked/.test(body ?? ''));
+    const sent = await sentDuring(async () => void (await hanna.send(alice.userId, 'once more')));
+    expect(sent).toEqual({});
+  });
+
+  test('when they ask loses the invitation', async () => {
+    const ida = await stranger('Ida');
+    await ida.send(alice.userId, 'psst, it is Ida');
+    const invitation = await invited();
+    const sent = await sentDuring(async () => {
+      await ask('block Ida', /Blocked/);
+      await alice.waitForMembership(invitation, alice.userId, ['leave']);
+    });
+    expect(sent).toEqual({});
+  });
+
+  test.each([
+    ['by the start of their number', '79991234567'],
+    ['by their number, before they were ever heard of', '4915112345678'],
+    ['by the administrator', '99912345678'],
+  ])('%s costs no room, no invitation, no packet', async (_, number) => {
+    const phone = await world.phone(number, 'Jan');
+    if (number.startsWith('7')) await ask('block +7 999*', /begins with \+7999/);
+    if (number.startsWith('4')) await ask('block +49 151 12345678', /Blocked/);
+    const sent = await sentDuring(async () => {
+      const before = [rooms(), bridgeRows('select 1 from contact').length];
+      await phone.send(alice.userId, 'hello?');
+      await settled();
+      expect([rooms(), bridgeRows('select 1 from contact').length]).toEqual(before);
+    });
+    expect(sent).toEqual({ 'receipt:delivered': 1 });
   });
 });

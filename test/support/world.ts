@@ -25,7 +25,7 @@ async function onDisk(directory: string): Promise<Readonly<Record<string, string
 
 export interface WorldOptions {
   /** Configuration keys, such as `delivery.missing_key_wait_s`. */
-  readonly overrides?: Readonly<Record<string, string | number | boolean>>;
+  readonly overrides?: Readonly<Record<string, string | number | boolean | readonly string[]>>;
   /** The largest file that the homeserver takes, in bytes. */
   readonly uploadLimit?: number;
   /** Puts something between the bridge and Synapse or the sandbox, whose addresses are given; answers those to use instead. */

@@ -119,6 +119,7 @@ describe('from the push to the network', () => {
       },
     };
     const settings: Partial<BridgeSettings> = {
+      blocked: [],
       ghostPrefix: 'wa_',
       serverName: 'example.org',
       get readReceipts() {

@@ -280,6 +280,7 @@ it.runIf(dialect === 'sqlite')('reads every journal through an index', async () 
     store.portals.ofContact(contact.id),
     store.portals.requests(account.id),
     store.portals.toClose(),
+    store.blocks.matching(account.id, ['phone:49']),
     store.pictures.get(contact.id),
     store.pictures.due(account.id),
     store.inbox.next(portal.id),

@@ -6,7 +6,7 @@ import { lidJid, phoneJid } from '../../src/model/jid.ts';
 import type { Acceptance, Portal } from '../../src/model/portal.ts';
 import { migrations } from '../../src/store/migrations/all.ts';
 import type { OpenStore } from '../../src/store/open-store.ts';
-import { aChat, aContact, anAccount, aPortal, message, openTestStore, present } from '../support/store.ts';
+import { aChat, aContact, anAccount, aPortal, departure, message, openTestStore, present } from '../support/store.ts';
 
 const payload = Buffer.from('hello');
 const asking = (number = 1, dropped = 0): Acceptance => ({
@@ -138,4 +138,27 @@ it('were accepted, all of them, in a database from before', async () => {
   expect(database.prepare('select id, acceptance, dropped from portal').all()).toEqual([
     { id: 'p', acceptance: 'accepted', dropped: 0 },
   ]);
+});
+
+it('blocks are found by any of their patterns, in their own account only, and go with them', async () => {
+  const store = await openTestStore();
+  const [first, second] = [(await aChat(store)).account, (await aChat(store)).account];
+  const block = { id: 'b1', label: 'Anna, +49', createdAt: 2 };
+  const earlier = { id: 'b2', label: '+99*', createdAt: 1 };
+  await store.commit([
+    { change: 'block.add', account: first.id, block, patterns: ['phone:49', 'address:1@lid'] },
+    // What another block has stays there.
+    { change: 'block.add', account: first.id, block: earlier, patterns: ['prefix:99', 'phone:49'] },
+  ]);
+  expect(await store.blocks.list(first.id)).toEqual([earlier, block]);
+  expect(await store.blocks.matching(first.id, ['phone:4', 'address:1@lid', 'phone:49'])).toEqual(['b1']);
+  expect(await store.blocks.matching(first.id, [])).toEqual([]);
+  expect(await store.blocks.matching(second.id, ['phone:49'])).toEqual([]);
+  await expect(store.commit([{ change: 'block.remove', account: second.id, id: 'b1' }])).rejects.toMatchObject({
+    code: 'store.gone',
+  });
+  await store.commit([{ change: 'block.remove', account: first.id, id: 'b1' }]);
+  expect(await store.blocks.matching(first.id, ['phone:49', 'address:1@lid'])).toEqual([]);
+  await store.commit([departure(first)]);
+  expect(await store.blocks.matching(first.id, ['prefix:99'])).toEqual([]);
 });

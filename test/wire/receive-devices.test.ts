@@ -106,6 +106,7 @@ const settings: BridgeSettings = {
   missingKeyWaitMs: 1_000,
   lateKeyWaitMs: 86_400_000,
   maxFileBytes: 1_000,
+  blocked: [],
   requests: { messages: 50, waitMs: 1_000_000 },
   transfers: 1,
 };

@@ -5,6 +5,7 @@ import type { InteropClient } from '../../model/interop.ts';
 import type { Change } from '../../model/store.ts';
 import type { ActiveAccount, BridgeContext } from '../context.ts';
 import type { Handled } from '../matrix-events.ts';
+import { block, blocks, unblock } from './blocks.ts';
 import { chat } from './chat.ts';
 import { confirmIdentityCommand } from './confirm-identity.ts';
 import { consent } from './consent.ts';
@@ -78,6 +79,9 @@ const handlers: Readonly<Record<string, CommandHandler>> = {
   reach,
   export: exportCommand,
   erase: eraseCommand,
+  block,
+  unblock,
+  blocks,
   'confirm-identity': confirmIdentityCommand,
 };
 
@@ -126,6 +130,8 @@ const harmless: ReadonlySet<string> = new Set([
   'consent',
   'requests',
   'decline',
+  'block',
+  'blocks',
   'confirm-identity',
   'opt-out',
 ]);

@@ -1,6 +1,7 @@
 // `help`: what the bot understands.
 import type { BridgeContext } from '../context.ts';
 import { networkNames, whatWorks } from '../labels.ts';
+import { blocksHelp } from './blocks.ts';
 import type { Answer } from './commands.ts';
 import { switchHelp } from './preferences.ts';
 import { reachHelp } from './reach.ts';
@@ -20,6 +21,7 @@ export async function help({ settings }: BridgeContext): Promise<Answer> {
       'requests: who asks to write to you. Whoever you do not know waits for your decision and learns nothing of it',
       'accept <number>, decline <number>: the answer; to join the room that you are invited to, or to reject the invitation, is the same',
       reachHelp,
+      ...blocksHelp,
       'confirm-identity: after you have reset your own encryption identity',
       '',
       'In a chat, reply to a notice of the bridge: "accept" or "keep" after a changed security key, "safety number" to compare keys.',

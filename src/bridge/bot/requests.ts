@@ -13,7 +13,7 @@ export async function requests(context: BridgeContext, command: Command): Promis
   }
   if (lines.length === 0) return { text: 'Nobody asks to write to you.' };
   const hints = [
-    'Send "accept <number>" or "decline <number>". Of a refusal the other person learns nothing.',
+    'Send "accept <number>", "decline <number>" or "block <number>". Of a refusal the other person learns nothing.',
     ...(command.encrypted ? [] : ['This room is not encrypted, so I name nobody here. Ask me in an encrypted room.']),
   ];
   return { text: [...lines, '', ...hints].join('\n'), confidential: command.encrypted };

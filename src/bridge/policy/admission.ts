@@ -1,9 +1,13 @@
 // Who is let in: what becomes of a contact's message, before anything else is done about it.
 
 import type { Reach } from '../../model/account.ts';
+import type { Contact } from '../../model/contact.ts';
 import type { AccountId } from '../../model/ids.ts';
+import type { InboxRow } from '../../model/journal.ts';
 import type { Acceptance, Portal } from '../../model/portal.ts';
 import type { BridgeContext } from '../context.ts';
+import { blockerOf } from './blocks.ts';
+import { nextOfRequest } from './requests.ts';
 
 export type Admission =
   /** Shown, and confirmed to the contact. */
@@ -37,8 +41,10 @@ export function decide({ reach, acceptance, waiting, mostWaiting }: Arrival): Ad
 export async function admission(
   context: BridgeContext,
   account: AccountId,
+  contact: Contact,
   portal: Portal | undefined,
 ): Promise<Admission> {
+  if ((await blockerOf(context, account, contact)) !== undefined) return 'ignore';
   const acceptance = portal?.acceptance;
   if (acceptance?.at === 'accepted') return 'deliver';
   const { reach } = await context.store.accounts.preferences(account);
@@ -47,4 +53,15 @@ export async function admission(
   const admitted = decide({ reach, acceptance, waiting, mostWaiting: context.settings.requests.messages });
   context.counters.delivered('to-matrix', admitted === 'wait' ? 'requested' : 'withheld');
   return admitted;
+}
+
+/** Whether the next row of a portal goes into its room, waits, or is left out for good. Notices of ours always go on. */
+export async function whatToShow(
+  context: BridgeContext,
+  portal: Portal,
+  row: InboxRow,
+): Promise<'show' | 'wait' | 'skip'> {
+  const contact = row.isNotice ? undefined : await context.store.contacts.get(portal.contact);
+  if (contact !== undefined && (await blockerOf(context, portal.account, contact)) !== undefined) return 'skip';
+  return portal.acceptance.at === 'requested' ? nextOfRequest(context, portal, row) : 'show';
 }

@@ -50,12 +50,12 @@ export async function nextOfRequest(
   context: BridgeContext,
   { id, state }: Portal,
   row: InboxRow,
-): Promise<'skip' | 'invite' | 'wait'> {
+): Promise<'skip' | 'show' | 'wait'> {
   if (row.state.at === 'received' && row.state.body.kind === 'message') {
     if (readable(context, row, row.state.body.payload)?.kind === 'silent') return 'skip';
   }
   if (state.at === 'open' && state.labelled) return 'wait';
-  return (await context.store.inbox.messagesWaiting(id)) > 0 ? 'invite' : 'wait';
+  return (await context.store.inbox.messagesWaiting(id)) > 0 ? 'show' : 'wait';
 }
 
 /** Lets the contact in: what waits is delivered, in order, and confirmed to them. */

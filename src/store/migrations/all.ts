@@ -15,6 +15,7 @@ import * as lateEvents from './0012-late-events.ts';
 import * as reach from './0013-reach.ts';
 import * as activity from './0014-activity.ts';
 import * as erasures from './0015-erasures.ts';
+import * as blocks from './0016-blocks.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -32,4 +33,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0013-reach': reach,
   '0014-activity': activity,
   '0015-erasures': erasures,
+  '0016-blocks': blocks,
 };
