@@ -1,6 +1,7 @@
 // The domain as a whole: the workers over the journals, started and stopped together.
 import { setImmediate } from 'node:timers/promises';
 import type { QueueAdmin, UserDataAdmin } from '../model/admin.ts';
+import type { Actor } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { AccountId, ContactId, EventId, PortalId, RoomId, UserId } from '../model/ids.ts';
 import type { TransactionSink } from '../model/matrix.ts';
@@ -27,6 +28,7 @@ import { confirmReading } from './reading.ts';
 import { expireUnconfirmed } from './receipts.ts';
 import { giveUpUnanswered } from './receive.ts';
 import { Recovery } from './recovery.ts';
+import { RenewedGhosts } from './renewed-ghosts.ts';
 import { sendNext } from './send.ts';
 import { silence } from './silence.ts';
 import { Transactions } from './transactions.ts';
@@ -68,10 +70,12 @@ export class Bridge {
 
   constructor(context: BridgeContext) {
     this.#context = context;
+    const renewed = new RenewedGhosts(context);
+    const renew = (actor: Actor): Promise<void> => renewed.renew(actor);
     const workers = <Key>(name: string, step: WorkersOptions<Key>['step'], parallel = 16): Workers<Key> =>
       new Workers({
         name,
-        step: (...input) => settingAside(context, () => step(...input)),
+        step: (...input) => settingAside(context, () => step(...input), { renew }),
         parallel,
         clock: context.clock,
         logger: context.logger,

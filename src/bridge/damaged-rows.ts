@@ -1,5 +1,6 @@
 // Damaged rows: whoever was to have what was in them is told, and everything else goes on.
-import { type DamagedPlace, DamagedRow } from '../model/damaged-row.ts';
+import type { Actor } from '../model/contact.ts';
+import { DamagedCryptoStore, type DamagedPlace, DamagedRow } from '../model/damaged-row.ts';
 import type { RoomId } from '../model/ids.ts';
 import type { Portal } from '../model/portal.ts';
 import type { Change } from '../model/store.ts';
@@ -8,15 +9,26 @@ import { contactName } from './labels.ts';
 import { noticeOnce, notSent } from './notices.ts';
 import type { Step } from './workers.ts';
 
-/** A step that comes upon a damaged row sets it aside. `lost`: keys of a transaction are gone and have to be fetched. */
+export interface Repairs {
+  /** Keys of a transaction are gone, and have to be fetched. */
+  readonly lost?: () => void;
+  /** The keys of this actor are damaged, and have to be made anew. */
+  readonly renew?: (actor: Actor) => Promise<void>;
+}
+
+/** A step that comes upon damage sets it aside, and is made again. */
 export async function settingAside(
   context: BridgeContext,
   step: () => Promise<Step>,
-  lost?: () => void,
+  { lost, renew }: Repairs = {},
 ): Promise<Step> {
   try {
     return await step();
   } catch (error) {
+    if (error instanceof DamagedCryptoStore && renew !== undefined) {
+      await renew(error.actor);
+      return 'again';
+    }
     if (!(error instanceof DamagedRow)) throw error;
     const { place } = error;
     context.logger.error(

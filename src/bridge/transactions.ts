@@ -33,7 +33,7 @@ export class Transactions implements TransactionSink {
     const { clock, logger } = options.context;
     this.#workers = new Workers({
       name: 'transactions',
-      step: () => settingAside(options.context, () => this.#handleNext(), options.recover),
+      step: () => settingAside(options.context, () => this.#handleNext(), { lost: options.recover }),
       clock,
       logger,
     });

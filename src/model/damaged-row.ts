@@ -1,4 +1,5 @@
-// A row of a journal whose sealed content cannot be opened: it was altered on the disk. It is set aside, or it would hold up its chat for ever.
+// What was altered on the disk and cannot be opened: rows of journals, crypto stores. It is set aside, or it would hold up its chat for ever.
+import type { Actor } from './contact.ts';
 import { BridgeError } from './errors.ts';
 import type { BotMessageSeq, EventId, EventSeq, InboxId, OutboxId, PortalId, RoomId, TransactionSeq } from './ids.ts';
 
@@ -17,5 +18,15 @@ export class DamagedRow extends BridgeError {
   constructor(place: DamagedPlace, cause: unknown) {
     super('store.damaged-row', `row ${place.id} of ${place.journal} is damaged`, { cause });
     this.place = place;
+  }
+}
+
+/** Code `crypto.store-damaged`: what is kept of this actor's keys on Matrix cannot be opened. */
+export class DamagedCryptoStore extends BridgeError {
+  readonly actor: Actor;
+
+  constructor(actor: Actor, cause: unknown) {
+    super('crypto.store-damaged', `the crypto store of ${actor.id} cannot be opened`, { retry: 'later', cause });
+    this.actor = actor;
   }
 }

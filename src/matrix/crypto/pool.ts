@@ -1,5 +1,6 @@
 // Open machines: at most so many, the least recently used closed first; and per actor one task after another.
 import type { Actor } from '../../model/contact.ts';
+import { DamagedCryptoStore } from '../../model/damaged-row.ts';
 import { BridgeError } from '../../model/errors.ts';
 import type { ActorId } from '../../model/ids.ts';
 import { Serial } from '../../model/serial.ts';
@@ -94,12 +95,14 @@ export class MachinePool {
 
   async #openNow(actor: Actor): Promise<Open> {
     const { databases } = this.#options;
-    const { storeName, existed } = await databases.open(actor.id);
     try {
+      const { storeName, existed } = await databases.open(actor.id);
       return { machine: await this.#options.open(actor, storeName, existed), existed };
     } catch (error) {
       await databases.close(actor.id);
-      throw error;
+      // What passes, or concerns all of them, says so itself: what is left is this store.
+      if (error instanceof BridgeError && error.code !== 'store.sealed') throw error;
+      throw new DamagedCryptoStore(actor, error);
     }
   }
 

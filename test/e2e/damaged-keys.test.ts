@@ -1,0 +1,56 @@
+// The keys of one ghost are damaged on the disk: it gets new ones, its user is told, and other ghosts keep theirs.
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { MatrixUser } from '../../src/demo/matrix-user.ts';
+import type { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
+import { World } from '../support/world.ts';
+
+let world: World;
+let alice: MatrixUser;
+
+beforeAll(async () => {
+  world = await World.start();
+  alice = await world.homeserver.login('alice', { strict: true });
+  await world.optIn(alice);
+});
+afterAll(() => world?.stop());
+
+async function chat(number: string, name: string): Promise<{ phone: SandboxPhone; portal: string; ghost: string }> {
+  const phone = await world.phone(number, name);
+  await phone.send(alice.userId, `hello from ${name}`);
+  const portal = await world.joinPortal(alice);
+  await alice.waitForMessage(portal, ({ body }) => body === `hello from ${name}`);
+  await alice.sendText(portal, `hello ${name}`);
+  await phone.received(`hello ${name}`);
+  const ghost = (await alice.members(portal)).find(({ userId }) => userId.startsWith('@wa_'))?.userId ?? '';
+  return { phone, portal, ghost };
+}
+
+test('one ghost gets new keys, with a notice and nothing lost; the other one keeps its own', async () => {
+  const anna = await chat('31612345678', 'Anna');
+  const ben = await chat('31612345679', 'Ben');
+  const before = { anna: await alice.userTrust(anna.ghost), ben: await alice.userTrust(ben.ghost) };
+  await world.bridge.stop();
+  const crypto = new Database(join(world.installation.configPath, '..', 'crypto.db'));
+  const actor = anna.ghost.replace(/^@wa_(.*):localhost$/, 'ghost-$1');
+  const { changes } = crypto.prepare("update journal_row set value = x'00ff' where actor = ?").run(actor);
+  crypto.close();
+  expect(changes).toBeGreaterThan(0);
+  await anna.phone.send(alice.userId, 'with new keys');
+  await ben.phone.send(alice.userId, 'with the old ones');
+  await world.startBridge();
+
+  const message = await alice.waitForMessage(anna.portal, ({ body }) => body === 'with new keys', 60_000);
+  expect(message).toMatchObject({ encrypted: true, shield: { color: 'none' } });
+  const notice = await alice.waitForMessage(anna.portal, ({ body }) => /had to be made anew/.test(body ?? ''), 60_000);
+  expect(notice).toMatchObject({ msgtype: 'm.notice', encrypted: true });
+  await alice.waitForMessage(ben.portal, ({ body }) => body === 'with the old ones', 60_000);
+  await alice.sendText(anna.portal, 'and back');
+  await anna.phone.received('and back', 60_000);
+  const after = { anna: await alice.userTrust(anna.ghost), ben: await alice.userTrust(ben.ghost) };
+  expect(after.anna.masterKey).not.toBe(before.anna.masterKey);
+  expect(after.ben.masterKey).toBe(before.ben.masterKey);
+  const notices = (await alice.messages(ben.portal)).filter(({ body }) => /made anew/.test(body ?? ''));
+  expect(notices).toHaveLength(0);
+}, 240_000);
