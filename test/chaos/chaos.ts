@@ -29,11 +29,13 @@ const program = new Command('npm run chaos --')
     new Option('--database <kind>', 'what the bridge stores in').choices(['sqlite', 'postgres']).default('sqlite'),
   )
   .option('--no-steps', 'leave out the kills at every step')
+  .option('--trouble <n>', 'how often each trouble of the network and the homeserver comes, without kills', count, 1)
   .option('--no-naive', 'leave out the run that acknowledges first and must lose messages')
   .option('--json <file>', 'write the outcome there as well')
   .parse();
 const options = program.opts<{
   kills: number;
+  trouble: number;
   seed: number;
   database: 'sqlite' | 'postgres';
   steps: boolean;
@@ -58,6 +60,9 @@ async function prove(part: string, plan: PlanOptions): Promise<void> {
 if (options.steps) await prove('every step', { seed: options.seed, chats, everyStep: true, kills: 0 });
 for (let left = options.kills, seed = options.seed; left > 0; left -= killsPerWorld, seed += 1) {
   await prove('random', { seed, chats, everyStep: false, kills: Math.min(left, killsPerWorld) });
+}
+if (options.trouble > 0) {
+  await prove('trouble', { seed: options.seed, chats, everyStep: false, kills: 0, spells: options.trouble });
 }
 let blind = false;
 if (options.naive) {

@@ -7,6 +7,8 @@ export interface Lane {
   readonly sent: readonly number[];
   /** What the other side has, in its order. */
   readonly received: readonly Received[];
+  /** Of these the network has changed the order itself. */
+  readonly unordered?: ReadonlySet<number>;
   /** Of what a contact sent: what they do not see as delivered. */
   readonly unconfirmed: readonly number[];
 }
@@ -67,7 +69,7 @@ export function added(a: Account, b: Account): Account {
   };
 }
 
-function laneAccount({ name, sent, received, unconfirmed }: Lane): Account {
+function laneAccount({ name, sent, received, unconfirmed, unordered }: Lane): Account {
   const messages = received.filter((one) => one.kind === 'message');
   const first = new Map(messages.toReversed().map((one) => [one.number, one]));
   const lost = sent.filter((number) => !first.has(number));
@@ -75,7 +77,8 @@ function laneAccount({ name, sent, received, unconfirmed }: Lane): Account {
   const strays = received.filter((one) => one.kind === 'stray').map(({ text }) => text);
   const known = new Map(sent.map((number, index) => [number, index]));
   const unheardOf = [...first.keys()].filter((number) => !known.has(number));
-  const inTime = messages.filter((one) => first.get(one.number) === one && !one.late);
+  const isFree = ({ number, late }: { number: number; late: boolean }) => late || unordered?.has(number);
+  const inTime = messages.filter((one) => first.get(one.number) === one && !isFree(one));
   const positions = inTime.flatMap(({ number }) => known.get(number) ?? []);
   const inOrder = new Set(longestRise(positions));
   const outOfOrder = positions.filter((position) => !inOrder.has(position)).map((position) => sent[position]);

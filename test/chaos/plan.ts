@@ -32,6 +32,30 @@ export interface Round {
   readonly stimulus?: Stimulus;
 }
 
+/** What may be wrong between the bridge and the two others, while it lives on. */
+export const troubles = [
+  // The homeserver: nobody there, a proxy before it that says so, answers lost, too many requests, restarted.
+  'gone',
+  'bad-gateway',
+  'mute',
+  'limited',
+  'restarted',
+  // The network: the connection cut, cut again and again, messages twice, in another order, damaged.
+  'cut',
+  'cut-often',
+  'duplicate',
+  'swap',
+  'corrupt',
+] as const;
+export type Trouble = (typeof troubles)[number];
+
+/** Some time of trouble. */
+export interface Spell {
+  readonly trouble: Trouble;
+  readonly ms: number;
+  readonly actions: readonly Action[];
+}
+
 export interface Plan {
   readonly seed: number;
   /** Chats that exist before anything is killed. */
@@ -39,6 +63,8 @@ export interface Plan {
   /** Actions before anything is killed: every chat exists, and there is something to refer to. */
   readonly opening: readonly Action[];
   readonly rounds: readonly Round[];
+  /** After them, in the life of one process. */
+  readonly spells: readonly Spell[];
 }
 
 /** How many earlier actions of its chat one may refer to. */
@@ -138,15 +164,20 @@ export interface PlanOptions {
   readonly everyStep: boolean;
   /** Kills at random. */
   readonly kills: number;
+  /** How often each trouble comes. */
+  readonly spells?: number;
 }
 
-export function planOf({ seed, chats, everyStep, kills }: PlanOptions): Plan {
+export function planOf({ seed, chats, everyStep, kills, spells = 0 }: PlanOptions): Plan {
   const random = new Random(seed);
   const script = new Script(random);
   const begin = opening(script, chats);
   const stepwise = everyStep ? killsAtEveryStep(script, chats) : { spare: [], rounds: [], chats };
   const rounds = [...stepwise.rounds, ...randomKills(random, script, kills, stepwise.chats)];
-  return { seed, chats, opening: [...begin, ...stepwise.spare], rounds };
+  const trouble = Array.from({ length: spells }, () =>
+    troubles.map((each) => spell(random, script, each, chats)),
+  ).flat();
+  return { seed, chats, opening: [...begin, ...stepwise.spare], rounds, spells: trouble };
 }
 
 const longestLifeMs = 2_500;
@@ -165,6 +196,15 @@ function randomKills(random: Random, script: Script, kills: number, chats: numbe
     }
     return { actions, kill: anyKill(random) };
   });
+}
+
+const longestSpellMs = 3_000;
+
+/** Two texts of one contact are among them: of messages that come in another order there have to be two. */
+function spell(random: Random, script: Script, trouble: Trouble, chats: number): Spell {
+  const any = Array.from({ length: 1 + random.below(mostActions) }, () => script.any(chats));
+  const actions = [script.next(0, 'whatsapp', 'text'), script.next(0, 'whatsapp', 'text'), ...any];
+  return { trouble, ms: 1_000 + random.below(longestSpellMs), actions };
 }
 
 const ordinary: readonly Stimulus[] = ['text-in', 'text-out', 'reactions-in', 'deletion-in'];

@@ -6,11 +6,13 @@ import { systemClock } from '../../src/model/clock.ts';
 import type { DeliveryStep } from '../../src/model/delivery-steps.ts';
 import { killVariable, naiveVariable } from '../../src/observability/fail-points.ts';
 import type { BridgeProcess } from '../support/bridge-process.ts';
+import { MoodyProxy } from '../support/moody-proxy.ts';
 import { createSchema } from '../support/postgres-server.ts';
 import { World } from '../support/world.ts';
 import { type Account, accountOf, isSound } from './ledger.ts';
 import type { Kill, Plan, Round } from './plan.ts';
 import { Traffic } from './traffic.ts';
+import { suffer } from './trouble.ts';
 import { Visitor } from './visitor.ts';
 
 /** How long a process may live, in milliseconds, that is certain to come to its step. */
@@ -37,7 +39,14 @@ export interface Outcome {
 export async function run(plan: Plan, options: RunOptions = {}): Promise<Outcome> {
   const started = performance.now();
   const place = options.postgres === undefined ? {} : { 'database.postgres': await createSchema(options.postgres) };
-  const world = await World.start({ overrides: place });
+  const proxy: { current?: MoodyProxy } = {};
+  const world = await World.start({
+    overrides: place,
+    between: async (synapseUrl, sandboxUrl) => {
+      proxy.current = await MoodyProxy.start(synapseUrl);
+      return { homeserverUrl: proxy.current.url, enlistmentUrl: `${sandboxUrl}/enlist` };
+    },
+  });
   const traffic: { current?: Traffic } = {};
   try {
     const users = [];
@@ -47,12 +56,14 @@ export async function run(plan: Plan, options: RunOptions = {}): Promise<Outcome
       users.push(user);
     }
     traffic.current = await Traffic.between(world, users);
-    const account = await new Run(world, traffic.current, plan, options).account();
+    if (proxy.current === undefined) throw new Error('there is no proxy');
+    const account = await new Run(world, proxy.current, traffic.current, plan, options).account();
     if (!isSound(account) && !options.naive) options.onProgress?.(`the bridge's log: ${await keptLog(world, plan)}`);
     return { account, kills: plan.rounds.length, took: performance.now() - started };
   } finally {
     await traffic.current?.stop();
     await world.stop();
+    await proxy.current?.stop();
   }
 }
 
@@ -70,14 +81,16 @@ async function keptLog(world: World, { seed }: Plan): Promise<string> {
 
 class Run {
   readonly #world: World;
+  readonly #proxy: MoodyProxy;
   readonly #traffic: Traffic;
   readonly #plan: Plan;
   readonly #options: RunOptions;
   readonly #notReached: DeliveryStep[] = [];
   #visitor: Visitor | undefined;
 
-  constructor(world: World, traffic: Traffic, plan: Plan, options: RunOptions) {
+  constructor(world: World, proxy: MoodyProxy, traffic: Traffic, plan: Plan, options: RunOptions) {
     this.#world = world;
+    this.#proxy = proxy;
     this.#traffic = traffic;
     this.#plan = plan;
     this.#options = options;
@@ -97,6 +110,10 @@ class Run {
       this.#options.onProgress?.(`${index + 1}/${rounds.length} ${what} (${Math.round(performance.now() - began)} ms)`);
     }
     await this.#world.startBridge();
+    for (const spell of this.#plan.spells) {
+      this.#options.onProgress?.(`${spell.trouble} for ${spell.ms} ms`);
+      await suffer(this.#world, this.#proxy, this.#traffic, spell);
+    }
     await this.#traffic.close();
     const account = accountOf(await this.#traffic.lanes());
     const complaints = [

@@ -1,4 +1,5 @@
 // Traffic: the plan's actions carried out at both ends, those of one side of a chat one after another, and in the end what came of them.
+import { z } from 'zod';
 import type { MatrixUser } from '../../src/demo/matrix-user.ts';
 import { Serial } from '../../src/model/serial.ts';
 import type { World } from '../support/world.ts';
@@ -10,6 +11,7 @@ import type { Action, Side } from './plan.ts';
 /** How long something that an action is about may take to arrive. Long after that nothing comes any more. */
 const patienceMs = 90_000;
 const firstPhone = 31_620_000_000;
+const swaps = z.object({ swapped: z.array(z.string()) });
 /** Above all numbers of a plan. */
 const firstClosing = 1_000_000;
 
@@ -41,6 +43,21 @@ export class Traffic {
     const actions = new Map<number, Action>();
     const chatOf = (number: number): number | undefined => actions.get(number)?.chat;
     return new Traffic(world, await Promise.all(users.map((user) => MatrixEnd.of(user, chatOf))), actions);
+  }
+
+  get users(): readonly MatrixEnd[] {
+    return this.#users;
+  }
+
+  /** Calls the sandbox's control API. */
+  async control(path: string, body?: object): Promise<unknown> {
+    const { phone } = await this.chat(0);
+    return phone.phone.call(body === undefined ? 'GET' : 'POST', path, body);
+  }
+
+  /** Resolves when everything that was begun has been handed over, or given up. */
+  async handedOver(): Promise<void> {
+    await this.#order.drain();
   }
 
   /** What could not even be handed over. */
@@ -97,6 +114,7 @@ export class Traffic {
   /** What each lane was given, and what came out of it. */
   async lanes(): Promise<Lane[]> {
     const lanes: Lane[] = [];
+    const { swapped } = swaps.parse(await this.control('/faults/swap'));
     for (const [name, sent] of this.#sent) {
       const [{ chat, from } = { chat: 0, from: 'matrix' as Side }] = sent;
       const { user, phone } = await this.chat(chat);
@@ -104,7 +122,8 @@ export class Traffic {
       if (from === 'whatsapp') {
         const room = user.rooms.get(chat);
         const received = room === undefined ? [] : await user.history(room, sent);
-        lanes.push({ name, sent: numbers, received, unconfirmed: await phone.unconfirmed(sent) });
+        const unordered = new Set(swapped.flatMap((id) => phone.ids.numberOf(id) ?? []));
+        lanes.push({ name, sent: numbers, received, unordered, unconfirmed: await phone.unconfirmed(sent) });
       } else {
         lanes.push({ name, sent: numbers, received: phone.history(user.user.userId, sent), unconfirmed: [] });
       }

@@ -42,6 +42,12 @@ test.each<[string, Lane, Partial<typeof sound>, string]>([
   expect(isSound(account)).toBe(false);
 });
 
+test('of what the network has swapped itself the order is not asked, but everything else is', () => {
+  const swapped = { ...lane([1, 2, 3], [message(2), message(1), message(3)]), unordered: new Set([1]) };
+  expect(accountOf([swapped])).toMatchObject({ ...sound, complaints: [] });
+  expect(accountOf([{ ...swapped, received: [message(2), message(3)] }])).toMatchObject({ lost: 1 });
+});
+
 test('of a message that comes late and says so the order is not asked', () => {
   const account = accountOf([lane([1, 2, 3], [message(2), message(3), message(1, true)])]);
   expect(account).toMatchObject({ ...sound, late: 1, complaints: [] });

@@ -1,11 +1,11 @@
 // A plan follows from its seed alone, names every step, and refers only to what was written before.
 import { expect, test } from 'vitest';
-import { type Action, planOf } from '../chaos/plan.ts';
+import { type Action, planOf, troubles } from '../chaos/plan.ts';
 import { provokedSteps } from '../chaos/stimuli.ts';
 
-const options = { seed: 7, chats: 3, everyStep: true, kills: 200 };
+const options = { seed: 7, chats: 3, everyStep: true, kills: 200, spells: 2 };
 const plan = planOf(options);
-const actions = [...plan.opening, ...plan.rounds.flatMap((round) => round.actions)];
+const actions = [...plan.opening, ...[...plan.rounds, ...plan.spells].flatMap((part) => part.actions)];
 
 test('the same seed gives the same plan, another one another', () => {
   expect(planOf(options)).toEqual(plan);
@@ -16,6 +16,10 @@ test('every step is killed at, and after that there are as many kills as wanted'
   const certain = plan.rounds.flatMap(({ kill }) => (kill.at === 'step' && kill.certain ? kill.step : []));
   expect(certain).toEqual(provokedSteps);
   expect(plan.rounds).toHaveLength(provokedSteps.length + 200);
+});
+
+test('every trouble comes as often as wanted', () => {
+  expect(plan.spells.map(({ trouble }) => trouble)).toEqual([...troubles, ...troubles]);
 });
 
 test('all kinds occur in both directions', () => {
