@@ -129,6 +129,11 @@ export class Bridge {
       wakeRoom: (room) => this.#rooms.wake(room),
       devicesChanged: (users) => this.devicesChanged(users),
       wakeReceipts: (account) => this.#receipts.wake(account),
+      visited: ({ portal, room, managementRoom }) => {
+        this.#bot.wake(managementRoom);
+        for (const each of [this.#inbox, this.#outbox, this.#marks]) each.wake(portal);
+        this.roomKeys([room]);
+      },
       typing: (typing) => this.#userTyping.pushed(typing),
       recover: () => this.#upkeep.wake('recovery'),
     });
@@ -294,6 +299,7 @@ export class Bridge {
       for (const portal of await store.portals.ofAccount(account.id)) {
         this.#inbox.wake(portal.id);
         this.#outbox.wake(portal.id);
+        this.#marks.wake(portal.id);
         if (portal.state.at === 'open') this.roomKeys([portal.state.room]);
       }
     }

@@ -77,6 +77,7 @@ export class ContactTyping {
     const ghost = chat && (await store.contacts.ghost(chat.portal.contact));
     // Typing opens no room.
     if (chat?.portal.state.at !== 'open' || chat.portal.acceptance.at !== 'accepted' || !ghost?.ready) return;
+    if (await store.visitors.hold(chat.portal.id)) return;
     const { room } = chat.portal.state;
     try {
       await homeserver.setTyping(ghost.actor, room, typing ? shownMs : undefined);

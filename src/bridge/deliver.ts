@@ -43,6 +43,7 @@ export async function deliverNext(
   if (next === 'skip') await setState(context, row, { at: 'done', event: undefined });
   if (next !== 'show') return next === 'skip' ? 'again' : 'idle';
   if (row.state.at === 'awaited') return hold(context, row, row.state.since);
+  if (await context.store.visitors.hold(portalId)) return 'idle';
   const chat = await openChat(context, portal);
   if (chat === undefined) return 'idle';
   const label = await pendingLabel(context, chat);

@@ -17,6 +17,7 @@ interface Chat {
 /** Sets the next mark of this portal, or forgets it where it has no place (any more). */
 export async function setNextMark(context: BridgeContext, portal: PortalId): Promise<Step> {
   const { store } = context;
+  if (await store.visitors.hold(portal)) return 'idle';
   const mark = await store.reading.nextMark(portal);
   if (mark !== undefined) {
     const chat = await openChat(context, portal);

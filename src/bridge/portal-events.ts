@@ -54,6 +54,7 @@ export async function handlePortalEvent(
   // Whoever else may have got in here: only the account's user speaks through this portal.
   if (event.sender !== account.user) return done();
   if (isTakenBack(event)) return done();
+  if (await context.store.visitors.hold(portal.id)) return { kind: 'held' };
   if (event.type === 'm.room.encrypted') return encrypted(context, chat, event, waits, effects);
   const refuse = (code: string, text: string): Handled =>
     withWake(done(notSent(portal, event.event_id, context.clock.now(), code, text)), portal, effects);
@@ -242,6 +243,7 @@ export async function handleLatePortalEvent(
   const account = await context.store.accounts.get(portal.account);
   const ghost = await context.store.contacts.ghost(portal.contact);
   if (!isActive(account) || ghost === undefined) return done();
+  if (await context.store.visitors.hold(portal.id)) return { kind: 'held' };
   return encrypted(context, { account, portal, ghost }, late.event, new Map(), effects, late);
 }
 

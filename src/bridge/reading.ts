@@ -92,7 +92,7 @@ async function confirmNext(
   };
   // In another room there is nothing that this event could be about.
   if (portal.state.at !== 'open' || address === undefined) return settle(confirmed, userRead);
-  if (await isHeld(context, { account, contact })) return 'idle';
+  if (await isHeld(context, { account, contact, portal })) return 'idle';
   const { room } = portal.state;
   const read = await positionOf(context, portal, room, userRead);
   // Woken when the message that is on its way has been noted.

@@ -80,10 +80,13 @@ async function openChat(
   return { account, portal, contact, address, client: connection };
 }
 
-/** True while an identity key of this contact, or the user's own identity, waits for a decision. */
-export async function isHeld(context: BridgeContext, chat: Pick<Chat, 'account' | 'contact'>): Promise<boolean> {
+/** True while an identity key of this contact, the user's own identity, or somebody else in the room waits for a decision. */
+export async function isHeld(
+  context: BridgeContext,
+  chat: Pick<Chat, 'account' | 'contact' | 'portal'>,
+): Promise<boolean> {
   const user = await context.store.trust.ofUser(chat.account.user);
-  if (user?.state === 'changed') return true;
+  if (user?.state === 'changed' || (await context.store.visitors.hold(chat.portal.id))) return true;
   const devices = await context.store.trust.ofContact(chat.account.id, chat.contact.id);
   return [...devices.values()].some((trust) => trust.state === 'changed');
 }

@@ -9,6 +9,7 @@ import { type BridgeContext, isOurs } from './context.ts';
 import { settingAside } from './damaged-rows.ts';
 import { readingChanges } from './reading.ts';
 import { releaseDeviceNotice } from './user-trust.ts';
+import { type Visits, visits } from './visitors.ts';
 import { type Step, Workers } from './workers.ts';
 
 export interface TransactionsOptions {
@@ -19,6 +20,8 @@ export interface TransactionsOptions {
   readonly devicesChanged: (users: readonly UserId[]) => void;
   /** Called when something that this account's user has read is to be told. */
   readonly wakeReceipts: (account: AccountId) => void;
+  /** Called when somebody else has come into this chat, or gone. */
+  readonly visited: (chat: Visits['chats'][number]) => void;
   readonly typing: (typing: TypingUsers) => void;
   /** Called when the homeserver has dropped to-device messages. */
   readonly recover: () => void;
@@ -40,7 +43,7 @@ export class Transactions implements TransactionSink {
   }
 
   async store({ id, body, events }: NewTransaction, ephemeral: Ephemeral): Promise<void> {
-    const { context, wakeReceipts, typing } = this.#options;
+    const { context, wakeReceipts, visited, typing } = this.#options;
     // An event reaches us because of a user of ours in its room, and that user's keys are counted: events without any counts are a
     // catch-up, before which the homeserver has dropped to-device messages (Synapse).
     const caughtUp = events.length > 0 && !hasKeyCounts(body);
@@ -49,11 +52,13 @@ export class Transactions implements TransactionSink {
     const marked = { ...body, [concernedRooms]: [...new Set(news.map((event) => event.room_id))] };
     const transaction = { id, body: caughtUp ? { ...marked, [catchUp]: true } : marked, events: news };
     const reading = await readingChanges(context, ephemeral.receipts);
+    const { changes, chats } = await visits(context, events);
     passed('M1-transaction-pushed');
-    await context.store.commit([{ change: 'transaction.store', transaction }, ...reading.changes]);
+    await context.store.commit([{ change: 'transaction.store', transaction }, ...reading.changes, ...changes]);
     passed('M2-transaction-committed');
     this.#workers.wake('transactions');
     for (const account of reading.accounts) wakeReceipts(account.id);
+    for (const chat of chats) visited(chat);
     for (const each of ephemeral.typing) typing(each);
   }
 

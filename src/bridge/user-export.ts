@@ -74,6 +74,7 @@ async function exportChat(store: Store, portal: Portal): Promise<ExportedChat> {
     givenName,
     contactAddresses: (contact?.addresses ?? []).map(formatJid),
     ghost: (await store.contacts.ghost(contactId))?.actor.user,
+    visitors: await store.visitors.of(id),
     devices: devices.map(([device, trust]) => ({ device, key: trust.state })),
   };
 }

@@ -116,7 +116,7 @@ export class UserTyping {
     const contact = await store.contacts.get(portal.contact);
     const address = contact && preferredAddress(contact);
     if (!client?.connected || contact === undefined || address === undefined) return undefined;
-    if (await isHeld(this.#context, { account, contact })) return undefined;
+    if (await isHeld(this.#context, { account, contact, portal })) return undefined;
     if ((await blockerOf(this.#context, account.id, contact)) !== undefined) return undefined;
     // Whoever opens a chat is promised that the first message is the first that the other person hears of them.
     if (!(await store.references.any(portal.id))) return undefined;

@@ -1,5 +1,5 @@
 // Portals: rooms that carry one chat between one account and one contact.
-import type { AccountId, ContactId, PortalId, RoomId } from './ids.ts';
+import type { AccountId, ContactId, PortalId, RoomId, UserId } from './ids.ts';
 
 export type PortalState =
   /** Wanted; the room may or may not exist already (an earlier attempt may have been killed). */
@@ -25,6 +25,13 @@ export type Acceptance =
     }
   /** The user has refused: what the contact writes is not kept. */
   | { readonly at: 'declined' };
+
+/** Somebody in a portal, or invited to it, who is neither its ghost nor its user. */
+export interface Visitor {
+  readonly user: UserId;
+  /** Whether the user lets them stay. */
+  readonly allowed: boolean;
+}
 
 export interface Portal {
   readonly id: PortalId;

@@ -37,7 +37,7 @@ import type {
   StoredTransaction,
 } from './journal.ts';
 import type { HostedFile } from './media.ts';
-import type { Acceptance, Portal, PortalState } from './portal.ts';
+import type { Acceptance, Portal, PortalState, Visitor } from './portal.ts';
 import type { QueueFilter, QueueItem, QueueItemId } from './queue.ts';
 import type { DeliveryMark, Reading } from './reading.ts';
 import type { KeptReference, MessagePart, MessageReaction, MessageReference, MessageTarget } from './reference.ts';
@@ -72,6 +72,11 @@ export type Change =
   | { readonly change: 'portal.name'; readonly portal: PortalId; readonly givenName: string }
   | { readonly change: 'portal.state'; readonly portal: PortalId; readonly state: PortalState }
   | { readonly change: 'portal.acceptance'; readonly portal: PortalId; readonly acceptance: Acceptance }
+  /** Somebody else has come into a portal or is invited; unless that is known. */
+  | { readonly change: 'visitor.add'; readonly portal: PortalId; readonly user: UserId }
+  /** The user lets them stay. */
+  | { readonly change: 'visitor.allow'; readonly portal: PortalId; readonly user: UserId }
+  | { readonly change: 'visitor.gone'; readonly portal: PortalId; readonly user: UserId }
   /** A contact who asks to be let in was asked for a message again. Fails with `store.conflict` where they do not ask (any more). */
   | { readonly change: 'request.asked-again'; readonly portal: PortalId }
   /** A message of theirs was not kept. Fails likewise. */
@@ -265,6 +270,11 @@ export interface Store {
     list(account: AccountId): Promise<readonly Block[]>;
     /** The blocks that have one of these patterns. */
     matching(account: AccountId, patterns: readonly BlockPattern[]): Promise<readonly string[]>;
+  };
+  readonly visitors: {
+    of(portal: PortalId): Promise<readonly Visitor[]>;
+    /** Whether somebody is there whom the user does not let stay: nothing is delivered then. */
+    hold(portal: PortalId): Promise<boolean>;
   };
   readonly pictures: {
     get(contact: ContactId): Promise<ContactPicture | undefined>;

@@ -3,7 +3,7 @@ import type { Network, Preferences } from './account.ts';
 import type { ConsentEntry } from './consent.ts';
 import type { AccountId, EventId, MessageId, PortalId, RoomId, UserId } from './ids.ts';
 import type { HostedFile } from './media.ts';
-import type { Acceptance } from './portal.ts';
+import type { Acceptance, Visitor } from './portal.ts';
 
 /** Raised when a program that reads exports would have to change. */
 export const exportVersion = 1;
@@ -61,6 +61,8 @@ export interface ExportedChat {
   /** Phone-number and hidden addresses of the contact. */
   readonly contactAddresses: readonly string[];
   readonly ghost: UserId | undefined;
+  /** Who else is in the room or invited, and whether the user lets them stay. */
+  readonly visitors: readonly Visitor[];
   /** The contact's devices whose keys are pinned, and whether one has changed. */
   readonly devices: readonly { readonly device: number; readonly key: 'pinned' | 'changed' }[];
 }

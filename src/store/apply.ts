@@ -42,6 +42,7 @@ import { addPreKeys, expireSignedPreKey, putIdentity, putSession, putSignedPreKe
 import type { Steps } from './steps.ts';
 import { putPeerTrust, putUserTrust } from './trust.ts';
 import type { Unit } from './unit.ts';
+import { addVisitor, allowVisitor, removeVisitors } from './visitors.ts';
 
 export function* applyAll(unit: Unit, changes: readonly Change[]): Steps {
   for (const change of changes) yield* apply(unit, change);
@@ -83,6 +84,12 @@ function apply(unit: Unit, change: Change): Steps {
       return setPortalState(unit, change.portal, change.state);
     case 'portal.acceptance':
       return setAcceptance(unit, change.portal, change.acceptance);
+    case 'visitor.add':
+      return addVisitor(unit, change.portal, change.user);
+    case 'visitor.allow':
+      return allowVisitor(unit, change.portal, change.user);
+    case 'visitor.gone':
+      return removeVisitors(unit, change.portal, change.user);
     case 'request.asked-again':
       return noteAskedAgain(unit, change.portal);
     case 'request.dropped':

@@ -37,6 +37,7 @@ import { openSqlite } from './sqlite/database.ts';
 import { first, run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
 import { trustReads } from './trust.ts';
+import { visitorReads } from './visitors.ts';
 import { WatchedWriter } from './watched-writer.ts';
 import type { Writer } from './writer.ts';
 
@@ -117,6 +118,7 @@ async function build(database: Database, master: KeyObject, options: StoreOption
     outbox: outboxReads(reader),
     references: referenceReads(reader),
     reading: readingReads(reader),
+    visitors: visitorReads(reader),
     reactions: reactionReads(reader),
     events: eventReads(reader),
     botMessages: botMessageReads(reader),

@@ -9,6 +9,7 @@ import { type DataKey, type Place, seal, unsealText } from './sealing.ts';
 import { countChanges, first, mustChange, run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
 import type { Reader, Unit } from './unit.ts';
+import { removeVisitors } from './visitors.ts';
 
 // Written out, not bound, so that the partial indexes serve.
 export const isRequested = sql<boolean>`acceptance = 'requested'`;
@@ -33,8 +34,9 @@ export function* namePortal({ db, keys }: Unit, portal: PortalId, givenName: str
   yield* run(db.updateTable('portal').set({ given_name }).where('id', '=', portal));
 }
 
-export function* setPortalState({ db }: Unit, portal: PortalId, state: PortalState): Steps {
-  yield* mustChange(db.updateTable('portal').set(stateRow(state)).where('id', '=', portal), 'the portal');
+export function* setPortalState(unit: Unit, portal: PortalId, state: PortalState): Steps {
+  if (state.at === 'wanted') yield* removeVisitors(unit, portal);
+  yield* mustChange(unit.db.updateTable('portal').set(stateRow(state)).where('id', '=', portal), 'the portal');
 }
 
 export function* setAcceptance({ db }: Unit, portal: PortalId, acceptance: Acceptance): Steps {

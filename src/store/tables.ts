@@ -113,6 +113,7 @@ export interface Tables {
   block: { id: string; account: AccountId; label: Sealed; created_at: number };
   /** `hash` is a keyed hash of what is blocked. */
   block_pattern: { account: AccountId; hash: Bytes; block: string };
+  portal_visitor: { portal: PortalId; user: UserId; allowed: Flag };
   user_trust: { user: UserId; master_key: Sealed; seen: SealedOrErased };
 
   /** What is known of a contact's devices, as JSON. */

@@ -18,6 +18,7 @@ import { reach } from './reach.ts';
 import { requests } from './requests.ts';
 import { status } from './status.ts';
 import { eraseCommand, exportCommand } from './user-data.ts';
+import { allow, remove } from './visitors.ts';
 import { yes } from './yes.ts';
 
 /** What commands set in motion once they are committed. */
@@ -82,6 +83,8 @@ const handlers: Readonly<Record<string, CommandHandler>> = {
   block,
   unblock,
   blocks,
+  allow,
+  remove,
   'confirm-identity': confirmIdentityCommand,
 };
 

@@ -5,6 +5,7 @@ import { blocksHelp } from './blocks.ts';
 import type { Answer } from './commands.ts';
 import { switchHelp } from './preferences.ts';
 import { reachHelp } from './reach.ts';
+import { visitorHelp } from './visitors.ts';
 
 export async function help({ settings }: BridgeContext): Promise<Answer> {
   const names = settings.networks.map((network) => networkNames[network]).join(' or ');
@@ -22,6 +23,7 @@ export async function help({ settings }: BridgeContext): Promise<Answer> {
       'accept <number>, decline <number>: the answer; to join the room that you are invited to, or to reject the invitation, is the same',
       reachHelp,
       ...blocksHelp,
+      visitorHelp,
       'confirm-identity: after you have reset your own encryption identity',
       '',
       'In a chat, reply to a notice of the bridge: "accept" or "keep" after a changed security key, "safety number" to compare keys.',

@@ -26,16 +26,23 @@ export async function status(
       const connected = effects.client(account)?.connected ?? false;
       let inbox = 0;
       let outbox = 0;
+      let visited = 0;
       const portals = await store.portals.ofAccount(account.id);
       const chats = portals.filter(({ acceptance }) => acceptance.at === 'accepted');
       const asking = portals.filter(({ acceptance }) => acceptance.at === 'requested').length;
       for (const portal of chats) {
         inbox += await store.inbox.waiting(portal.id);
         outbox += await store.outbox.waiting(portal.id);
+        if (await store.visitors.hold(portal.id)) visited += 1;
       }
       lines.push(
         `${name}: opted in, ${connected ? 'connected' : 'not connected at the moment'}. Chats: ${chats.length}. Requests: ${asking}. Waiting for you: ${inbox}. Waiting to be sent: ${outbox}. Settings: ${await switchedOn(context, account)}`,
       );
+      if (visited > 0) {
+        lines.push(
+          `Somebody else is in ${visited} of your chats: nothing is delivered there until you "allow" or "remove" them.`,
+        );
+      }
     }
   }
   const trust = await store.trust.ofUser(command.user);

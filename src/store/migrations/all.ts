@@ -16,6 +16,7 @@ import * as reach from './0013-reach.ts';
 import * as activity from './0014-activity.ts';
 import * as erasures from './0015-erasures.ts';
 import * as blocks from './0016-blocks.ts';
+import * as visitors from './0017-visitors.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -34,4 +35,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0014-activity': activity,
   '0015-erasures': erasures,
   '0016-blocks': blocks,
+  '0017-visitors': visitors,
 };
