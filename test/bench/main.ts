@@ -3,6 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { arch, cpus, platform, totalmem } from 'node:os';
 import { Argument, Command } from 'commander';
 import { benchMedia, mediaTable } from './media/media.ts';
+import { benchMessages, messagesTable } from './messages/messages.ts';
+import { benchStartUp, startUpTable } from './start-up.ts';
 
 /** Beside the figures: they mean nothing without it. */
 function machine() {
@@ -30,19 +32,44 @@ function print(rows: readonly (readonly string[])[]): void {
 
 const progress = (text: string): void => void process.stderr.write(`${text}\n`);
 
+const kinds = ['messages', 'media', 'start-up'] as const;
+type Kind = (typeof kinds)[number];
+
+interface Options {
+  readonly json?: string;
+  readonly messages: string;
+  readonly synapse: boolean;
+}
+
+async function run(what: Kind, { messages, synapse }: Options): Promise<{ report: object; table: string[][] }> {
+  switch (what) {
+    case 'messages': {
+      const report = await benchMessages({ messages: Number(messages), synapse }, progress);
+      return { report, table: messagesTable(report) };
+    }
+    case 'media': {
+      const report = await benchMedia(progress);
+      return { report, table: mediaTable(report) };
+    }
+    case 'start-up': {
+      const report = await benchStartUp({ accounts: 10_000, chatsPerAccount: 10, history: 2 }, progress);
+      return { report, table: startUpTable(report) };
+    }
+  }
+}
+
 await new Command('bench')
   .description(
     'Measures the bridge, beside what bounds it in the same run. The figures depend on the machine and on what else runs there.',
   )
-  .addArgument(new Argument('[what]', 'what passes').choices(['messages', 'media']).default('messages'))
+  .addArgument(new Argument('[what]', 'what is measured').choices(kinds).default('messages'))
   .option('--json <file>', 'write the figures there as well')
-  .action(async (what: 'messages' | 'media', { json }: { json?: string }) => {
-    if (what === 'messages') {
-      await import('./messages.ts');
-      return;
-    }
-    const report = await benchMedia(progress);
-    print(mediaTable(report));
+  .option('--messages <number>', 'how many in each measurement', '2000')
+  .option('--no-synapse', 'leave out the comparison with a real Synapse')
+  .action(async (what: Kind, options: Options) => {
+    const { report, table } = await run(what, options);
+    print(table);
+    const { json } = options;
     if (json !== undefined)
       await writeFile(json, `${JSON.stringify({ machine: machine(), what, ...report }, null, 2)}\n`);
   })

@@ -1,0 +1,158 @@
+// Messages between stand-ins that answer at once, so that speed, latency and cost are the bridge's own; and what bounds them.
+import { figuresOf } from '../process-figures.ts';
+import { Scene, waitUntil } from '../scene.ts';
+import { type Limits, measureLimits } from './limits.ts';
+import { measureSynapse, type SynapseFigures } from './synapse.ts';
+
+export type Direction = 'to-matrix' | 'to-whatsapp';
+
+export interface Latency {
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+}
+
+export interface MessagesRow {
+  readonly direction: Direction;
+  readonly chats: number;
+  readonly perSecond: number;
+  /** Milliseconds, at half of that speed. */
+  readonly latency: Latency;
+  readonly cpuMs: number;
+  readonly writtenBytes: number;
+  readonly residentBytes: number;
+}
+
+export interface MessagesReport {
+  readonly limits: Limits;
+  readonly rows: readonly MessagesRow[];
+  /** Of a contact who writes for the first time: until the user is invited. */
+  readonly firstContact: { readonly ms: number; readonly requests: number };
+  readonly synapse: SynapseFigures | undefined;
+}
+
+const numbersOfChats = [1, 10, 100];
+
+export interface MessagesOptions {
+  /** Of each measurement. */
+  readonly messages: number;
+  /** Also with a real Synapse, for comparison. */
+  readonly synapse: boolean;
+}
+
+export async function benchMessages(
+  options: MessagesOptions,
+  progress: (text: string) => void,
+): Promise<MessagesReport> {
+  const limits = await measureLimits();
+  progress('limits measured');
+  const rows: MessagesRow[] = [];
+  const scene = await Scene.start();
+  try {
+    const one = await scene.addChats(1);
+    const firstContact = { ms: one.ms, requests: one.requests };
+    for (const chats of numbersOfChats) {
+      if (chats > scene.chats) await scene.addChats(chats - scene.chats);
+      for (const direction of ['to-matrix', 'to-whatsapp'] as const) {
+        rows.push(await measure(scene, direction, chats, options.messages));
+        progress(`${direction}: ${chats} chats`);
+      }
+    }
+    return { limits, rows, firstContact, synapse: options.synapse ? await measureSynapse() : undefined };
+  } finally {
+    await scene.stop();
+  }
+}
+
+async function measure(scene: Scene, direction: Direction, chats: number, messages: number): Promise<MessagesRow> {
+  const before = await figuresOf(scene.bridge.pid);
+  const full = await pass(scene, direction, { chats, messages, perSecond: 0 });
+  const after = await figuresOf(scene.bridge.pid);
+  const perSecond = (messages / full.ms) * 1000;
+  const half = await pass(scene, direction, { chats, messages: Math.ceil(messages / 2), perSecond: perSecond / 2 });
+  return {
+    direction,
+    chats,
+    perSecond,
+    latency: latencyOf(half.latencies),
+    cpuMs: (after.cpuMs - before.cpuMs) / messages,
+    writtenBytes: (after.writtenBytes - before.writtenBytes) / messages,
+    residentBytes: after.residentBytes,
+  };
+}
+
+interface Load {
+  readonly chats: number;
+  readonly messages: number;
+  /** 0: as fast as they are taken. */
+  readonly perSecond: number;
+}
+
+/** Answers how long it took until all had arrived, and each message's way, in milliseconds. */
+export async function pass(
+  { homeserver, network }: Pick<Scene, 'homeserver' | 'network'>,
+  direction: Direction,
+  { chats, messages, perSecond }: Load,
+): Promise<{ readonly ms: number; readonly latencies: readonly number[] }> {
+  const outward = direction === 'to-whatsapp';
+  if (outward) await homeserver.call('record', { count: chats, messages });
+  else await network.call('write', { count: chats, messages });
+  const start = performance.now();
+  const sent = outward
+    ? await homeserver.call('replay', { count: chats, perSecond })
+    : await network.call('send', { count: chats, perSecond });
+  const arrived = () => (outward ? network.call('taken', undefined) : homeserver.call('taken', undefined));
+  await waitUntil(async () => (await arrived()) >= messages);
+  const ms = performance.now() - start;
+  const taken = await (outward ? network.call('takenAt', chats) : homeserver.call('takenAt', chats));
+  // Within a chat the order is kept, so the first that was sent is the first that arrives.
+  return { ms, latencies: sent.flatMap((times, chat) => times.map((at, index) => (taken[chat]?.[index] ?? at) - at)) };
+}
+
+function latencyOf(latencies: readonly number[]): Latency {
+  const sorted = [...latencies].sort((a, b) => a - b);
+  const at = (share: number): number => sorted[Math.floor((sorted.length - 1) * share)] ?? 0;
+  return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
+}
+
+export function messagesTable({ limits, rows, firstContact, synapse }: MessagesReport): string[][] {
+  const megolm = (row: MessagesRow): string => `${Math.round((row.perSecond / limits.megolmEncrypt) * 100)} %`;
+  return [
+    [
+      'direction',
+      'chats',
+      'messages/s',
+      'of raw Megolm',
+      'p50 ms',
+      'p95 ms',
+      'p99 ms',
+      'CPU ms',
+      'KiB written',
+      'RSS MiB',
+    ],
+    ...rows.map((row) => [
+      row.direction,
+      `${row.chats}`,
+      row.perSecond.toFixed(0),
+      megolm(row),
+      ...[row.latency.p50, row.latency.p95, row.latency.p99].map((ms) => ms.toFixed(1)),
+      row.cpuMs.toFixed(1),
+      (row.writtenBytes / 1024).toFixed(0),
+      (row.residentBytes / 1024 ** 2).toFixed(0),
+    ]),
+    [`first contact: ${firstContact.ms.toFixed(0)} ms, ${firstContact.requests} requests to the homeserver`],
+    [
+      `alone, in a second: ${limits.signalEncrypt.toFixed(0)} Signal encryptions, ${limits.signalDecrypt.toFixed(0)} decryptions, ` +
+        `${limits.megolmEncrypt.toFixed(0)} Megolm encryptions, ${limits.fsync.toFixed(0)} fsyncs`,
+    ],
+    ...(synapse === undefined
+      ? []
+      : [
+          [
+            `with Synapse: ${synapse.rawSends.toFixed(0)} raw sends/s by one client, ` +
+              `${synapse.toMatrix.toFixed(0)} messages/s to Matrix (${Math.round((synapse.toMatrix / synapse.rawSends) * 100)} %), ` +
+              `${synapse.toWhatsApp.toFixed(0)} messages/s to WhatsApp`,
+          ],
+        ]),
+  ];
+}

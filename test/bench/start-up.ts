@@ -1,0 +1,57 @@
+// Start-up of a large installation: how long until it can carry messages, and what it costs then and when nothing happens.
+import { systemClock } from '../../src/model/clock.ts';
+import { type Population, populate } from './populate.ts';
+import { figuresOf } from './process-figures.ts';
+import { Scene } from './scene.ts';
+
+export interface StartUpReport {
+  readonly population: Population;
+  /** Milliseconds from the start of the process until it is ready: of the populated installation, and of an empty one. */
+  readonly readyMs: number;
+  readonly emptyReadyMs: number;
+  readonly readyResidentBytes: number;
+  readonly emptyResidentBytes: number;
+}
+
+export async function benchStartUp(population: Population, progress: (text: string) => void): Promise<StartUpReport> {
+  const empty = await started();
+  progress('an empty installation has started; filling one takes minutes');
+  const full = await started(population);
+  return {
+    population,
+    readyMs: full.ms,
+    emptyReadyMs: empty.ms,
+    readyResidentBytes: full.residentBytes,
+    emptyResidentBytes: empty.residentBytes,
+  };
+}
+
+async function started(population?: Population): Promise<{ readonly ms: number; readonly residentBytes: number }> {
+  const scene = await Scene.start(
+    population && { prepare: (store) => populate(store, systemClock, 'localhost', population) },
+  );
+  try {
+    // The first start has made keys.
+    await scene.bridge.stop();
+    const start = performance.now();
+    await scene.startBridge();
+    const ms = performance.now() - start;
+    return { ms, residentBytes: (await figuresOf(scene.bridge.pid)).residentBytes };
+  } finally {
+    await scene.stop();
+  }
+}
+
+export function startUpTable(report: StartUpReport): string[][] {
+  const { accounts, chatsPerAccount } = report.population;
+  const mebibytes = (bytes: number): string => (bytes / 1024 ** 2).toFixed(0);
+  return [
+    ['installation', 'ready after ms', 'RSS MiB'],
+    ['empty', report.emptyReadyMs.toFixed(0), mebibytes(report.emptyResidentBytes)],
+    [
+      `${accounts} accounts, ${accounts * chatsPerAccount} ghosts`,
+      report.readyMs.toFixed(0),
+      mebibytes(report.readyResidentBytes),
+    ],
+  ];
+}
