@@ -61,8 +61,10 @@ export class Connections {
     if (this.#stopped || this.#clients.has(account.id)) return;
     const { network, minter } = this.#context;
     const { interopAccountId } = account.state.enlistment;
-    const token = (): Promise<string> =>
-      minter.mint({ user: account.user, account: account.id, interopAccountId, purpose: 'connect' });
+    const token = (): Promise<string> => {
+      const now = network.now(account.network);
+      return minter.mint({ user: account.user, account: account.id, interopAccountId, purpose: 'connect', now });
+    };
     const client = network.client(account, token, this.#events(account));
     this.#clients.set(account.id, client);
     this.#context.logger.debug({ account: account.id, user: account.user }, 'an account is taken up');

@@ -63,7 +63,8 @@ async function withdraw(context: BridgeContext, departure: Departure, wakeBot: (
   const { store, minter, network, logger } = context;
   const { user, account, interopAccountId } = departure;
   try {
-    const token = await minter.mint({ user, account, interopAccountId, purpose: 'withdraw' });
+    const now = network.now(departure.network);
+    const token = await minter.mint({ user, account, interopAccountId, purpose: 'withdraw', now });
     await network.enlistment(departure.network).withdraw({ user, interopAccountId, token });
   } catch (error) {
     logger.warn(

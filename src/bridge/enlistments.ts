@@ -29,7 +29,8 @@ export async function enlist(
   try {
     const keys = await ownKeys(context, id);
     const { user } = account;
-    const token = await minter.mint({ user, account: id, interopAccountId: undefined, purpose: 'enlist' });
+    const now = network.now(account.network);
+    const token = await minter.mint({ user, account: id, interopAccountId: undefined, purpose: 'enlist', now });
     const displayName = await visibleName(context, user);
     const call = { user, displayName, token, keys, signal: halted };
     const enlistment = await network.enlistment(account.network).enlist(call);

@@ -228,6 +228,8 @@ export interface InteropNetwork {
   /** Returns the encoded stanza. Pure. */
   encodeMessage(network: Network, stanza: MessageStanza): Uint8Array;
   enlistment(network: Network): EnlistmentApi;
+  /** The network's time as it has last shown it, in milliseconds since the Unix epoch; until then our own. */
+  now(network: Network): number;
   /**
    * Whether the person's primary device vouches for a companion's identity key. Keys are 33 bytes. Without a known `primaryKey` the one
    * that the proof itself names is taken, which is trust on first use. Pure; never throws.
@@ -263,6 +265,8 @@ export interface TokenMinter {
     readonly account: AccountId;
     readonly interopAccountId: string | undefined;
     readonly purpose: TokenPurpose;
+    /** By the network's clock, in milliseconds since the Unix epoch; absent: by our own. */
+    readonly now?: number;
   }): Promise<string>;
 }
 

@@ -78,7 +78,7 @@ export function createProvider(options: ProviderOptions): Provider {
     });
 
   const minter: TokenMinter = {
-    mint: async ({ user, interopAccountId, purpose }) => {
+    mint: async ({ user, interopAccountId, purpose, now: byNetwork }) => {
       if (serverOf(user) !== serverName)
         throw new BridgeError('provider.foreign-user', 'a token was asked for a user of another server', {
           userText: `Only users of ${serverName} can use this bridge.`,
@@ -91,10 +91,9 @@ export function createProvider(options: ProviderOptions): Provider {
         });
       if (purpose === 'connect' && interopAccountId === undefined)
         throw new BridgeError('provider.no-account-id', 'a token to connect with needs the account id from enlistment');
-      const nowMs = clock.now();
-      const key = signingKeyAt(await keys.list(), nowMs);
+      const key = signingKeyAt(await keys.list(), clock.now());
       if (!key) throw noSigningKey();
-      const now = Math.floor(nowMs / 1000);
+      const now = Math.floor((byNetwork ?? clock.now()) / 1000);
       return new SignJWT({
         [claims.purpose]: purpose,
         ...(interopAccountId === undefined ? {} : { [claims.account_id]: interopAccountId }),

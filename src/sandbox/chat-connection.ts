@@ -44,13 +44,13 @@ export async function serveChat(chat: Chat, bytes: ByteCarrier, signal: AbortSig
   if (signal.aborted) return connection.close();
   if (login.kind !== 'refused') return converse(chat, connection, bytes, login);
   chat.logger.info({ code: login.reason }, 'login refused');
-  await refuse(connection, login.reason);
+  await refuse(connection, login.reason, seconds(chat.network.clock));
 }
 
-function refuse(connection: NoiseConnection, reason: FailureReason): Promise<void> {
+function refuse(connection: NoiseConnection, reason: FailureReason, t: number): Promise<void> {
   return new Promise((resolve) => {
     connection.start({ onFrame: () => {}, onClose: () => resolve() });
-    if (connection.open) connection.send(encodeStanza(stanza('failure', { reason })));
+    if (connection.open) connection.send(encodeStanza(stanza('failure', { reason, t })));
     connection.close();
   });
 }

@@ -34,6 +34,10 @@ const enlistSchema = z.object({
 export function enlistmentApi(network: Network, router: Router, tokens: Tokens): HttpRouter {
   const api = express.Router();
 
+  api.use('/enlist', (_request, response, next) => {
+    response.setHeader('date', new Date(network.clock.now()).toUTCString());
+    next();
+  });
   api.post('/enlist', express.json({ limit: BODY_LIMIT }), async (request, response) => {
     const { identifier, displayName, preKeys, ...keys } = readBody(enlistSchema, request);
     await authorise(tokens, request, 'enlist', identifier, undefined);

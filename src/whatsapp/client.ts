@@ -56,6 +56,8 @@ export interface ClientOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly tuning: ClientTuning;
+  /** The network has shown its time, in milliseconds since the Unix epoch. */
+  readonly onTime?: (time: number | undefined) => void;
   /** Shared by all clients of this process. */
   readonly attempts: Attempts;
 }

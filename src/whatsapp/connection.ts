@@ -48,6 +48,8 @@ export interface ConnectionPorts {
   readonly order: Serial<string>;
   /** What the network wants to be shown at the next connection, so that it reaches the same server. */
   onRoutingInfo(info: Uint8Array): void;
+  /** The network has shown its time, in milliseconds since the Unix epoch. */
+  readonly onTime?: ((time: number | undefined) => void) | undefined;
 }
 
 /** While a request of ours is open, reading goes on up to this many times the bound: its answer may be what a handler waits for. */
@@ -179,9 +181,12 @@ export class Connection {
   #onStream(received: Stanza): void {
     switch (received.tag) {
       case 'success':
+        this.#ports.onTime?.(timeIn(received));
         this.#loggedIn.resolve(true);
         break;
       case 'failure':
+        // A token may have been refused for its time: the next one is made by the network's clock.
+        this.#ports.onTime?.(timeIn(received));
         this.end({ disconnect: disconnectOfFailure(received), restart: false });
         break;
       case 'stream:error':
@@ -256,4 +261,9 @@ export class Connection {
       if (!signal.aborted) this.end(ended);
     });
   }
+}
+
+function timeIn(stanza: Stanza): number | undefined {
+  const seconds = attribute(stanza, 't');
+  return seconds !== undefined && /^\d{1,12}$/.test(seconds) ? Number(seconds) * 1000 : undefined;
 }

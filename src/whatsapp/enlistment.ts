@@ -36,9 +36,11 @@ export interface EnlistmentOptions {
   readonly url: string;
   /** For the whole call, in milliseconds. */
   readonly timeoutMs: number;
+  /** The service has shown its time, in milliseconds since the Unix epoch (RFC 9110, `Date`). */
+  readonly onTime?: (time: number) => void;
 }
 
-export function createEnlistmentApi({ url, timeoutMs }: EnlistmentOptions): EnlistmentApi {
+export function createEnlistmentApi({ url, timeoutMs, onTime }: EnlistmentOptions): EnlistmentApi {
   const call = async (
     method: string,
     target: string,
@@ -47,13 +49,15 @@ export function createEnlistmentApi({ url, timeoutMs }: EnlistmentOptions): Enli
   ): Promise<Response> => {
     const timeout = AbortSignal.timeout(timeoutMs);
     try {
-      return await fetch(target, {
+      const response = await fetch(target, {
         method,
         headers: { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) },
         ...(body && { body: JSON.stringify(body) }),
         redirect: 'error',
         signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       });
+      onTime?.(Date.parse(response.headers.get('date') ?? ''));
+      return response;
     } catch (cause) {
       throw new BridgeError('enlistment.unreachable', 'the enlistment service cannot be reached', {
         retry: 'later',

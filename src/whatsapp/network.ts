@@ -9,6 +9,7 @@ import { Attempts } from './attempts.ts';
 import { Client } from './client.ts';
 import { createEnlistmentApi } from './enlistment.ts';
 import type { MediaHosts } from './media/hosts.ts';
+import { NetworkTime } from './network-time.ts';
 import { encodeMessage } from './stanzas-message.ts';
 import { type ClientTuning, DEFAULT_TUNING } from './tuning.ts';
 
@@ -39,6 +40,7 @@ const defaultConnecting = 50;
 export function createInteropNetwork(options: InteropNetworkOptions): InteropNetwork {
   const { clock, logger } = options;
   const tuning = { ...DEFAULT_TUNING, ...options.tuning };
+  const times = { whatsapp: new NetworkTime(clock), messenger: new NetworkTime(clock) };
   const attempts = new Attempts(options.connecting ?? defaultConnecting);
   const endpointsOf = (network: Network): NetworkEndpoints => {
     const endpoints = options.endpoints[network];
@@ -60,6 +62,7 @@ export function createInteropNetwork(options: InteropNetworkOptions): InteropNet
         logger: logger.child({ account: account.id, network: account.network }),
         tuning,
         attempts,
+        onTime: (time) => times[account.network].shown(time),
       });
     },
     encodeMessage: (_, stanza) => encodeMessage(stanza),
@@ -68,6 +71,8 @@ export function createInteropNetwork(options: InteropNetworkOptions): InteropNet
       createEnlistmentApi({
         url: endpointsOf(network).enlistmentUrl.replace(/\/+$/, ''),
         timeoutMs: tuning.enlistmentTimeoutMs,
+        onTime: (time) => times[network].shown(time),
       }),
+    now: (network) => times[network].now(),
   };
 }

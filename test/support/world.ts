@@ -6,6 +6,7 @@ import { bridgeUrl, type DemoInstallation, prepareInstallation } from '../../src
 import type { MatrixUser, Message } from '../../src/demo/matrix-user.ts';
 import { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
 import { freePort } from '../../src/demo/synapse.ts';
+import type { Clock } from '../../src/model/clock.ts';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/server.ts';
 import { BridgeProcess } from './bridge-process.ts';
 import { Homeserver } from './homeserver.ts';
@@ -33,6 +34,8 @@ export interface WorldOptions {
     synapseUrl: string,
     sandboxUrl: string,
   ) => Promise<{ homeserverUrl: string; enlistmentUrl: string }>;
+  /** The clock of the network, where it is another than ours. */
+  readonly networkClock?: Clock;
   /** Keeps both database files on a disk of so many kibibytes, which lasts as long as the process of the bridge. */
   readonly diskKibibytes?: number;
 }
@@ -58,12 +61,14 @@ export class World {
     this.bridge = bridge;
   }
 
-  static async start({ overrides = {}, uploadLimit, between, diskKibibytes }: WorldOptions = {}): Promise<World> {
+  static async start(options: WorldOptions = {}): Promise<World> {
+    const { overrides = {}, uploadLimit, between, diskKibibytes, networkClock } = options;
     const port = await freePort();
     const synapsePort = await freePort();
     const discoveryUrl = `${bridgeUrl(port)}/.well-known/openid-configuration`;
     const dataDir = await mkdtemp(join(tmpdir(), 'world-sandbox-'));
-    const sandboxOptions = { provider: { discoveryUrl, audience }, dataDir, port: await freePort() };
+    const clock = networkClock && { clock: networkClock };
+    const sandboxOptions = { provider: { discoveryUrl, audience }, dataDir, port: await freePort(), ...clock };
     const sandbox = await startSandbox(sandboxOptions);
     const prepared: { installation?: DemoInstallation } = {};
     const synapse = { port: synapsePort, ...(uploadLimit === undefined ? {} : { uploadLimit }) };
