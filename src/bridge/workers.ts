@@ -12,12 +12,18 @@ export interface WorkersOptions<Key> {
   readonly step: (key: Key, halted: AbortSignal) => Promise<Step>;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** How many keys are worked on at the same time. */
+  /** How many keys are worked on at the same time. Default 16. */
   readonly parallel?: number;
+  /** After so long, in milliseconds, a step waits for somebody else and does not keep others from working. Default 2000. */
+  readonly patienceMs?: number;
 }
 
 /** Keys of a long list that are looked at together. */
 const wokenAtOnce = 500;
+
+const defaultPatienceMs = 2_000;
+/** Steps that have lost patience, at most: each holds what it works on in memory. */
+const mostSlow = 500;
 
 const firstBackOffMs = 500;
 const longestBackOffMs = 60_000;
@@ -53,6 +59,7 @@ export class Workers<Key> {
   readonly #queue: (() => void)[] = [];
   readonly #stopping = new AbortController();
   #free: number;
+  #slow = 0;
 
   constructor(options: WorkersOptions<Key>) {
     this.#options = options;
@@ -161,7 +168,7 @@ export class Workers<Key> {
   }
 
   async #step(key: Key, loop: Loop): Promise<Step | BackOff> {
-    await this.#enter();
+    const leave = await this.#place();
     try {
       // Who ends a halt wakes it again.
       if (this.#stopped || this.#halts.has(key)) return 'idle';
@@ -177,8 +184,25 @@ export class Workers<Key> {
       return this.#backOff(error, loop);
     } finally {
       loop.step = undefined;
-      this.#leave();
+      leave();
     }
+  }
+
+  /** Waits for a place among the parallel ones. It is given up by what is returned, or earlier where the step hangs. */
+  async #place(): Promise<() => void> {
+    await this.#enter();
+    let slow = false;
+    const timer = setTimeout(() => {
+      if (this.#slow >= mostSlow) return;
+      slow = true;
+      this.#slow += 1;
+      this.#leave();
+    }, this.#options.patienceMs ?? defaultPatienceMs);
+    return () => {
+      clearTimeout(timer);
+      if (slow) this.#slow -= 1;
+      else this.#leave();
+    };
   }
 
   #backOff(error: unknown, loop: Loop): BackOff {

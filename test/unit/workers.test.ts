@@ -240,3 +240,27 @@ it('looks at every key of a long list, and at none of the rest once it is stoppe
   await workers.wakeAll(keys.slice(1_500));
   expect(seen).toHaveLength(1_500);
 });
+
+it('goes on with other keys while as many as may run at once hang', async () => {
+  const hanging = Promise.withResolvers<Step>();
+  const done = Promise.withResolvers<void>();
+  const left = new Set(Array.from({ length: 50 }, (_, key) => `chat ${key}`));
+  const workers = new Workers<string>({
+    name: 'test',
+    clock: manualClock(),
+    logger,
+    parallel: 4,
+    patienceMs: 1,
+    step: async (key) => {
+      if (key.startsWith('broken')) return hanging.promise;
+      left.delete(key);
+      if (left.size === 0) done.resolve();
+      return 'idle';
+    },
+  });
+  for (let key = 0; key < 16; key += 1) workers.wake(`broken ${key}`);
+  for (const key of left) workers.wake(key);
+  await done.promise;
+  hanging.resolve('idle');
+  await workers.stop();
+});
