@@ -171,6 +171,30 @@ async function encrypted(
       'This was not sent: it comes from a session that you have not verified, so the bridge cannot tell that it is yours. Verify the session, then send it again.',
     );
   }
+  if (await context.store.roomKeyUses.has(portal.id, decryption.use)) {
+    return refuse(
+      'replayed',
+      'This was not sent: it is an earlier message once more, under another name. If you have not sent anything just now, the server has repeated it.',
+    );
+  }
+  const handled = await said(context, chat, event, decryption, effects, late);
+  if (handled.kind !== 'done') return handled;
+  const used = { change: 'room-key.used', portal: portal.id, use: decryption.use } as const;
+  return { ...handled, changes: [...handled.changes, used] };
+}
+
+/** What a session of the user's has said, by whatever that is. */
+async function said(
+  context: BridgeContext,
+  chat: Chat,
+  event: MatrixEvent,
+  decryption: MatrixDecryption & { readonly outcome: 'decrypted' },
+  effects: CommandEffects,
+  late: LateEvent | undefined,
+): Promise<Handled> {
+  const { account, portal } = chat;
+  const refuse = (code: string, text: string, place?: NoticePlace): Handled =>
+    withWake(done(notSent(portal, event.event_id, context.clock.now(), code, text, place)), portal, effects);
   const { type, content: written } = decryption;
   const content = late === undefined ? written : markedLate(written, event.origin_server_ts);
   // Between clients and the ghost's device; nothing that anybody has written.

@@ -67,6 +67,12 @@ export type MatrixEncryption =
   /** The user's master key is not the pinned one. */
   | { readonly outcome: 'identity-changed'; readonly seen: string };
 
+/** Which message under a room key something is: no two are the same. */
+export interface RoomKeyUse {
+  readonly session: string;
+  readonly index: number;
+}
+
 export type MatrixDecryption =
   | {
       readonly outcome: 'decrypted';
@@ -76,6 +82,7 @@ export type MatrixDecryption =
       readonly crossSigned: boolean;
       /** The owner's current master key, if there is one. */
       readonly masterKey: string | undefined;
+      readonly use: RoomKeyUse;
     }
   /** The room key has not come (yet). */
   | { readonly outcome: 'missing-key' }

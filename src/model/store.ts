@@ -36,6 +36,7 @@ import type {
   StoredEvent,
   StoredTransaction,
 } from './journal.ts';
+import type { RoomKeyUse } from './matrix.ts';
 import type { HostedFile } from './media.ts';
 import type { Acceptance, Portal, PortalState, Visitor } from './portal.ts';
 import type { QueueFilter, QueueItem, QueueItemId } from './queue.ts';
@@ -72,6 +73,8 @@ export type Change =
   | { readonly change: 'portal.name'; readonly portal: PortalId; readonly givenName: string }
   | { readonly change: 'portal.state'; readonly portal: PortalId; readonly state: PortalState }
   | { readonly change: 'portal.acceptance'; readonly portal: PortalId; readonly acceptance: Acceptance }
+  /** A message of the user under this room key has been handled. */
+  | { readonly change: 'room-key.used'; readonly portal: PortalId; readonly use: RoomKeyUse }
   /** Somebody else has come into a portal or is invited; unless that is known. */
   | { readonly change: 'visitor.add'; readonly portal: PortalId; readonly user: UserId }
   /** The user lets them stay. */
@@ -270,6 +273,9 @@ export interface Store {
     list(account: AccountId): Promise<readonly Block[]>;
     /** The blocks that have one of these patterns. */
     matching(account: AccountId, patterns: readonly BlockPattern[]): Promise<readonly string[]>;
+  };
+  readonly roomKeyUses: {
+    has(portal: PortalId, use: RoomKeyUse): Promise<boolean>;
   };
   readonly visitors: {
     of(portal: PortalId): Promise<readonly Visitor[]>;

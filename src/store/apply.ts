@@ -38,6 +38,7 @@ import {
   withholdUserRead,
 } from './reading.ts';
 import { putPart, putReference } from './references.ts';
+import { noteRoomKeyUse } from './room-key-uses.ts';
 import { addPreKeys, expireSignedPreKey, putIdentity, putSession, putSignedPreKey, usePreKey } from './signal.ts';
 import type { Steps } from './steps.ts';
 import { putPeerTrust, putUserTrust } from './trust.ts';
@@ -84,6 +85,8 @@ function apply(unit: Unit, change: Change): Steps {
       return setPortalState(unit, change.portal, change.state);
     case 'portal.acceptance':
       return setAcceptance(unit, change.portal, change.acceptance);
+    case 'room-key.used':
+      return noteRoomKeyUse(unit, change.portal, change.use);
     case 'visitor.add':
       return addVisitor(unit, change.portal, change.user);
     case 'visitor.allow':

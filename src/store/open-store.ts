@@ -30,6 +30,7 @@ import { reactionReads } from './reactions.ts';
 import { readingReads } from './reading.ts';
 import { referenceReads } from './references.ts';
 import { pruneBatch } from './retention.ts';
+import { roomKeyUseReads } from './room-key-uses.ts';
 import type { DataKey } from './sealing.ts';
 import { signalReads } from './signal.ts';
 import { signingKeyStore } from './signing-keys.ts';
@@ -119,6 +120,7 @@ async function build(database: Database, master: KeyObject, options: StoreOption
     references: referenceReads(reader),
     reading: readingReads(reader),
     visitors: visitorReads(reader),
+    roomKeyUses: roomKeyUseReads(reader),
     reactions: reactionReads(reader),
     events: eventReads(reader),
     botMessages: botMessageReads(reader),

@@ -113,6 +113,8 @@ export interface Tables {
   block: { id: string; account: AccountId; label: Sealed; created_at: number };
   /** `hash` is a keyed hash of what is blocked. */
   block_pattern: { account: AccountId; hash: Bytes; block: string };
+  /** `used`: ranges of message indexes, as JSON. */
+  room_key_use: { portal: PortalId; session: string; used: string };
   portal_visitor: { portal: PortalId; user: UserId; allowed: Flag };
   user_trust: { user: UserId; master_key: Sealed; seen: SealedOrErased };
 

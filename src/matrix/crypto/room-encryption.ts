@@ -21,6 +21,7 @@ import type { DevicePolicy } from '../../model/trust.ts';
 import { passed } from '../../observability/fail-points.ts';
 import { devicesOf, follow, masterKeyOf, refresh } from './identity.ts';
 import { type Machine, roomId, userIds } from './machine.ts';
+import { roomKeyUse } from './megolm-index.ts';
 
 export interface EncryptionTask {
   readonly room: RoomId;
@@ -116,6 +117,7 @@ export async function decryptFrom(machine: Machine, event: MatrixEvent): Promise
 }
 
 async function decryptOnce(machine: Machine, event: MatrixEvent): Promise<MatrixDecryption> {
+  const use = roomKeyUse(event.content);
   try {
     // The lowest requirement: who may speak is decided by the domain, which is told what it needs for that.
     const decrypted = await machine.call((olm) =>
@@ -128,6 +130,7 @@ async function decryptOnce(machine: Machine, event: MatrixEvent): Promise<Matrix
     // Not strict: red or grey unless the session demonstrably came from a device that the sender's identity has signed.
     const shield = decrypted.shieldState(false);
     if (shield.code === ShieldStateCode.MismatchedSender) return { outcome: 'failed', code: 'mismatched-sender' };
+    if (use === undefined) return { outcome: 'failed', code: 'malformed' };
     const { type, content } = plainEvent.parse(JSON.parse(decrypted.event));
     const trusted = shield.color === ShieldColor.None && decrypted.forwarder === undefined;
     return {
@@ -137,6 +140,7 @@ async function decryptOnce(machine: Machine, event: MatrixEvent): Promise<Matrix
       crossSigned:
         trusted && (await isSignedNow(machine, event.sender, decrypted.senderDevice, decrypted.senderCurve25519Key)),
       masterKey: await masterKeyOf(machine, event.sender),
+      use,
     };
   } catch (error) {
     if (error instanceof z.ZodError || error instanceof SyntaxError) return { outcome: 'failed', code: 'malformed' };

@@ -17,6 +17,7 @@ import * as activity from './0014-activity.ts';
 import * as erasures from './0015-erasures.ts';
 import * as blocks from './0016-blocks.ts';
 import * as visitors from './0017-visitors.ts';
+import * as roomKeyUses from './0018-room-key-uses.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -36,4 +37,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0015-erasures': erasures,
   '0016-blocks': blocks,
   '0017-visitors': visitors,
+  '0018-room-key-uses': roomKeyUses,
 };

@@ -1,0 +1,47 @@
+// Which messages under each room key of a portal have been handled, as ranges of their indexes: mostly one for each key, so they need no pruning.
+import { z } from 'zod';
+import type { PortalId } from '../model/ids.ts';
+import type { RoomKeyUse } from '../model/matrix.ts';
+import type { Store } from '../model/store.ts';
+import { first, run, type Steps } from './steps.ts';
+import type { Reader, Unit } from './unit.ts';
+
+type Range = readonly [from: number, to: number];
+
+const ranges = z.array(z.tuple([z.number(), z.number()]));
+const read = (used: string): readonly Range[] => ranges.parse(JSON.parse(used));
+
+const has = (used: readonly Range[], index: number): boolean => used.some(([from, to]) => from <= index && index <= to);
+
+function withIndex(used: readonly Range[], index: number): readonly Range[] {
+  if (has(used, index)) return used;
+  const merged: [from: number, to: number][] = [];
+  for (const [from, to] of [...used, [index, index] as const].sort(([a], [b]) => a - b)) {
+    const last = merged.at(-1);
+    if (last?.[1] === from - 1) last[1] = to;
+    else merged.push([from, to]);
+  }
+  return merged;
+}
+
+export function* noteRoomKeyUse({ db }: Unit, portal: PortalId, { session, index }: RoomKeyUse): Steps {
+  const earlier = db.selectFrom('room_key_use').select('used').where('portal', '=', portal);
+  const row = yield* first(earlier.where('session', '=', session));
+  const used = JSON.stringify(withIndex(row ? read(row.used) : [], index));
+  yield* run(
+    db
+      .insertInto('room_key_use')
+      .values({ portal, session, used })
+      .onConflict((at) => at.columns(['portal', 'session']).doUpdateSet({ used })),
+  );
+}
+
+export function roomKeyUseReads({ db }: Reader): Store['roomKeyUses'] {
+  return {
+    has: async (portal, { session, index }) => {
+      const select = db.selectFrom('room_key_use').select('used').where('portal', '=', portal);
+      const row = await select.where('session', '=', session).executeTakeFirst();
+      return row !== undefined && has(read(row.used), index);
+    },
+  };
+}
