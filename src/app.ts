@@ -15,6 +15,7 @@ import { loadMasterKey } from './config/master-key.ts';
 import { createMatrix } from './matrix/matrix.ts';
 import { loadRegistration } from './matrix/registration.ts';
 import type { Network } from './model/account.ts';
+import type { Disclosed } from './model/budget/recipients.ts';
 import { type Clock, systemClock } from './model/clock.ts';
 import { BridgeError } from './model/errors.ts';
 import { botActorId, type DeviceId, type UserId } from './model/ids.ts';
@@ -84,7 +85,9 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   const journal = await openCryptoJournal({ ...(postgres ? { postgres, onTakenOver } : { path: crypto }), masterKey });
   const lifetime = new AbortController();
 
+  const disclosed: Disclosed = (to, bytes) => metrics.disclosed(to, bytes);
   const matrix = createMatrix({
+    disclosed,
     homeserverUrl: config.homeserver.url,
     registration,
     journal,
@@ -143,6 +146,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     homeserver: matrix.homeserver,
     crypto: matrix.crypto,
     network: createInteropNetwork({
+      disclosed,
       endpoints: endpoints(config),
       clock,
       logger,

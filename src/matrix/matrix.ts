@@ -1,5 +1,6 @@
 // The Matrix port as a whole: everything that the composition root needs of this folder.
 import type { Router } from 'express';
+import type { Disclosed } from '../model/budget/recipients.ts';
 import type { Clock } from '../model/clock.ts';
 import type { CryptoJournal } from '../model/crypto-journal.ts';
 import type { Homeserver, MatrixCrypto, MatrixCryptoEvents, TransactionSink } from '../model/matrix.ts';
@@ -23,6 +24,7 @@ export interface MatrixOptions {
   /** Default 200. */
   readonly maxOpenMachines?: number;
   readonly clock?: Clock;
+  readonly disclosed?: Disclosed;
 }
 
 export interface Matrix {
@@ -40,7 +42,13 @@ export interface Matrix {
 export function createMatrix(options: MatrixOptions): Matrix {
   const { homeserverUrl, registration, journal, logger, events, onFatal } = options;
   const clock = options.clock && { clock: options.clock };
-  const api = new ClientApi({ homeserverUrl, asToken: registration.asToken, logger, ...clock });
+  const api = new ClientApi({
+    homeserverUrl,
+    asToken: registration.asToken,
+    logger,
+    disclosed: options.disclosed,
+    ...clock,
+  });
   const maxOpenMachines = options.maxOpenMachines ?? 200;
   const crypto = new MachineCrypto({ api, journal, logger, events, onFatal, maxOpenMachines });
   const homeserver = new ClientHomeserver({

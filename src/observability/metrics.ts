@@ -1,6 +1,7 @@
 // The bridge's numbers for Prometheus. Labels take only the fixed words listed here: no number, Matrix ID or room id can become one.
 import type { RequestHandler } from 'express';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Disclosed } from '../model/budget/recipients.ts';
 
 const outcomes = ['delivered', 'retried', 'notice', 'refused', 'failed', 'requested', 'withheld'] as const;
 const fileOutcomes = ['carried', 'gone', 'corrupt', 'too-large', 'unavailable', 'host-full'] as const;
@@ -34,6 +35,7 @@ export interface Metrics {
     retry(direction: 'asked' | 'answered' | 'refused'): void;
     file(direction: 'to-matrix' | 'to-whatsapp', outcome: string): void;
   };
+  readonly disclosed: Disclosed;
   /** Measures what the homeserver pushes; to be mounted before its endpoint. */
   readonly measureTransactions: RequestHandler;
 }
@@ -60,6 +62,12 @@ export function createMetrics({ processMetrics, gauges = {} }: MetricsOptions = 
     name: 'maw_files_total',
     help: 'Files carried over or given up, by direction and outcome',
     labelNames: ['direction', 'outcome'],
+    registers,
+  });
+  const metadataBytes = new Counter({
+    name: 'maw_metadata_bytes_total',
+    help: 'Bytes of metadata sent, by who gets to see them (docs/privacy.md); divide by maw_messages_total',
+    labelNames: ['recipient'],
     registers,
   });
   const transactionBytes = new Histogram({
@@ -108,6 +116,7 @@ export function createMetrics({ processMetrics, gauges = {} }: MetricsOptions = 
 
   return {
     registry,
+    disclosed: (recipient, bytes) => metadataBytes.inc({ recipient }, bytes),
     counters: {
       delivered: (direction, outcome) =>
         messages.inc({ direction, outcome: outcomes.find((known) => known === outcome) ?? 'other' }),

@@ -1,5 +1,6 @@
 // The interop client: one account's connection, kept up by new attempts, and everything that the domain asks of the network.
 import type { Account, Enlistment } from '../model/account.ts';
+import type { Disclosed } from '../model/budget/recipients.ts';
 import type { Clock } from '../model/clock.ts';
 import { errorCode } from '../model/errors.ts';
 import type { MessageId } from '../model/ids.ts';
@@ -17,11 +18,12 @@ import type { PreKeyBundle, PublicKeys } from '../model/signal.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Attempts } from './attempts.ts';
 import { backOff } from './backoff.ts';
-import { encodeStanza, integerAttribute, type Stanza, stanza } from './binary/index.ts';
+import { integerAttribute, type Stanza, stanza } from './binary/index.ts';
 import { clientPayload } from './client-payload.ts';
 import { Connection, type Ended } from './connection.ts';
 import { disconnectOfError, TOKEN_REFUSED } from './disconnect.ts';
 import { type CurveKeyPair, connectNoise, generateKeyPair } from './noise/index.ts';
+import { encodeOutgoing } from './outgoing.ts';
 import { offlineError, RequestRefused } from './requests.ts';
 import {
   bundleRequest,
@@ -58,6 +60,7 @@ export interface ClientOptions {
   readonly tuning: ClientTuning;
   /** The network has shown its time, in milliseconds since the Unix epoch. */
   readonly onTime?: (time: number | undefined) => void;
+  readonly disclosed: Disclosed;
   /** Shared by all clients of this process. */
   readonly attempts: Attempts;
 }
@@ -110,12 +113,12 @@ export class Client implements InteropClient {
   }
 
   async sendDeliveryReceipt(id: MessageId, to: UserJid, device: number): Promise<void> {
-    await this.#connection().deliver('receipt', id, encodeStanza(deliveryReceipt(id, to, device)));
+    await this.#connection().deliver('receipt', id, encodeOutgoing(deliveryReceipt(id, to, device)));
   }
 
   async sendReadReceipt(...[ids, to]: Parameters<InteropClient['sendReadReceipt']>): Promise<void> {
     const receipt = readReceiptFor(ids, to, this.#options.clock.now());
-    await this.#connection().deliver('receipt', ids[0], encodeStanza(receipt));
+    await this.#connection().deliver('receipt', ids[0], encodeOutgoing(receipt));
   }
 
   async sendTyping(to: UserJid, state: 'composing' | 'paused'): Promise<void> {
@@ -127,11 +130,11 @@ export class Client implements InteropClient {
   }
 
   async sendRetryReceipt(request: Parameters<InteropClient['sendRetryReceipt']>[0]): Promise<void> {
-    await this.#connection().deliver('receipt', request.id, encodeStanza(retryReceipt(request)));
+    await this.#connection().deliver('receipt', request.id, encodeOutgoing(retryReceipt(request)));
   }
 
   async sendMediaRetry(request: Parameters<InteropClient['sendMediaRetry']>[0]): Promise<void> {
-    await this.#connection().deliver('receipt', request.id, encodeStanza(mediaRetryReceipt(request)));
+    await this.#connection().deliver('receipt', request.id, encodeOutgoing(mediaRetryReceipt(request)));
   }
 
   async lookUp(address: UserJid): Promise<ContactLookup | undefined> {

@@ -1,4 +1,5 @@
 // One connection, from the end of the handshake until it is over: login, requests, keep-alive, incoming stanzas.
+import type { Disclosed, Recipient } from '../model/budget/recipients.ts';
 import type { Clock } from '../model/clock.ts';
 import { errorCode } from '../model/errors.ts';
 import type { Disconnect, InteropEvents } from '../model/interop.ts';
@@ -11,7 +12,6 @@ import {
   bytesContent,
   child,
   decodeStanza,
-  encodeStanza,
   jidAttribute,
   type Stanza,
   StanzaError,
@@ -28,6 +28,7 @@ import {
 } from './disconnect.ts';
 import { IncomingStanzas } from './incoming.ts';
 import type { NoiseConnection } from './noise/index.ts';
+import { encodeOutgoing } from './outgoing.ts';
 import { offlineError, Requests } from './requests.ts';
 import { acknowledgement, isAcknowledged, NACK } from './stanzas.ts';
 import { readTyping } from './stanzas-presence.ts';
@@ -44,6 +45,7 @@ export interface ConnectionPorts {
   readonly logger: Logger;
   readonly events: InteropEvents;
   readonly tuning: ClientTuning;
+  readonly disclosed: Disclosed;
   /** Outlives the connection: what it left unfinished comes before what the next one brings again. */
   readonly order: Serial<string>;
   /** What the network wants to be shown at the next connection, so that it reaches the same server. */
@@ -125,13 +127,17 @@ export class Connection {
   /** Sends a request and resolves with its result. Rejects with BridgeError `interop.refused`, `interop.timeout`, `interop.offline`. */
   request(build: (id: string) => Stanza, timeoutMs?: number): Promise<Stanza> {
     const id = this.#requests.nextId();
-    return this.#waiting(this.#requests.answer(id, () => this.#send(encodeStanza(build(id))), timeoutMs));
+    return this.#waiting(
+      this.#requests.answer(id, () => this.#disclose(this.#send(encodeOutgoing(build(id))), 'network'), timeoutMs),
+    );
   }
 
   /** Sends an encoded stanza and resolves with the network's acknowledgement. */
   deliver(tag: 'message' | 'receipt', id: string, encoded: Uint8Array): Promise<Stanza> {
     const send = (): void => {
       this.#send(encoded);
+      // Of a message, what is not its content was counted when it was made.
+      if (tag === 'receipt') this.#disclose(encoded, 'network', 'contact');
       if (tag === 'message') passed('M10-stanza-written');
     };
     return this.#waiting(this.#requests.acknowledgement(tag, id, send));
@@ -139,7 +145,7 @@ export class Connection {
 
   /** Sends what the network does not answer. */
   post(out: Stanza): void {
-    this.#send(encodeStanza(out));
+    this.#disclose(this.#send(encodeOutgoing(out)), 'network', 'contact');
   }
 
   /** Pings until the connection is over; ends it when the network does not answer. */
@@ -243,14 +249,19 @@ export class Connection {
     return answer.finally(() => this.#regulate());
   }
 
-  #send(encoded: Uint8Array): void {
+  #send(encoded: Uint8Array): Uint8Array {
     if (!this.open || !this.#noise.open) throw offlineError();
     this.#noise.send(encoded);
+    return encoded;
+  }
+
+  #disclose({ length }: Uint8Array, ...recipients: readonly Recipient[]): void {
+    for (const to of recipients) this.#ports.disclosed(to, length);
   }
 
   /** For what the network will ask for again by itself when it does not come. */
   #trySend(out: Stanza | undefined): void {
-    if (out && this.open && this.#noise.open) this.#noise.send(encodeStanza(out));
+    if (out && this.open && this.#noise.open) this.#disclose(this.#send(encodeOutgoing(out)), 'network');
   }
 
   #endAfter(ms: number, ended: Ended, unless?: Promise<boolean>): void {

@@ -1,5 +1,6 @@
 // The port to the network, assembled: which endpoints each network has, and the clients and calls on them.
 import type { Network } from '../model/account.ts';
+import type { Disclosed } from '../model/budget/recipients.ts';
 import type { Clock } from '../model/clock.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { InteropNetwork } from '../model/interop.ts';
@@ -30,6 +31,7 @@ export interface InteropNetworkOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly tuning?: Partial<ClientTuning>;
+  readonly disclosed?: Disclosed;
   /** How many connections are being made at once. Default 50. */
   readonly connecting?: number;
 }
@@ -38,7 +40,7 @@ const defaultConnecting = 50;
 
 /** `client` and `enlistment` throw BridgeError `interop.not-configured` for a network without endpoints. */
 export function createInteropNetwork(options: InteropNetworkOptions): InteropNetwork {
-  const { clock, logger } = options;
+  const { clock, logger, disclosed = () => undefined } = options;
   const tuning = { ...DEFAULT_TUNING, ...options.tuning };
   const times = { whatsapp: new NetworkTime(clock), messenger: new NetworkTime(clock) };
   const attempts = new Attempts(options.connecting ?? defaultConnecting);
@@ -63,9 +65,15 @@ export function createInteropNetwork(options: InteropNetworkOptions): InteropNet
         tuning,
         attempts,
         onTime: (time) => times[account.network].shown(time),
+        disclosed,
       });
     },
-    encodeMessage: (_, stanza) => encodeMessage(stanza),
+    encodeMessage: (_, message) => {
+      const stanza = encodeMessage(message);
+      const content = message.recipients.reduce((sum, { ciphertext }) => sum + ciphertext.bytes.length, 0);
+      for (const to of ['network', 'contact'] as const) disclosed(to, stanza.length - content);
+      return stanza;
+    },
     proveDevice,
     enlistment: (network) =>
       createEnlistmentApi({

@@ -7,7 +7,6 @@ import type { SignalCiphertext } from '../model/signal.ts';
 import {
   attribute,
   children,
-  encodeStanza,
   requireAttribute,
   requireBytes,
   requireInteger,
@@ -15,6 +14,7 @@ import {
   StanzaError,
   stanza,
 } from './binary/index.ts';
+import { encodeOutgoing } from './outgoing.ts';
 import { readDeviceIdentity } from './stanzas-keys.ts';
 
 /** Version of the encryption that pairwise Signal messages carry. */
@@ -34,13 +34,13 @@ export function encodeMessage({ id, to, recipients, kind = plain, retryCount }: 
   }
   if (retryCount !== undefined) {
     const attrs = { id, to: withDevice(to, first.device), type, edit, device_fanout: false };
-    return encodeStanza(stanza('message', attrs, [encNode(first.ciphertext, kind, retryCount)]));
+    return encodeOutgoing(stanza('message', attrs, [encNode(first.ciphertext, kind, retryCount)]));
   }
   const participants = recipients.map(({ device, ciphertext }) =>
     stanza('to', { jid: withDevice(to, device) }, [encNode(ciphertext, kind)]),
   );
   const attrs = { id, to: withoutDevice(to), type, edit };
-  return encodeStanza(stanza('message', attrs, [stanza('participants', {}, participants)]));
+  return encodeOutgoing(stanza('message', attrs, [stanza('participants', {}, participants)]));
 }
 
 function encNode({ type, bytes }: SignalCiphertext, { hidden, mediaType }: StanzaKind, count?: number): Stanza {
