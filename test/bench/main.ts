@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { arch, cpus, platform, totalmem } from 'node:os';
 import { Argument, Command } from 'commander';
+import { backlogTable, benchBacklog } from './backlog.ts';
 import { benchMedia, mediaTable } from './media/media.ts';
 import { benchMessages, messagesTable } from './messages/messages.ts';
 import { benchStartUp, startUpTable } from './start-up.ts';
@@ -32,24 +33,28 @@ function print(rows: readonly (readonly string[])[]): void {
 
 const progress = (text: string): void => void process.stderr.write(`${text}\n`);
 
-const kinds = ['messages', 'media', 'start-up'] as const;
+const kinds = ['messages', 'media', 'backlog', 'start-up'] as const;
 type Kind = (typeof kinds)[number];
 
 interface Options {
   readonly json?: string;
-  readonly messages: string;
+  readonly messages?: string;
   readonly synapse: boolean;
 }
 
 async function run(what: Kind, { messages, synapse }: Options): Promise<{ report: object; table: string[][] }> {
   switch (what) {
     case 'messages': {
-      const report = await benchMessages({ messages: Number(messages), synapse }, progress);
+      const report = await benchMessages({ messages: Number(messages ?? 2_000), synapse }, progress);
       return { report, table: messagesTable(report) };
     }
     case 'media': {
       const report = await benchMedia(progress);
       return { report, table: mediaTable(report) };
+    }
+    case 'backlog': {
+      const report = await benchBacklog(Number(messages ?? 100_000), progress);
+      return { report, table: backlogTable(report) };
     }
     case 'start-up': {
       const report = await benchStartUp({ accounts: 10_000, chatsPerAccount: 10, history: 2 }, progress);
@@ -64,7 +69,7 @@ await new Command('bench')
   )
   .addArgument(new Argument('[what]', 'what is measured').choices(kinds).default('messages'))
   .option('--json <file>', 'write the figures there as well')
-  .option('--messages <number>', 'how many in each measurement', '2000')
+  .option('--messages <number>', 'how many in each measurement (2000; of a backlog 100000)')
   .option('--no-synapse', 'leave out the comparison with a real Synapse')
   .action(async (what: Kind, options: Options) => {
     const { report, table } = await run(what, options);
