@@ -1,4 +1,5 @@
 // Messages that could not be decrypted and were asked for again: they keep their place in the chat for a while, and come late after that.
+import type { InboxId } from '../model/ids.ts';
 import type { InboxBody, InboxRow } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
 import type { Change } from '../model/store.ts';
@@ -29,12 +30,24 @@ export function givenUp(row: InboxRow | undefined): Change[] {
   return row?.state.at === 'awaited' ? [{ change: 'inbox.state', id: row.id, state: { at: 'overdue' } }] : [];
 }
 
-/** Holds the chat for this message, but no longer than `holdMs` in all. */
-export async function hold({ store, clock, settings }: BridgeContext, row: InboxRow, since: number): Promise<Step> {
-  const { missingKeyWaitMs: holdMs } = settings;
-  const left = since + holdMs - clock.now();
-  // A clock that was set back must not hold it for longer.
-  if (left > 0) return { waitMs: Math.min(left, holdMs) };
+/** Since when this process has held a chat for a message, by `Clock.elapsed`. */
+export type Holds = Map<InboxId, number>;
+
+/**
+ * Holds the chat for this message, but no longer than `delivery.missing_key_wait_s` since it was asked for. A clock that was set back in
+ * between does not hold it for longer.
+ */
+export async function hold(
+  { store, clock, settings }: BridgeContext,
+  row: InboxRow,
+  asked: number,
+  holds: Holds,
+): Promise<Step> {
+  const since = holds.get(row.id) ?? clock.elapsed();
+  holds.set(row.id, since);
+  const left = settings.missingKeyWaitMs - Math.max(clock.now() - asked, clock.elapsed() - since);
+  if (left > 0) return { waitMs: left };
   await store.commit([{ change: 'inbox.state', id: row.id, state: { at: 'overdue' } }]);
+  holds.delete(row.id);
   return 'again';
 }

@@ -5,6 +5,7 @@ import type { Actor } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { AccountId, ContactId, EventId, PortalId, RoomId, UserId } from '../model/ids.ts';
 import type { TransactionSink } from '../model/matrix.ts';
+import type { Holds } from './awaited.ts';
 import { sendNextBotMessage } from './bot/bot-messages.ts';
 import type { CommandEffects } from './bot/commands.ts';
 import { Connections, sendReceipts } from './connections.ts';
@@ -67,6 +68,7 @@ export class Bridge {
   readonly #recovery: Recovery;
   readonly #stopping = new AbortController();
   readonly #keyWaits = new Map<EventId, number>();
+  readonly #holds: Holds = new Map();
 
   constructor(context: BridgeContext) {
     this.#context = context;
@@ -306,7 +308,8 @@ export class Bridge {
   }
 
   async #deliver(portalId: PortalId): Promise<Step> {
-    const step = await deliverNext(this.#context, portalId, (portal) => this.#incomingFiles.wake(portal));
+    const wakeFiles = (portal: PortalId): void => this.#incomingFiles.wake(portal);
+    const step = await deliverNext(this.#context, portalId, wakeFiles, this.#holds);
     const portal = await this.#context.store.portals.get(portalId);
     if (portal !== undefined) {
       this.#receipts.wake(portal.account);

@@ -7,7 +7,7 @@ import type { Portal } from '../model/portal.ts';
 import type { Change } from '../model/store.ts';
 import { passed } from '../observability/fail-points.ts';
 import type { ToMatrixEvent } from '../translate/media/types.ts';
-import { hold } from './awaited.ts';
+import { type Holds, hold } from './awaited.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { carryOut } from './deliver-references.ts';
 import { contactName } from './labels.ts';
@@ -34,6 +34,7 @@ export async function deliverNext(
   context: BridgeContext,
   portalId: PortalId,
   wakeFiles: (portal: PortalId) => void,
+  holds: Holds,
 ): Promise<Step> {
   const portal = await context.store.portals.get(portalId);
   if (portal?.acceptance.at === 'declined') return closeDeclined(context, portal);
@@ -42,7 +43,8 @@ export async function deliverNext(
   const next = await whatToShow(context, portal, row);
   if (next === 'skip') await setState(context, row, { at: 'done', event: undefined });
   if (next !== 'show') return next === 'skip' ? 'again' : 'idle';
-  if (row.state.at === 'awaited') return hold(context, row, row.state.since);
+  if (row.state.at === 'awaited') return hold(context, row, row.state.since, holds);
+  holds.delete(row.id);
   if (await context.store.visitors.hold(portalId)) return 'idle';
   const chat = await openChat(context, portal);
   if (chat === undefined) return 'idle';

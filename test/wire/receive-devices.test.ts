@@ -128,6 +128,10 @@ async function receive(by: Sender, text: string, over: Partial<IncomingMessage> 
   };
   const received = await receiveMessage(context, account, message);
   const portal = received.portal;
+  // The user wants every chat here.
+  if (portal !== undefined && portal.acceptance.at !== 'accepted') {
+    await store.commit([{ change: 'portal.acceptance', portal: portal.id, acceptance: { at: 'accepted' } }]);
+  }
   const row = portal && (await store.inbox.find(portal.id, message.id, message.device));
   return { ...received, id: message.id, row };
 }
@@ -209,6 +213,8 @@ describe('a message that was asked for again', () => {
 
   beforeEach(async () => {
     phone = new Sender(0);
+    const hello = await receive(phone, 'hello');
+    if (hello.portal !== undefined) await waiting(hello.portal.id);
     first = await receive(phone, '', { ciphertexts: [await damaged(phone)] });
     portal = first.portal?.id ?? ('' as PortalId);
     await receive(phone, 'after it');
@@ -224,10 +230,16 @@ describe('a message that was asked for again', () => {
     const row = first.row;
     if (row?.state.at !== 'awaited') throw new Error('not awaited');
     const { since } = row.state;
-    const later = (ms: number): BridgeContext => ({ ...context, clock: { ...systemClock, now: () => since + ms } });
-    expect(await hold(later(400), row, since)).toEqual({ waitMs: 600 });
-    expect(await hold(later(-9_000), row, since)).toEqual({ waitMs: 1_000 });
-    expect(await hold(later(1_000), row, since)).toBe('again');
+    const holds = new Map();
+    const later = (ms: number, passed: number): BridgeContext => ({
+      ...context,
+      clock: { ...systemClock, now: () => since + ms, elapsed: () => passed },
+    });
+    expect(await hold(later(0, 0), row, since, holds)).toEqual({ waitMs: 1_000 });
+    expect(await hold(later(400, 400), row, since, holds)).toEqual({ waitMs: 600 });
+    // Set back by hours, it goes on from there.
+    expect(await hold(later(-9_000_000, 700), row, since, holds)).toEqual({ waitMs: 300 });
+    expect(await hold(later(-8_999_700, 1_000), row, since, holds)).toBe('again');
     expect(await waiting(portal)).toEqual(['after it']);
     await receive(phone, 'at last', { id: first.id });
     expect(await waiting(portal)).toEqual(['late', 'at last']);
