@@ -251,7 +251,11 @@ function settings(config: Config, instanceId: string): BridgeSettings {
     networks: networks(config),
     readReceipts: new Set(networks(config).filter((network) => config.networks[network]?.read_receipts)),
     blocked: config.policy.blocked,
-    requests: { messages: config.policy.request_messages, waitMs: config.policy.request_days * day },
+    requests: {
+      people: config.policy.requests,
+      messages: config.policy.request_messages,
+      waitMs: config.policy.request_days * day,
+    },
     federatePortals: config.portals.federate,
     devicePolicy: config.encryption.devices,
     mayOptIn: (user) => mayOptIn(config, user),

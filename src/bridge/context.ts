@@ -24,8 +24,8 @@ export interface BridgeSettings {
   readonly networks: readonly Network[];
   /** Numbers that the administrator has blocked, for everybody. */
   readonly blocked: BlockedNumbers;
-  /** How many messages of a contact whom the user does not know wait for a decision, and for how long, in milliseconds. */
-  readonly requests: { readonly messages: number; readonly waitMs: number };
+  /** How many people may ask one user at a time, how many messages of each wait, and how long, in milliseconds. */
+  readonly requests: { readonly people: number; readonly messages: number; readonly waitMs: number };
   /** Networks to which read receipts are offered. */
   readonly readReceipts: ReadonlySet<Network>;
   readonly federatePortals: boolean;

@@ -77,7 +77,7 @@ async function store(context: BridgeContext, account: ActiveAccount, message: In
       if (chatPortal) await context.store.commit([{ change: 'request.dropped', portal: chatPortal.id }]);
       return {};
   }
-  const portal = chatPortal ?? newPortal(account, contact, undefined, await newRequest(context, account), before);
+  const portal = chatPortal ?? newPortal(account, contact, undefined, newRequest(context), before);
   const chat = { portal, contact };
   const open = async (unit: SignalWork, list: DeviceList): Promise<Received> => {
     const { decryption, proven } = await decryptFirst(context, chat, unit, list, message);

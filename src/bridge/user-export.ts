@@ -42,6 +42,7 @@ async function exportAccount(store: Store, account: Account): Promise<ExportedAc
     interopAccountId: enlistment?.interopAccountId,
     address: enlistment && formatJid(enlistment.jid),
     preferences: await store.accounts.preferences(id),
+    blocks: (await store.blocks.list(id)).map(({ label, createdAt }) => ({ label, since: time(createdAt) })),
     chats,
     messages: messages
       .filter((message) => message.account === id)

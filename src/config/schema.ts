@@ -112,6 +112,7 @@ export const schema = section({
   }),
   contacts: optional({ pictures: flag.default(true) }),
   policy: optional({
+    requests: count('a whole number from 1 to 1000', 1, 1000).default(20),
     request_messages: count('a whole number from 1 to 1000', 1, 1000).default(50),
     blocked: z
       .array(text('a phone number (+491701234567), or the start of numbers (+99*)', /^\+\d{1,15}\*?$/), {

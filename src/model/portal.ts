@@ -14,7 +14,7 @@ export type Acceptance =
   /** The contact has written, and the user has not decided yet: what they write waits. */
   | {
       readonly at: 'requested';
-      /** By which the user names it. */
+      /** By which the user names it. Given by the store when the portal is created. */
       readonly number: number;
       /** Milliseconds since the Unix epoch. */
       readonly since: number;

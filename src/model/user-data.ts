@@ -34,6 +34,7 @@ export interface ExportedAccount {
   readonly interopAccountId: string | undefined;
   readonly address: string | undefined;
   readonly preferences: Preferences;
+  readonly blocks: readonly { readonly label: string; readonly since: string }[];
   readonly chats: readonly ExportedChat[];
   /** Messages that wait or could not be carried; not what is in them. */
   readonly messages: readonly {

@@ -18,13 +18,22 @@ const isToClose = sql<boolean>`acceptance = 'declined' and room is not null`;
 const givenNamePlace = (portal: PortalId): Place => ['portal', 'given_name', portal];
 
 export function* createPortal({ db, keys }: Unit, portal: Portal): Steps {
-  const { id, account, contact, givenName, state, acceptance } = portal;
+  const { id, account, contact, givenName, state } = portal;
+  const acceptance = yield* numbered(db, portal);
   const given_name = givenName === undefined ? null : yield* sealedName(keys, account, id, givenName);
   yield* run(
     db
       .insertInto('portal')
       .values({ id, account, contact, given_name, ...acceptanceRow(acceptance), ...stateRow(state) }),
   );
+}
+
+/** Requests of one account are numbered here, where one commit runs after another. */
+function* numbered(db: Unit['db'], { account, acceptance }: Portal): Steps<Acceptance> {
+  if (acceptance.at !== 'requested') return acceptance;
+  const highest = db.selectFrom('portal').select((at) => at.fn.max('request_number').as('number'));
+  const last = yield* first(highest.where('account', '=', account).where(isRequested));
+  return { ...acceptance, number: (last?.number ?? 0) + 1 };
 }
 
 export function* namePortal({ db, keys }: Unit, portal: PortalId, givenName: string): Steps {

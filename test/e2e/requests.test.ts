@@ -80,7 +80,9 @@ async function texts(room: string): Promise<string[]> {
 }
 
 beforeAll(async () => {
-  world = await World.start({ overrides: { 'policy.request_messages': mostWaiting, 'policy.blocked': ['+999*'] } });
+  world = await World.start({
+    overrides: { 'policy.request_messages': mostWaiting, 'policy.requests': 2, 'policy.blocked': ['+999*'] },
+  });
   alice = await world.homeserver.login('alice', { strict: true });
   botRoom = await world.optIn(alice);
   friend = await stranger('Frieda');
@@ -269,6 +271,27 @@ describe('a request', () => {
     await alice.join(room);
     await shown(room, 'can you read this?');
   });
+});
+
+test('only so many ask at a time: others cost nothing until some have been answered', async () => {
+  const crowd = [await stranger('Ludwig'), await stranger('Martha'), await stranger('Nora')];
+  const sent = await sentDuring(async () => {
+    for (const one of crowd) {
+      await one.send(alice.userId, `I am ${one.name}`);
+      await settled();
+    }
+    const { body } = await ask('requests', /nobody else can/);
+    expect(body).toMatch(/"Ludwig"[\s\S]*"Martha"/);
+    expect(body).not.toContain('Nora');
+  });
+  // Those of the inner barriers.
+  expect(sent).toEqual({ 'receipt:delivered': 3 });
+  await ask('decline Ludwig', /Declined/);
+  await crowd[2]?.send(alice.userId, 'once more, Nora');
+  await expect.poll(async () => (await ask('requests', /message/)).body, patience).toContain('"Nora"');
+  for (const name of ['Martha', 'Nora']) await ask(`decline ${name}`, /Declined/);
+  await rowsAre(`select 1 from portal where acceptance = 'declined' and room is not null`, 0);
+  for (const { roomId } of alice.client.getRooms()) known.add(roomId);
 });
 
 describe('a user who wants no strangers', () => {

@@ -162,3 +162,19 @@ it('blocks are found by any of their patterns, in their own account only, and go
   await store.commit([departure(first)]);
   expect(await store.blocks.matching(first.id, ['prefix:99'])).toEqual([]);
 });
+
+it('are numbered by the store, also those that come at the same moment', async () => {
+  const store = await openTestStore();
+  const { account } = await aChat(store);
+  const made = Array.from({ length: 5 }, () => aContact());
+  await Promise.all(
+    made.map((each) =>
+      store.commit([
+        { change: 'contact.create', ...each },
+        { change: 'portal.create', portal: { ...aPortal(account.id, each.contact.id), acceptance: asking(0) } },
+      ]),
+    ),
+  );
+  const requests = await store.portals.requests(account.id);
+  expect(requests.map(({ acceptance }) => acceptance.at === 'requested' && acceptance.number)).toEqual([1, 2, 3, 4, 5]);
+});

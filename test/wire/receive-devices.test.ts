@@ -107,7 +107,7 @@ const settings: BridgeSettings = {
   lateKeyWaitMs: 86_400_000,
   maxFileBytes: 1_000,
   blocked: [],
-  requests: { messages: 50, waitMs: 1_000_000 },
+  requests: { people: 20, messages: 50, waitMs: 1_000_000 },
   transfers: 1,
 };
 

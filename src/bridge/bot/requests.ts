@@ -7,17 +7,22 @@ import type { Answer, Command } from './commands.ts';
 
 export async function requests(context: BridgeContext, command: Command): Promise<Answer> {
   const lines: string[] = [];
-  for (const chat of await chatsOf(context, command.user, ({ acceptance }) => acceptance.at === 'requested')) {
+  const asking = await chatsOf(context, command.user, ({ acceptance }) => acceptance.at === 'requested');
+  for (const chat of asking.toSorted((a, b) => numberOf(a) - numberOf(b))) {
     const line = await describe(context, chat, command.encrypted);
     if (line !== undefined) lines.push(line);
   }
   if (lines.length === 0) return { text: 'Nobody asks to write to you.' };
+  const crowded = lines.length >= context.settings.requests.people;
   const hints = [
+    ...(crowded ? ['So many ask that nobody else can until you have answered some of them.'] : []),
     'Send "accept <number>", "decline <number>" or "block <number>". Of a refusal the other person learns nothing.',
     ...(command.encrypted ? [] : ['This room is not encrypted, so I name nobody here. Ask me in an encrypted room.']),
   ];
   return { text: [...lines, '', ...hints].join('\n'), confidential: command.encrypted };
 }
+
+const numberOf = ({ portal: { acceptance } }: Chat): number => (acceptance.at === 'requested' ? acceptance.number : 0);
 
 /** Undefined where nothing that could be shown has come yet. */
 async function describe(

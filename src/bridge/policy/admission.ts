@@ -27,13 +27,18 @@ export interface Arrival {
   /** How many of their messages wait for the user's decision already, and how many may. */
   readonly waiting: number;
   readonly mostWaiting: number;
+  /** How many people ask this user already, and how many may at the same time. */
+  readonly asking: number;
+  readonly mostAsking: number;
 }
 
-export function decide({ reach, acceptance, waiting, mostWaiting }: Arrival): Admission {
+export function decide(arrival: Arrival): Admission {
+  const { reach, acceptance, waiting, mostWaiting, asking, mostAsking } = arrival;
   if (acceptance?.at === 'accepted') return 'deliver';
   if (acceptance?.at === 'declined') return 'ignore';
   // Who asked before goes on asking.
   if (reach !== 'everyone') return acceptance === undefined ? 'ignore' : 'drop';
+  if (acceptance === undefined && asking >= mostAsking) return 'ignore';
   return waiting < mostWaiting ? 'wait' : 'drop';
 }
 
@@ -47,10 +52,13 @@ export async function admission(
   if ((await blockerOf(context, account, contact)) !== undefined) return 'ignore';
   const acceptance = portal?.acceptance;
   if (acceptance?.at === 'accepted') return 'deliver';
-  const { reach } = await context.store.accounts.preferences(account);
+  const { store, settings } = context;
+  const { messages: mostWaiting, people: mostAsking } = settings.requests;
+  const { reach } = await store.accounts.preferences(account);
   const asks = portal !== undefined && acceptance?.at === 'requested';
-  const waiting = asks ? await context.store.inbox.messagesWaiting(portal.id) : 0;
-  const admitted = decide({ reach, acceptance, waiting, mostWaiting: context.settings.requests.messages });
+  const waiting = asks ? await store.inbox.messagesWaiting(portal.id) : 0;
+  const asking = portal === undefined ? (await store.portals.requests(account)).length : 0;
+  const admitted = decide({ reach, acceptance, waiting, mostWaiting, asking, mostAsking });
   context.counters.delivered('to-matrix', admitted === 'wait' ? 'requested' : 'withheld');
   return admitted;
 }

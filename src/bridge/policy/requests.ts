@@ -28,12 +28,9 @@ export function newPortal(
   return portal;
 }
 
-/** The state of a chat that a contact begins whom the user does not know. */
-export async function newRequest({ store, clock }: BridgeContext, account: Account): Promise<Acceptance> {
-  const others = await store.portals.requests(account.id);
-  const number =
-    1 + Math.max(0, ...others.map(({ acceptance }) => (acceptance.at === 'requested' ? acceptance.number : 0)));
-  return { at: 'requested', number, since: clock.now(), askedAgain: false, dropped: 0 };
+/** The state of a chat that a contact begins whom the user does not know. The store gives it its number. */
+export function newRequest({ clock }: BridgeContext): Acceptance {
+  return { at: 'requested', number: 0, since: clock.now(), askedAgain: false, dropped: 0 };
 }
 
 /** Tells the user in the room with the bot that somebody asks, once for as long as anybody does. */
