@@ -2,8 +2,9 @@
 import type { MatrixEvent } from 'matrix-js-sdk';
 import { loadMatrixSdk } from '../../src/demo/matrix-sdk.ts';
 import type { MatrixUser } from '../../src/demo/matrix-user.ts';
+import { openFile, sendFile } from '../support/matrix-files.ts';
 import type { Received } from './ledger.ts';
-import { Numbers, numberIn, textOf } from './numbers.ts';
+import { bytesOf, Numbers, numberIn, textOf } from './numbers.ts';
 import type { Action } from './plan.ts';
 
 const noticeField = 'matrix-appservice-whatsapp.notice';
@@ -53,7 +54,21 @@ export class MatrixEnd {
     await Promise.all(events.map((event) => event.getDecryptionPromise()));
     for (const event of events) this.#index(event);
     const reader = new Reader(this.events, expected);
-    return events.flatMap((event) => reader.read(event) ?? []);
+    const received = events.flatMap((event) => reader.read(event) ?? []);
+    return [...received, ...(await this.#damaged(events))];
+  }
+
+  /** Files that are not what was sent. */
+  async #damaged(events: readonly MatrixEvent[]): Promise<Received[]> {
+    const damaged: Received[] = [];
+    for (const event of events) {
+      const number = numberOf(event);
+      const { file } = event.getContent();
+      if (number === undefined || file === undefined) continue;
+      const opened = await openFile(this.user, file).catch(() => undefined);
+      if (!opened?.equals(bytesOf(number))) damaged.push({ kind: 'stray', text: `the file of ${number} is damaged` });
+    }
+    return damaged;
   }
 
   #join(room: string): void {
@@ -90,8 +105,13 @@ export class MatrixEnd {
         const edit = { ...content, 'm.new_content': content, 'm.relates_to': relation };
         return (await user.client.sendEvent(room, 'm.room.message' as never, edit as never)).event_id;
       }
+      case 'file': {
+        const filename = `${action.number}.bin`;
+        return sendFile(user, room, bytesOf(action.number), { msgtype: 'm.file', body: text, filename });
+      }
+      case 'dropped-file':
       case 'unsupported':
-        throw new Error('nothing that a Matrix user sends is planned as unsupported');
+        throw new Error(`nothing that a Matrix user sends is planned as ${action.kind}`);
     }
   }
 }
@@ -99,7 +119,7 @@ export class MatrixEnd {
 /** The number in the words of a message or an edit, as it was written. */
 function numberOf(event: MatrixEvent): number | undefined {
   const content: Record<string, unknown> = event.getOriginalContent();
-  return event.getType() === 'm.room.message' && content.msgtype === 'm.text' ? numberIn(content.body) : undefined;
+  return event.getType() === 'm.room.message' && content.msgtype !== 'm.notice' ? numberIn(content.body) : undefined;
 }
 
 /** Turns events into what the ledger knows. What has been taken back shows no content any more. */

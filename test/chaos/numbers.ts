@@ -6,6 +6,11 @@ export function textOf({ number, chat, kind, about }: Action): string {
   return `#${number} ${kind} in chat ${chat}${about === undefined ? '' : ` about ${about}`}`;
 }
 
+/** What is in the file of this number. */
+export function bytesOf(number: number): Buffer {
+  return Buffer.from(`the file of ${number}\n`.repeat(500));
+}
+
 export function numberIn(text: unknown): number | undefined {
   const [, digits] = (typeof text === 'string' && /^(?:\* )?#(\d+) /.exec(text)) || [];
   return digits === undefined ? undefined : Number(digits);

@@ -4,11 +4,12 @@ import type { PhoneMessage, SandboxPhone } from '../../src/demo/sandbox-phone.ts
 import { MessageSchema, ProtocolMessage_Type } from '../../src/proto/message_pb.ts';
 import { parseMessage } from '../../src/translate/to-matrix.ts';
 import type { Received } from './ledger.ts';
-import { Numbers, numberIn, textOf } from './numbers.ts';
+import { bytesOf, Numbers, numberIn, textOf } from './numbers.ts';
 import type { Action } from './plan.ts';
 
 const pollMs = 1_000;
 const patienceMs = 10_000;
+const filePatienceMs = 60_000;
 /** Nothing that the bridge carries: it says so in the room. */
 const unsupported = toBinary(MessageSchema, create(MessageSchema, { pinInChatMessage: {} }));
 
@@ -41,6 +42,19 @@ export class PhoneEnd {
     return entries.map((entry) => this.#read(entry, expected));
   }
 
+  /** Files of `expected` that did not arrive as they were sent. */
+  async damaged(expected: readonly Action[]): Promise<Received[]> {
+    const damaged: Received[] = [];
+    for (const { number } of expected.filter(({ kind }) => kind === 'file')) {
+      const id = this.ids.get(number);
+      const state = id === undefined ? undefined : (await this.phone.fetched(id, filePatienceMs)).media?.state;
+      if (id === undefined) continue;
+      const whole = state === 'verified' && (await this.phone.download(id)).equals(bytesOf(number));
+      if (!whole) damaged.push({ kind: 'stray', text: `the file of ${number} is damaged` });
+    }
+    return damaged;
+  }
+
   /** Those of `expected` that the phone does not see as delivered, after some patience. */
   async unconfirmed(expected: readonly Action[]): Promise<number[]> {
     const missing: number[] = [];
@@ -67,6 +81,12 @@ export class PhoneEnd {
     switch (action.kind) {
       case 'text':
         return this.phone.send(to, text);
+      case 'file':
+      case 'dropped-file': {
+        const file = { type: 'document', content: bytesOf(action.number), fileName: `${action.number}.bin` } as const;
+        const fault = action.kind === 'file' ? {} : { fault: { fault: 'drop' } as const };
+        return this.phone.sendFile(to, { ...file, mimetype: 'application/octet-stream', caption: text, ...fault });
+      }
       case 'unsupported':
         return this.phone.sendRaw(to, unsupported);
       case 'reply':
@@ -100,5 +120,6 @@ function textNumber({ raw }: PhoneMessage): number | undefined {
   const { protocolMessage: protocol } = message;
   const edited = protocol?.type === ProtocolMessage_Type.MESSAGE_EDIT ? protocol.editedMessage : undefined;
   const { conversation, extendedTextMessage } = edited ?? message;
-  return numberIn(conversation || extendedTextMessage?.text);
+  const document = message.documentMessage ?? message.documentWithCaptionMessage?.message?.documentMessage;
+  return numberIn(conversation || extendedTextMessage?.text || document?.caption);
 }

@@ -1,10 +1,10 @@
 // The plan of a run: who writes what to whom, and when the process is killed. Made from the seed alone, so that a run can be repeated.
-import type { DeliveryStep } from '../../src/model/delivery-steps.ts';
+import { type DeliveryStep, deliverySteps } from '../../src/model/delivery-steps.ts';
 import { Random } from './random.ts';
-import { provokedSteps, type Stimulus, stimuli } from './stimuli.ts';
+import { type Stimulus, stimuli } from './stimuli.ts';
 
 export type Side = 'matrix' | 'whatsapp';
-export type Kind = 'text' | 'reply' | 'reaction' | 'edit' | 'deletion' | 'unsupported';
+export type Kind = 'text' | 'reply' | 'reaction' | 'edit' | 'deletion' | 'file' | 'dropped-file' | 'unsupported';
 
 /** Something that one side of a chat does. Its number is what it is known by on the other side. */
 export interface Action {
@@ -81,9 +81,14 @@ const kinds: readonly Kind[] = [
   'reaction',
   'edit',
   'deletion',
+  'file',
 ];
 /** Those of both sides to one message differ, and the second of one side from its first. */
 const emoji: Readonly<Record<Side, readonly [string, string]>> = { whatsapp: ['👍', '🎉'], matrix: ['😂', '🙏'] };
+
+/** Whether it is done to an earlier message. A dropped file is one that the network has lost when it is fetched. */
+const isAbout = (kind: Kind): boolean =>
+  kind === 'reply' || kind === 'reaction' || kind === 'edit' || kind === 'deletion';
 
 /** Writes actions one after another, each about what earlier ones have left. */
 export class Script {
@@ -97,7 +102,7 @@ export class Script {
 
   /** An action of this kind, or a text where there is nothing yet that it could be about. */
   next(chat: number, from: Side, kind: Kind): Action {
-    if (kind === 'text' || kind === 'unsupported') return this.#add({ chat, from, kind });
+    if (!isAbout(kind)) return this.#add({ chat, from, kind });
     const about = this.#random.pick(this.#targets(chat, from, kind))?.number;
     if (about === undefined) return this.#add({ chat, from, kind: 'text' });
     if (kind !== 'reaction') return this.#add({ chat, from, kind, about });
@@ -207,8 +212,8 @@ function spell(random: Random, script: Script, trouble: Trouble, chats: number):
   return { trouble, ms: 1_000 + random.below(longestSpellMs), actions };
 }
 
-const ordinary: readonly Stimulus[] = ['text-in', 'text-out', 'reactions-in', 'deletion-in'];
-const ordinarySteps = provokedSteps.filter((step) => ordinary.includes(stimuli[step]));
+const ordinary: readonly Stimulus[] = ['text-in', 'text-out', 'file-in', 'file-out', 'reactions-in', 'deletion-in'];
+const ordinarySteps = deliverySteps.filter((step) => ordinary.includes(stimuli[step]));
 
 function anyKill(random: Random): Kill {
   const step = random.pick(ordinarySteps);
@@ -227,10 +232,10 @@ function killsAtEveryStep(
     spare.push(action);
     return action;
   };
-  const targets = provokedSteps.map((step) => (/-in$/.test(stimuli[step]) ? target() : undefined));
+  const targets = deliverySteps.map((step) => (/^(reactions|deletion)-in$/.test(stimuli[step]) ? target() : undefined));
   let known = chats;
   let before: Stimulus | undefined;
-  const rounds = provokedSteps.map((step, index): Round => {
+  const rounds = deliverySteps.map((step, index): Round => {
     const stimulus = stimuli[step];
     // One newcomer's first message leads through all these steps, one life after another.
     if (stimulus === 'new-chat' && before !== stimulus) known += 1;
@@ -251,6 +256,12 @@ function provoking(script: Script, stimulus: Stimulus, newest: number, target: A
     case 'text-out':
     case 'damaged-out':
       return [script.next(0, 'matrix', 'text')];
+    case 'file-in':
+      return [script.next(0, 'whatsapp', 'file')];
+    case 'dropped-file-in':
+      return [script.next(0, 'whatsapp', 'dropped-file')];
+    case 'file-out':
+      return [script.next(0, 'matrix', 'file')];
     case 'unsupported-in':
       return [script.next(0, 'whatsapp', 'unsupported')];
     case 'reactions-in':

@@ -1,5 +1,5 @@
 // What has to happen for a step of delivery to be passed.
-import { type DeliveryStep, deliverySteps } from '../../src/model/delivery-steps.ts';
+import type { DeliveryStep } from '../../src/model/delivery-steps.ts';
 
 export type Stimulus =
   /** A contact writes, or writes for the first time, or reacts to a message and changes their mind, or deletes one. */
@@ -7,6 +7,10 @@ export type Stimulus =
   | 'new-chat'
   | 'reactions-in'
   | 'deletion-in'
+  /** A file from the contact, or to them; one that the network has lost when it is fetched. */
+  | 'file-in'
+  | 'file-out'
+  | 'dropped-file-in'
   /** Something that is not carried. */
   | 'unsupported-in'
   /** A message from the contact, or to them, arrives damaged. */
@@ -19,11 +23,7 @@ export type Stimulus =
   | 'opt-out'
   | 'help';
 
-/** Nothing here sends files yet. */
-type FileStep = Extract<DeliveryStep, `WF${string}` | `MF${string}`>;
-export type ProvokedStep = Exclude<DeliveryStep, FileStep>;
-
-export const stimuli: Readonly<Record<ProvokedStep, Stimulus>> = {
+export const stimuli: Readonly<Record<DeliveryStep, Stimulus>> = {
   'W1-stanza-read': 'text-in',
   'W2-message-decrypted': 'text-in',
   'W3-message-committed': 'text-in',
@@ -41,6 +41,9 @@ export const stimuli: Readonly<Record<ProvokedStep, Stimulus>> = {
   'W15-event-recorded': 'text-in',
   'W16-receipt-sent': 'text-in',
   'W17-receipt-recorded': 'text-in',
+  'WF1-file-uploaded': 'file-in',
+  'WF2-file-recorded': 'file-in',
+  'WF3-file-asked-for': 'dropped-file-in',
   'WU1-failure-counted': 'damaged-in',
   'WU2-asked-again': 'damaged-in',
   'WR1-earlier-reaction-removed': 'reactions-in',
@@ -60,6 +63,8 @@ export const stimuli: Readonly<Record<ProvokedStep, Stimulus>> = {
   'M10-stanza-written': 'text-out',
   'M11-stanza-acknowledged': 'text-out',
   'M12-sending-recorded': 'text-out',
+  'MF1-file-hosted': 'file-out',
+  'MF2-file-recorded': 'file-out',
   'MR1-receipt-committed': 'text-out',
   'MR2-receipt-acknowledged': 'text-out',
   'MR3-retry-committed': 'damaged-out',
@@ -77,5 +82,3 @@ export const stimuli: Readonly<Record<ProvokedStep, Stimulus>> = {
   'B2-event-accepted': 'help',
   'B3-event-recorded': 'help',
 };
-
-export const provokedSteps = deliverySteps.filter((step): step is ProvokedStep => step in stimuli);

@@ -125,7 +125,8 @@ export class Traffic {
         const unordered = new Set(swapped.flatMap((id) => phone.ids.numberOf(id) ?? []));
         lanes.push({ name, sent: numbers, received, unordered, unconfirmed: await phone.unconfirmed(sent) });
       } else {
-        lanes.push({ name, sent: numbers, received: phone.history(user.user.userId, sent), unconfirmed: [] });
+        const received = [...phone.history(user.user.userId, sent), ...(await phone.damaged(sent))];
+        lanes.push({ name, sent: numbers, received, unconfirmed: [] });
       }
     }
     return lanes;

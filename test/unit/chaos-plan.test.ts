@@ -1,7 +1,7 @@
 // A plan follows from its seed alone, names every step, and refers only to what was written before.
 import { expect, test } from 'vitest';
+import { deliverySteps } from '../../src/model/delivery-steps.ts';
 import { type Action, planOf, troubles } from '../chaos/plan.ts';
-import { provokedSteps } from '../chaos/stimuli.ts';
 
 const options = { seed: 7, chats: 3, everyStep: true, kills: 200, spells: 2 };
 const plan = planOf(options);
@@ -14,8 +14,8 @@ test('the same seed gives the same plan, another one another', () => {
 
 test('every step is killed at, and after that there are as many kills as wanted', () => {
   const certain = plan.rounds.flatMap(({ kill }) => (kill.at === 'step' && kill.certain ? kill.step : []));
-  expect(certain).toEqual(provokedSteps);
-  expect(plan.rounds).toHaveLength(provokedSteps.length + 200);
+  expect(certain).toEqual(deliverySteps);
+  expect(plan.rounds).toHaveLength(deliverySteps.length + 200);
 });
 
 test('every trouble comes as often as wanted', () => {
