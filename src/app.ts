@@ -133,6 +133,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
       inboxWaiting: store.counts.inboxWaiting,
       outboxWaiting: store.counts.outboxWaiting,
       parked: store.counts.parked,
+      heldChats: store.counts.heldChats,
       ghosts: store.counts.ghosts,
       hostedBytes: store.hostedFiles.total,
       connections: () => {

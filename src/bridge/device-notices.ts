@@ -21,6 +21,7 @@ export function identityNotice(portal: Portal, contact: Contact, unit: SignalWor
       code: 'identity-changed',
       text: [
         `The security key of ${name} has changed. That happens when they reinstall the app or change phones; it would also happen if somebody else took their place.`,
+        'If you have compared safety numbers with them, that does not hold for the new key.',
         `Your messages are held back until you decide. To accept the new key and send what is waiting, reply "accept" to this notice. To stay with the earlier key, reply "keep".`,
       ].join('\n\n'),
     }),

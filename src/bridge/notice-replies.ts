@@ -1,6 +1,7 @@
 // Replies to notices: commands for the bridge, never relayed.
 import type { EventId } from '../model/ids.ts';
 import type { Portal } from '../model/portal.ts';
+import type { PeerDevice } from '../model/signal.ts';
 import type { Change } from '../model/store.ts';
 import type { PeerTrust } from '../model/trust.ts';
 import type { CommandEffects } from './bot/commands.ts';
@@ -51,37 +52,70 @@ export async function noticeReply(
         ...changes,
       );
     }
+    case 'verify':
     case 'safety number': {
-      const digits = await safetyNumber(context, account, portal);
-      return digits === undefined
-        ? answer('command-answer', 'There is no safety number before the first message.')
-        : answer(
-            'safety-number',
-            `The safety number of this chat is ${digits}. If the other person sees the same digits, nobody has come between the bridge and them.`,
-          );
+      const number = await safetyNumber(context, account, portal);
+      if (number === undefined) return answer('command-answer', noNumberYet);
+      const compared = (await context.store.trust.isVerified(number.peer))
+        ? 'You have compared it with them already.'
+        : 'When you have compared it, reply "verified".';
+      return answer(
+        'safety-number',
+        `The safety number of this chat is ${number.digits}. If the other person sees the same digits, nobody has come between the bridge and them. ${compared}`,
+      );
+    }
+    case 'verified': {
+      const number = await safetyNumber(context, account, portal);
+      if (number === undefined) return answer('command-answer', noNumberYet);
+      const { peer, key, digits, changed } = number;
+      if (changed) {
+        return answer(
+          'command-answer',
+          'Their security key has changed: reply "accept" or "keep" first, then compare.',
+        );
+      }
+      return answer(
+        'verified',
+        `It is on record that you have compared the safety number ${digits}. It holds until their security key changes; then you are warned.`,
+        { change: 'peer.verified', peer, key },
+      );
     }
     default:
       return answer(
         'command-answer',
-        'This was not sent to the other person: replies to notices go to the bridge. It understands "accept" and "keep" (about a changed security key), "safety number" and "block".',
+        'This was not sent to the other person: replies to notices go to the bridge. It understands "accept" and "keep" (about a changed security key), "verify" (shows the safety number), "verified" and "block".',
       );
   }
 }
 
-/** Returns the digits that both people can compare, in groups of five; undefined while one of the keys is not known. */
+const noNumberYet = 'There is no safety number before the first message.';
+
+interface SafetyNumber {
+  /** In groups of five. */
+  readonly digits: string;
+  readonly peer: PeerDevice;
+  /** The pinned key, which the digits are about. */
+  readonly key: Uint8Array;
+  /** Whether another key waits for a decision. */
+  readonly changed: boolean;
+}
+
+/** What both people can compare; undefined while one of the keys is not known. */
 async function safetyNumber(
   context: BridgeContext,
   account: ActiveAccount,
   portal: Portal,
-): Promise<string | undefined> {
+): Promise<SafetyNumber | undefined> {
   const { store, signal } = context;
   const contact = await store.contacts.get(portal.contact);
-  const peer = (await store.trust.ofContact(account.id, portal.contact)).get(primaryDevice);
+  const trust = (await store.trust.ofContact(account.id, portal.contact)).get(primaryDevice);
   const address = contact && (contact.addresses.find(({ kind }) => kind === 'phone') ?? preferredAddress(contact));
-  if (peer === undefined || address === undefined) return undefined;
+  if (trust === undefined || address === undefined) return undefined;
   const { keys } = await signal.createPreKeys(account.id, 0);
   const own = Uint8Array.of(5, ...keys.identityKey);
-  return signal.safetyNumber(account.user, own, address.user, peer.key).replace(/(.{5})(?=.)/g, '$1 ');
+  const digits = signal.safetyNumber(account.user, own, address.user, trust.key).replace(/(.{5})(?=.)/g, '$1 ');
+  const peer = { account: account.id, contact: portal.contact, device: primaryDevice };
+  return { digits, peer, key: trust.key, changed: trust.state === 'changed' };
 }
 
 /** Pins the keys that were seen last on every device of the contact. */

@@ -42,7 +42,7 @@ import type { Acceptance, Portal, PortalState, Visitor } from './portal.ts';
 import type { QueueFilter, QueueItem, QueueItemId } from './queue.ts';
 import type { DeliveryMark, Reading } from './reading.ts';
 import type { KeptReference, MessagePart, MessageReaction, MessageReference, MessageTarget } from './reference.ts';
-import type { SignalChange, SignalReads } from './signal.ts';
+import type { PeerDevice, SignalChange, SignalReads } from './signal.ts';
 import type { DeviceList, PeerTrust, UserTrust } from './trust.ts';
 import type { Erasure } from './user-data.ts';
 
@@ -75,6 +75,8 @@ export type Change =
   | { readonly change: 'portal.acceptance'; readonly portal: PortalId; readonly acceptance: Acceptance }
   /** A message of the user under this room key has been handled. */
   | { readonly change: 'room-key.used'; readonly portal: PortalId; readonly use: RoomKeyUse }
+  /** The user has compared this key of the device with the other person. */
+  | { readonly change: 'peer.verified'; readonly peer: PeerDevice; readonly key: Uint8Array }
   /** Somebody else has come into a portal or is invited; unless that is known. */
   | { readonly change: 'visitor.add'; readonly portal: PortalId; readonly user: UserId }
   /** The user lets them stay. */
@@ -368,6 +370,8 @@ export interface Store {
   readonly trust: {
     /** Every device's trust of one contact. */
     ofContact(account: AccountId, contact: ContactId): Promise<ReadonlyMap<number, PeerTrust>>;
+    /** Whether the user has compared the key that is pinned now. */
+    isVerified(peer: PeerDevice): Promise<boolean>;
     ofUser(user: UserId): Promise<UserTrust | undefined>;
     /** Undefined before the first look. */
     devices(account: AccountId, contact: ContactId): Promise<DeviceList | undefined>;
@@ -395,6 +399,8 @@ export interface Store {
   };
   /** Totals over all accounts, for monitoring. */
   readonly counts: {
+    /** Chats in which something waits for a decision of the user's: about a key, their own identity, or somebody else in the room. */
+    heldChats(): Promise<number>;
     inboxWaiting(): Promise<number>;
     outboxWaiting(): Promise<number>;
     /** Parked messages of both directions. */

@@ -19,6 +19,8 @@ export interface MetricsOptions {
     readonly outboxWaiting?: ReadNow;
     /** Messages of both directions that were given up for now. */
     readonly parked?: ReadNow;
+    /** Chats in which something waits for a decision of the user's. */
+    readonly heldChats?: ReadNow;
     /** Ghosts that have a device and an identity. */
     readonly ghosts?: ReadNow;
     /** Bytes of the files that wait for the network to fetch them. */
@@ -98,6 +100,11 @@ export function createMetrics({ processMetrics, gauges = {} }: MetricsOptions = 
   gauge('maw_inbox_waiting', 'Messages that Matrix has not accepted yet', gauges.inboxWaiting);
   gauge('maw_outbox_waiting', 'Messages that the network has not acknowledged yet', gauges.outboxWaiting);
   gauge('maw_parked', 'Messages that could not be carried and wait for the administrator', gauges.parked);
+  gauge(
+    'maw_held_chats',
+    'Chats that wait for a decision of the user: about a key, or somebody else in the room',
+    gauges.heldChats,
+  );
   gauge('maw_ghosts', 'Ghosts that have a device and an identity', gauges.ghosts);
   gauge('maw_hosted_bytes', 'Bytes of the files that we host for the network', gauges.hostedBytes);
   const { connections } = gauges;

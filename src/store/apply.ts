@@ -41,7 +41,7 @@ import { putPart, putReference } from './references.ts';
 import { noteRoomKeyUse } from './room-key-uses.ts';
 import { addPreKeys, expireSignedPreKey, putIdentity, putSession, putSignedPreKey, usePreKey } from './signal.ts';
 import type { Steps } from './steps.ts';
-import { putPeerTrust, putUserTrust } from './trust.ts';
+import { putPeerTrust, putUserTrust, putVerified } from './trust.ts';
 import type { Unit } from './unit.ts';
 import { addVisitor, allowVisitor, removeVisitors } from './visitors.ts';
 
@@ -87,6 +87,8 @@ function apply(unit: Unit, change: Change): Steps {
       return setAcceptance(unit, change.portal, change.acceptance);
     case 'room-key.used':
       return noteRoomKeyUse(unit, change.portal, change.use);
+    case 'peer.verified':
+      return putVerified(unit, change.peer, change.key);
     case 'visitor.add':
       return addVisitor(unit, change.portal, change.user);
     case 'visitor.allow':

@@ -14,7 +14,32 @@ export function countReads({ db }: Reader): Store['counts'] {
     return (await all.executeTakeFirstOrThrow()).count;
   };
   const ghosts = db.selectFrom('ghost').select(count).where('ready', '=', 1);
+  const held = db.selectFrom('portal').innerJoin('account', 'account.id', 'portal.account').select(count);
+  const heldChats = held.where(({ exists, or, selectFrom }) =>
+    or([
+      exists(
+        selectFrom('portal_visitor')
+          .select('portal_visitor.user')
+          .whereRef('portal_visitor.portal', '=', 'portal.id')
+          .where('allowed', '=', 0),
+      ),
+      exists(
+        selectFrom('peer_trust')
+          .select('peer_trust.device')
+          .whereRef('peer_trust.contact', '=', 'portal.contact')
+          .whereRef('peer_trust.account', '=', 'portal.account')
+          .where('peer_trust.seen', 'is not', null),
+      ),
+      exists(
+        selectFrom('user_trust')
+          .select('user_trust.user')
+          .whereRef('user_trust.user', '=', 'account.user')
+          .where('user_trust.seen', 'is not', null),
+      ),
+    ]),
+  );
   return {
+    heldChats: async () => (await heldChats.executeTakeFirstOrThrow()).count,
     inboxWaiting: async () => (await inbox.executeTakeFirstOrThrow()).count,
     outboxWaiting: async () => (await outbox.executeTakeFirstOrThrow()).count,
     parked: async () => (await parked('inbox')) + (await parked('outbox')),

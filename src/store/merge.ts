@@ -85,7 +85,7 @@ function* moveTrust({ db, keys }: Unit, into: ContactId, from: ContactId): Steps
   for (const row of yield* all(db.selectFrom('peer_trust').selectAll().where('contact', '=', from))) {
     const dataKey = yield* keys.get(accountKey(row.account));
     const moved = { ...row, contact: into };
-    const move = (column: 'key' | 'seen', sealed: Buffer): Buffer =>
+    const move = (column: 'key' | 'seen' | 'verified', sealed: Buffer): Buffer =>
       reseal(
         sealed,
         { key: dataKey, place: trustPlace(column, row) },
@@ -94,7 +94,12 @@ function* moveTrust({ db, keys }: Unit, into: ContactId, from: ContactId): Steps
     yield* run(
       db
         .insertInto('peer_trust')
-        .values({ ...moved, key: move('key', row.key), seen: row.seen && move('seen', row.seen) })
+        .values({
+          ...moved,
+          key: move('key', row.key),
+          seen: row.seen && move('seen', row.seen),
+          verified: row.verified && move('verified', row.verified),
+        })
         .onConflict((at) => at.doNothing()),
     );
   }

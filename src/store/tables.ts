@@ -125,7 +125,15 @@ export interface Tables {
   signal_session: { contact: ContactId; account: AccountId; device: number; record: Sealed };
   signal_pre_key: { account: AccountId; id: number; record: Sealed };
   signal_signed_pre_key: { account: AccountId; id: number; record: Sealed; created_at: number };
-  peer_trust: { contact: ContactId; account: AccountId; device: number; key: Sealed; seen: SealedOrErased };
+  peer_trust: {
+    contact: ContactId;
+    account: AccountId;
+    device: number;
+    key: Sealed;
+    seen: SealedOrErased;
+    /** The key that the user has compared; counts only while it is the pinned one. */
+    verified: SealedOrErased;
+  };
 
   inbox: {
     id: RowId<InboxId>;

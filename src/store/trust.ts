@@ -11,7 +11,7 @@ import { run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
 import type { Reader, Unit } from './unit.ts';
 
-export const trustPlace = (column: 'key' | 'seen', { account, contact, device }: PeerDevice): Place => [
+export const trustPlace = (column: 'key' | 'seen' | 'verified', { account, contact, device }: PeerDevice): Place => [
   'peer_trust',
   column,
   account,
@@ -33,6 +33,14 @@ export function* putPeerTrust({ db, keys }: Unit, peer: PeerDevice, trust: PeerT
       .values({ contact, account, device, ...row })
       .onConflict((at) => at.columns(['contact', 'account', 'device']).doUpdateSet(row)),
   );
+}
+
+/** The key stays on record when another one is pinned, and counts no more. Nothing happens where the device is not known. */
+export function* putVerified({ db, keys }: Unit, peer: PeerDevice, compared: Uint8Array): Steps {
+  const { account, contact, device } = peer;
+  const verified = seal(yield* keys.get(accountKey(account)), trustPlace('verified', peer), compared);
+  const ofContact = db.updateTable('peer_trust').set({ verified }).where('contact', '=', contact);
+  yield* run(ofContact.where('account', '=', account).where('device', '=', device));
 }
 
 export function* putUserTrust({ db, bridge }: Unit, trust: UserTrust): Steps {
@@ -72,9 +80,17 @@ export function peerTrustReads({ db, keys }: Reader): PeerTrustReads {
 }
 
 export function trustReads(reader: Reader): Store['trust'] {
-  const { db, bridge } = reader;
+  const { db, bridge, keys } = reader;
   return {
     ofContact: peerTrustReads(reader).ofContact,
+    isVerified: async ({ account, contact, device }) => {
+      const all = db.selectFrom('peer_trust').selectAll().where('contact', '=', contact).where('account', '=', account);
+      const row = await all.where('device', '=', device).executeTakeFirst();
+      const key = row?.verified && (await keys.find(accountKey(account)));
+      if (!row?.verified || !key) return false;
+      const compared = unseal(key, trustPlace('verified', row), row.verified);
+      return Buffer.compare(compared, unseal(key, trustPlace('key', row), row.key)) === 0;
+    },
     devices: deviceReads(reader),
     ofUser: async (user) => {
       const row = await db.selectFrom('user_trust').selectAll().where('user', '=', user).executeTakeFirst();

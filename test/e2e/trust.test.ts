@@ -79,6 +79,9 @@ test('a forged retry receipt gets no answer: it is shown, and holds the chat unt
 
 test('a contact with a new phone is delivered with a warning; answers wait until the new key is accepted', async () => {
   const { user, phone, portal } = await chat('greta', 'Gustav');
+  const label = await notice(user, portal, 'label');
+  await user.reply(portal, label.eventId, 'verified');
+  await notice(user, portal, 'verified');
   await phone.post('reset', {});
   await phone.send(user.userId, 'I have a new phone');
   await user.waitForMessage(portal, ({ body }) => body === 'I have a new phone');
@@ -86,6 +89,12 @@ test('a contact with a new phone is delivered with a warning; answers wait until
   await user.sendText(portal, 'welcome back');
   await user.reply(portal, warning.eventId, 'accept');
   await notice(user, portal, 'identity-accepted');
+  // What was compared before was another key.
+  await user.reply(portal, warning.eventId, 'verify');
+  await user.waitForMessage(portal, ({ body }) => /When you have compared it/.test(body ?? ''));
+  expect((await user.messages(portal)).filter(({ body }) => /compared it with them already/.test(body ?? ''))).toEqual(
+    [],
+  );
   await phone.received('welcome back');
   const texts = (await phone.messages()).filter(({ direction }) => direction === 'in').map(({ text }) => text);
   expect(texts).not.toContain('accept');
@@ -125,6 +134,14 @@ test('a contact cannot imitate a notice of the bridge', async () => {
   const path = `/phones/${phone.number}/safety-number?with=${encodeURIComponent(user.userId)}`;
   const { safetyNumber } = (await phone.call('GET', path)) as { safetyNumber: string };
   expect(String(shown.body).replaceAll(' ', '')).toContain(safetyNumber);
+  // That it was compared is on record for this key, and for no other.
+  await user.reply(portal, shown.eventId, 'verified');
+  const recorded = await notice(user, portal, 'verified');
+  expect(String(recorded.body).replaceAll(' ', '')).toContain(safetyNumber);
+  const numbered = (pattern: RegExp) =>
+    user.waitForMessage(portal, ({ msgtype, body }) => msgtype === 'm.notice' && pattern.test(body ?? ''));
+  await user.reply(portal, real.eventId, 'verify');
+  await numbered(/safety number of this chat.*have compared it with them already/);
   // The same for a notice that stands where a message could not be carried.
   const picture = await phone.sendRaw(
     user.userId,

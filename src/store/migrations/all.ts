@@ -18,6 +18,7 @@ import * as erasures from './0015-erasures.ts';
 import * as blocks from './0016-blocks.ts';
 import * as visitors from './0017-visitors.ts';
 import * as roomKeyUses from './0018-room-key-uses.ts';
+import * as verifiedKeys from './0019-verified-keys.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -38,4 +39,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0016-blocks': blocks,
   '0017-visitors': visitors,
   '0018-room-key-uses': roomKeyUses,
+  '0019-verified-keys': verifiedKeys,
 };
