@@ -34,6 +34,7 @@ export interface ExportedAccount {
   readonly interopAccountId: string | undefined;
   readonly address: string | undefined;
   readonly preferences: Preferences;
+  /** Whom the user has blocked, as they wrote it. */
   readonly blocks: readonly { readonly label: string; readonly since: string }[];
   readonly chats: readonly ExportedChat[];
   /** Messages that wait or could not be carried; not what is in them. */

@@ -32,8 +32,11 @@ function read(path: string, rename: (name: string) => string): Record<string, re
   return grouped(all.map(({ name, column }) => [rename(name), column]));
 }
 
+/** Of the database's own bookkeeping: a version, and which process writes. */
+const internal: ReadonlySet<string> = new Set(['journal_version', 'lock_holder']);
+
 function grouped(all: readonly (readonly [string, string])[]): Record<string, readonly string[]> {
-  const ours = all.filter(([name]) => !/^(sqlite_|kysely_)/.test(name) && name !== 'journal_version');
+  const ours = all.filter(([name]) => !/^(sqlite_|kysely_)/.test(name) && !internal.has(name));
   const byTable = Map.groupBy(ours, ([name]) => name);
   return Object.fromEntries([...byTable].map(([name, rows]) => [name, rows.map(([, column]) => column).sort()]));
 }

@@ -164,6 +164,12 @@ export const storedTables: Readonly<Record<string, StoredTable>> = {
     kept: 'chat',
     plain: 'portal user allowed',
   },
+  room_key_use: {
+    file: 'store',
+    holds: 'how far each room key of the user has been used, against replays',
+    kept: 'chat',
+    plain: 'portal session used',
+  },
   block: {
     file: 'store',
     holds: 'whom the user has blocked, as they wrote it, and when',
