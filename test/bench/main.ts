@@ -20,12 +20,14 @@ function machine() {
   };
 }
 
+/** A row of one cell is a sentence, not a part of the table. */
 function print(rows: readonly (readonly string[])[]): void {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const cells = rows.filter((row) => row.length > 1);
+  const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
   for (const row of rows)
     console.log(
       row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .map((cell, column) => (row.length > 1 ? cell.padEnd(widths[column] ?? 0) : cell))
         .join('  ')
         .trimEnd(),
     );
@@ -39,13 +41,15 @@ type Kind = (typeof kinds)[number];
 interface Options {
   readonly json?: string;
   readonly messages?: string;
+  readonly chats: string;
   readonly synapse: boolean;
 }
 
-async function run(what: Kind, { messages, synapse }: Options): Promise<{ report: object; table: string[][] }> {
+async function run(what: Kind, { messages, chats, synapse }: Options): Promise<{ report: object; table: string[][] }> {
   switch (what) {
     case 'messages': {
-      const report = await benchMessages({ messages: Number(messages ?? 2_000), synapse }, progress);
+      const numbers = chats.split(',').map(Number);
+      const report = await benchMessages({ messages: Number(messages ?? 2_000), chats: numbers, synapse }, progress);
       return { report, table: messagesTable(report) };
     }
     case 'media': {
@@ -70,6 +74,7 @@ await new Command('bench')
   .addArgument(new Argument('[what]', 'what is measured').choices(kinds).default('messages'))
   .option('--json <file>', 'write the figures there as well')
   .option('--messages <number>', 'how many in each measurement (2000; of a backlog 100000)')
+  .option('--chats <numbers>', 'with how many chats messages are measured', '1,10,100')
   .option('--no-synapse', 'leave out the comparison with a real Synapse')
   .action(async (what: Kind, options: Options) => {
     const { report, table } = await run(what, options);

@@ -31,11 +31,11 @@ export interface MessagesReport {
   readonly synapse: SynapseFigures | undefined;
 }
 
-const numbersOfChats = [1, 10, 100];
-
 export interface MessagesOptions {
   /** Of each measurement. */
   readonly messages: number;
+  /** One measurement each way with so many at once; rising. */
+  readonly chats: readonly number[];
   /** Also with a real Synapse, for comparison. */
   readonly synapse: boolean;
 }
@@ -51,7 +51,7 @@ export async function benchMessages(
   try {
     const one = await scene.addChats(1);
     const firstContact = { ms: one.ms, requests: one.requests };
-    for (const chats of numbersOfChats) {
+    for (const chats of options.chats) {
       if (chats > scene.chats) await scene.addChats(chats - scene.chats);
       for (const direction of ['to-matrix', 'to-whatsapp'] as const) {
         rows.push(await measure(scene, direction, chats, options.messages));
