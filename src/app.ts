@@ -179,8 +179,10 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
       return store.writable;
     },
   };
+  const warnings = { 'consent-records': () => !running.recordsDamaged };
   const health = healthRouter({
     checks,
+    warnings,
     metrics: config.metrics.enabled && !config.metrics.listen ? metrics : undefined,
   });
   const servers = await listenAll(config, logger, {
@@ -191,7 +193,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     ],
     provider: [provider.router, mediaHost.router],
     health,
-    metrics: healthRouter({ checks, metrics }),
+    metrics: healthRouter({ checks, warnings, metrics }),
   });
   await provider.rotateIfDue();
   logger.info({ port: config.appservice.listen.port }, 'listening for the homeserver');
@@ -260,6 +262,11 @@ function settings(config: Config, instanceId: string): BridgeSettings {
     federatePortals: config.portals.federate,
     devicePolicy: config.encryption.devices,
     mayOptIn: (user) => mayOptIn(config, user),
+    attestation: config.permissions.attestation.required
+      ? { validMs: config.permissions.attestation.valid_days * day }
+      : undefined,
+    graceMs: config.consent.grace_days * day,
+    endPausedMs: config.consent.end_after_days * day,
     defaultCountry: config.phone_numbers.default_country,
     pictures: config.contacts.pictures,
     receiptWaitMs: config.delivery.receipt_wait_days * day,

@@ -1,14 +1,15 @@
 // The domain as a whole: the workers over the journals, started and stopped together.
-import { setImmediate } from 'node:timers/promises';
 import type { QueueAdmin, UserDataAdmin } from '../model/admin.ts';
 import type { Actor } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { AccountId, ContactId, EventId, PortalId, RoomId, UserId } from '../model/ids.ts';
 import type { TransactionSink } from '../model/matrix.ts';
+import type { Store } from '../model/store.ts';
 import type { Holds } from './awaited.ts';
 import { sendNextBotMessage } from './bot/bot-messages.ts';
 import type { CommandEffects } from './bot/commands.ts';
 import { Connections, sendReceipts } from './connections.ts';
+import { review } from './consent/review.ts';
 import { ContactTyping } from './contact-typing.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { settingAside } from './damaged-rows.ts';
@@ -38,6 +39,7 @@ import { UserTyping } from './user-typing.ts';
 import { type Step, Workers, type WorkersOptions } from './workers.ts';
 
 const expiryCheckMs = 5 * 60 * 1000;
+const reviewPeriodMs = 60 * 60 * 1000;
 
 /** What goes on beside the chats. */
 type Upkeep = 'taking-up' | 'recovery' | 'housekeeping' | 'expiry';
@@ -61,12 +63,16 @@ export class Bridge {
   readonly #userTyping: UserTyping;
   readonly #contactTyping: ContactTyping;
   readonly #enlistments: Workers<AccountId>;
+  readonly #reviews: Workers<AccountId>;
+  readonly #audits: Workers<'all'>;
   readonly #departures: Workers<AccountId>;
   readonly #erasures: Workers<UserId>;
   readonly #goodbyes = new Map<RoomId, number>();
   readonly #upkeep: Workers<Upkeep>;
   readonly #recovery: Recovery;
   readonly #stopping = new AbortController();
+  #audited = false;
+  #recordsDamaged = false;
   readonly #keyWaits = new Map<EventId, number>();
   readonly #holds: Holds = new Map();
 
@@ -105,6 +111,8 @@ export class Bridge {
     this.#userTyping = new UserTyping(context, (account) => this.#connections.get(account));
     this.#contactTyping = new ContactTyping(context);
     this.#enlistments = workers('enlistments', (account, halted) => this.#enlist(account, halted));
+    this.#reviews = workers('reviews', (account) => this.#review(account), 4);
+    this.#audits = workers('audits', () => this.#reviewAll());
     this.#departures = workers('departures', (account) => depart(context, account, (room) => this.#bot.wake(room)));
     this.#erasures = workers('erasures', (user) => eraseNext(context, user, this.#goodbyes, this.#effects()));
     this.#upkeep = workers('upkeep', (what) => this.#keepUp(what));
@@ -187,6 +195,7 @@ export class Bridge {
   /** What the journals hold and who is to be connected, some at a time: a large installation is ready long before all of it is. */
   async #takeUp(): Promise<Step> {
     const { store } = this.#context;
+    this.#audits.wake('all');
     await Promise.all([
       this.#bot.wakeAll(await store.botMessages.roomsWithWork()),
       this.#inbox.wakeAll(await store.inbox.portalsWithWork()),
@@ -194,21 +203,8 @@ export class Bridge {
       this.#marks.wakeAll(await store.reading.portalsToMark()),
       this.#departures.wakeAll((await store.accounts.departures()).map(({ account }) => account)),
       this.#erasures.wakeAll((await store.erasures.all()).map(({ user }) => user)),
-      this.#connectAll(),
     ]);
     return 'idle';
-  }
-
-  async #connectAll(): Promise<void> {
-    const { store } = this.#context;
-    for (const id of await store.accounts.ids()) {
-      if (this.#stopping.signal.aborted) return;
-      const account = await store.accounts.get(id);
-      if (isActive(account)) this.#connections.open(account);
-      else if (account !== undefined) this.#enlistments.wake(id);
-      // Reading them is computation; everything else gets its turn.
-      await setImmediate();
-    }
   }
 
   /** What could not be stored is tried, pushed and delivered again now. */
@@ -241,6 +237,8 @@ export class Bridge {
       this.#receipts,
       this.#marks,
       this.#enlistments,
+      this.#reviews,
+      this.#audits,
       this.#departures,
       this.#erasures,
       this.#upkeep,
@@ -275,10 +273,47 @@ export class Bridge {
       wakeEnlistment: (account) => this.#enlistments.wake(account),
       wakeDeparture: (account) => this.#departures.wake(account),
       wakeErasure: (user) => this.#erasures.wake(user),
+      wakeReview: (account) => this.#reviews.wake(account),
       silence: (account) => this.#silence(account),
       showPresence: (account, state) => this.#connections.showPresence(account, state),
       client: (account) => this.#connections.get(account),
     };
+  }
+
+  /** Whoever may work is connected afterwards. */
+  async #review(id: AccountId): Promise<Step> {
+    const { store } = this.#context;
+    const before = await store.accounts.get(id);
+    await review(this.#context, id, this.#effects());
+    const account = await store.accounts.get(id);
+    if (isActive(account)) this.#connections.open(account);
+    if (account?.state.at === 'enlisting') this.#enlistments.wake(id);
+    if (isActive(account) && before?.state.at === 'paused') await this.#wakeUser(account.user);
+    return 'idle';
+  }
+
+  async #reviewAll(): Promise<Step> {
+    const { consent, accounts } = this.#context.store;
+    if (!this.#audited) await this.#checkRecords(consent);
+    // The last active first.
+    await this.#reviews.wakeAll(await accounts.ids());
+    return { waitMs: reviewPeriodMs };
+  }
+
+  /** Damage is named once; whose record is damaged is paused by the review. */
+  async #checkRecords(consent: Store['consent']): Promise<void> {
+    const { damaged, headIntact } = await consent.check();
+    this.#audited = true;
+    this.#recordsDamaged = damaged.length > 0 || !headIntact;
+    for (const { record, damage } of damaged) {
+      this.#context.logger.error({ record, reason: damage }, 'a record of consent is damaged; doctor says whose');
+    }
+    if (!headIntact) this.#context.logger.error({}, 'the head of all records of consent is damaged');
+  }
+
+  /** Whether what is on record about consent was found damaged at the start. */
+  get recordsDamaged(): boolean {
+    return this.#recordsDamaged;
   }
 
   #silence(account: AccountId): Promise<() => void> {

@@ -31,6 +31,12 @@ export interface BridgeSettings {
   readonly federatePortals: boolean;
   readonly devicePolicy: DevicePolicy;
   mayOptIn(user: UserId): boolean;
+  /** Whether users have to state that they are in the European Economic Area, and how long that holds, in milliseconds. */
+  readonly attestation: { readonly validMs: number } | undefined;
+  /** How long an account goes on without an answer that has become necessary, in milliseconds. */
+  readonly graceMs: number;
+  /** How long an account may be paused before it ends, in milliseconds. */
+  readonly endPausedMs: number;
   /** Two-letter country by which phone numbers without `+` are read; none: they must be international. */
   readonly defaultCountry: string | undefined;
   /** Whether ghosts show their contacts' pictures. */

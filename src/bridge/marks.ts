@@ -18,6 +18,7 @@ interface Chat {
 export async function setNextMark(context: BridgeContext, portal: PortalId): Promise<Step> {
   const { store } = context;
   if (await store.visitors.hold(portal)) return 'idle';
+  if (await isPaused(context, portal)) return 'idle';
   const mark = await store.reading.nextMark(portal);
   if (mark !== undefined) {
     const chat = await openChat(context, portal);
@@ -31,6 +32,12 @@ export async function setNextMark(context: BridgeContext, portal: PortalId): Pro
   if (chat !== undefined) await tolerant(context, portal, () => markRead(context, chat, reading));
   await store.commit([{ change: 'reading.shown', portal, upTo: reading.contactRead }]);
   return 'again';
+}
+
+async function isPaused({ store }: BridgeContext, id: PortalId): Promise<boolean> {
+  const portal = await store.portals.get(id);
+  const account = portal && (await store.accounts.get(portal.account));
+  return account?.state.at === 'paused';
 }
 
 async function openChat({ store }: BridgeContext, id: PortalId): Promise<Chat | undefined> {

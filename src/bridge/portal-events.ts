@@ -48,6 +48,7 @@ export async function handlePortalEvent(
 ): Promise<Handled> {
   const account = await context.store.accounts.get(portal.account);
   const ghost = await context.store.contacts.ghost(portal.contact);
+  if (account?.state.at === 'paused') return { kind: 'held' };
   if (!isActive(account) || ghost === undefined) return done();
   const chat: Chat = { account, portal, ghost };
   if (event.type === 'm.room.member') return membership(context, chat, event, effects);

@@ -14,7 +14,7 @@ export interface Config extends Omit<ConfigFile, 'permissions'> {
   /** The file it came from, and its directory, which relative paths start from. */
   readonly file: string;
   readonly directory: string;
-  readonly permissions: { readonly opt_in: readonly string[] };
+  readonly permissions: ConfigFile['permissions'] & { readonly opt_in: readonly string[] };
 }
 
 export class ConfigError extends BridgeError {}
@@ -114,7 +114,7 @@ export function parseConfig(document: unknown, file: string): Config {
     ...config,
     file: resolve(file),
     directory,
-    permissions: { opt_in: optIn },
+    permissions: { ...config.permissions, opt_in: optIn },
     appservice: { ...config.appservice, registration: resolve(directory, config.appservice.registration) },
     database: {
       ...config.database,

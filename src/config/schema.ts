@@ -106,6 +106,14 @@ export const schema = section({
   ),
   permissions: optional({
     opt_in: z.array(text('a Matrix ID (@anna:example.org) or a server name', /^\S+$/), { error: 'a list' }).optional(),
+    attestation: optional({
+      required: flag.default(false),
+      valid_days: count('a whole number of days from 31 to 3650', 31, 3650).default(365),
+    }),
+  }),
+  consent: optional({
+    grace_days: count('a whole number of days from 0 to 90', 0, 90).default(7),
+    end_after_days: count('a whole number of days from 1 to 365', 1, 365).default(30),
   }),
   phone_numbers: optional({
     default_country: text('a country code of two letters, such as DE', /^[A-Z]{2}$/).optional(),

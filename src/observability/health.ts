@@ -21,6 +21,8 @@ async function missing(checks: HealthChecks): Promise<string[]> {
 /** Serves `/health/live`, `/health/ready` (503 with `{ready: false, missing: [names]}`) and, given metrics, `/metrics`. */
 export function healthRouter(options: {
   readonly checks: HealthChecks;
+  /** What somebody should look at, though the bridge works. */
+  readonly warnings?: HealthChecks;
   readonly metrics?: Metrics | undefined;
 }): Router {
   const router = Router();
@@ -29,7 +31,8 @@ export function healthRouter(options: {
   });
   router.get('/health/ready', async (_request, response) => {
     const absent = await missing(options.checks);
-    if (absent.length === 0) response.json({ ready: true });
+    const warnings = await missing(options.warnings ?? {});
+    if (absent.length === 0) response.json(warnings.length === 0 ? { ready: true } : { ready: true, warnings });
     else response.status(503).json({ ready: false, missing: absent });
   });
   const { metrics } = options;

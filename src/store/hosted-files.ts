@@ -24,7 +24,9 @@ export function hostedFiles({ db }: Pick<Reader, 'db'>, write: (steps: () => Ste
   const select = db.selectFrom('hosted_file').selectAll();
   return {
     find: async (name) => {
-      const row = await select.where('name', '=', name).executeTakeFirst();
+      // What belongs to a paused account is not served.
+      const working = db.selectFrom('account').select('id').where('paused', 'is', null);
+      const row = await select.where('name', '=', name).where('account', 'in', working).executeTakeFirst();
       return row && toHostedFile(row);
     },
     put: (file) => write(() => put(file)),

@@ -1,7 +1,9 @@
 // Consent, from a plain Matrix client: nothing before an explicit yes, nothing after the opt-out, and all of it on record. Measured on the wire.
 import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
 import { get, type IncomingMessage } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Document, parseDocument } from 'yaml';
 import type { MatrixUser } from '../../src/demo/matrix-user.ts';
 import type { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
 import { sendFile } from '../support/matrix-files.ts';
@@ -197,5 +199,88 @@ describe('opting out, with messages in flight and waiting in both directions', (
     const { body } = await world.ask(bob, room, 'consent', /on record/);
     expect(body).toMatch(/you agreed.*\n.*you opted out\n\nEntries/);
     await world.ask(bob, room, 'status', /not opted in/);
+  });
+});
+
+describe('what changes afterwards', () => {
+  let erin: MatrixUser;
+  let room: string;
+  let flora: Chat;
+
+  /** Starts the bridge again with another configuration, while nobody is connected. */
+  async function reconfigured(change: (config: Document) => void): Promise<void> {
+    await world.bridge.stop();
+    const path = world.installation.configPath;
+    const config = parseDocument(await readFile(path, 'utf8'));
+    change(config);
+    await writeFile(path, config.toString());
+    await world.startBridge();
+  }
+
+  const said = (pattern: RegExp) => erin.waitForMessage(room, ({ body }) => pattern.test(body ?? ''));
+
+  beforeAll(async () => {
+    erin = await world.homeserver.login('erin', { strict: true });
+    room = await world.optIn(erin);
+    flora = await chat(erin, 'Flora');
+  });
+
+  test('another operator: consent is asked again, and nothing passes before the answer', async () => {
+    const before = await traffic(erin);
+    await reconfigured((config) => {
+      config.setIn(['operator', 'name'], 'A new operator');
+      config.setIn(['consent', 'grace_days'], 0);
+    });
+    const { body } = await said(/Who runs this: A new operator/);
+    expect(body).toContain('Until you have answered, nothing is sent or received');
+    const waiting = await flora.phone.send(erin.userId, 'sent while paused');
+    await erin.sendText(flora.portal, 'written while paused');
+    await world.ask(erin, room, 'status', /WhatsApp: paused \(explanation\)/);
+    await flora.phone.hasStatus(waiting, 'sent');
+    expect(await traffic(erin)).toEqual(before);
+    expect(await bodies(erin, flora.portal)).not.toContain('sent while paused');
+
+    await world.ask(erin, room, 'yes', /on record/);
+    await said(/WhatsApp goes on/);
+    await flora.phone.received('written while paused');
+    await erin.waitForMessage(flora.portal, ({ body: text }) => text === 'sent while paused');
+    await world.ask(erin, room, 'consent', /asked again.*paused \(explanation\).*you agreed.*goes on\n\nEntries/s);
+  });
+
+  test('a user whom the operator takes out is paused with a clear word, and goes on when let in again', async () => {
+    await reconfigured((config) => config.setIn(['permissions', 'opt_in'], ['@somebody:localhost']));
+    await said(/closed the bridge to you/);
+    await world.ask(erin, room, 'opt-in', /not opened the bridge to you|already opted in/);
+    await flora.phone.send(erin.userId, 'sent while shut out');
+    await world.ask(erin, room, 'status', /paused \(permission\)/);
+    await reconfigured((config) => config.deleteIn(['permissions']));
+    await erin.waitForMessage(flora.portal, ({ body }) => body === 'sent while shut out');
+  });
+
+  test('a network that becomes available is named once', async () => {
+    const told = async (): Promise<number> =>
+      (await bodies(erin, room)).filter((body) => /Messenger is available on this server/.test(body ?? '')).length;
+    await reconfigured((config) => {
+      config.setIn(['networks', 'messenger'], (config.toJS() as { networks: { whatsapp: object } }).networks.whatsapp);
+    });
+    await said(/Messenger is available on this server/);
+    await reconfigured(() => undefined);
+    const { body } = await world.ask(erin, room, 'opt-in messenger', /people on Messenger/);
+    expect(body).toContain('Messenger learns your Matrix ID');
+    expect(await told()).toBe(1);
+    await reconfigured((config) => config.deleteIn(['networks', 'messenger']));
+  });
+
+  test('a statement of being in the European Economic Area is asked for where the operator demands it', async () => {
+    await reconfigured((config) => config.setIn(['permissions', 'attestation'], { required: true, valid_days: 365 }));
+    await said(/I am in the European Economic Area/);
+    const fred = await world.homeserver.login('fred', { strict: true });
+    const his = await world.talkToBot(fred);
+    await world.ask(fred, his, 'opt-in', /send me this sentence/);
+    await world.ask(fred, his, 'yes', /not asked you anything/);
+    await world.ask(fred, his, 'I am in the European Economic Area.', /holds until \d{4}-\d\d-\d\d/);
+    await world.ask(fred, his, 'opt-in', /Answer "yes"/);
+    await world.ask(fred, his, 'yes', /You are connected/);
+    await world.ask(fred, his, 'consent', /you stated that you are in the European Economic Area/);
   });
 });

@@ -43,6 +43,7 @@ describe('configuration', () => {
       'database',
       'master_key_file',
       'permissions',
+      'consent',
       'policy',
       'portals',
       'encryption',
@@ -62,7 +63,7 @@ describe('configuration', () => {
 
   it('shows every key in the example, commented out where it has no default', () => {
     const uncommented = exampleText.replace(
-      /^( *)# ((?: *)(?:listen|host|port|privacy_url|authority|permissions|opt_in|phone_numbers|default_country|postgres):.*| +- .*)$/gm,
+      /^( *)# ((?: *)(?:listen|host|port|privacy_url|authority|permissions|opt_in|attestation|required|valid_days|phone_numbers|default_country|postgres):.*| +- .*)$/gm,
       '$1$2',
     );
     const keys = new Set<string>();

@@ -3,8 +3,10 @@ import type { Network } from '../../model/account.ts';
 import type { AccountId, EventId, PortalId, RoomId, UserId } from '../../model/ids.ts';
 import type { InteropClient } from '../../model/interop.ts';
 import type { Change } from '../../model/store.ts';
+import { isAttestation } from '../consent/attestation.ts';
 import type { ActiveAccount, BridgeContext } from '../context.ts';
 import type { Handled } from '../matrix-events.ts';
+import { attest } from './attest.ts';
 import { block, blocks, unblock } from './blocks.ts';
 import { chat } from './chat.ts';
 import { confirmIdentityCommand } from './confirm-identity.ts';
@@ -29,6 +31,8 @@ export interface CommandEffects {
   wakeEnlistment(account: AccountId): void;
   wakeDeparture(account: AccountId): void;
   wakeErasure(user: UserId): void;
+  /** Looks again at how this account stands. */
+  wakeReview(account: AccountId): void;
   /** Ends everything that works for this account, and holds it until what is returned is called. */
   silence(account: AccountId): Promise<() => void>;
   /** Shows the user as present to the network, or not any more. */
@@ -91,7 +95,7 @@ const handlers: Readonly<Record<string, CommandHandler>> = {
 export async function runCommand(context: BridgeContext, command: Command, effects: CommandEffects): Promise<Handled> {
   const [, ...args] = command.text.split(/\s+/);
   const known = nameOf(command.text);
-  const handler = handlers[known];
+  const handler = isAttestation(command.text) ? attest : handlers[known];
   const trust = await context.store.trust.ofUser(command.user);
   const answer =
     handler === undefined

@@ -1,9 +1,12 @@
 // `opt-in`: an explanation first. Nothing happens before the answer (yes.ts).
-import type { Network } from '../../model/account.ts';
+import type { Account, Network } from '../../model/account.ts';
 import type { Change } from '../../model/store.ts';
-import { currentExplanation, explanationText, sameExplanation } from '../consent/explanation.ts';
+import { attestationRequest } from '../consent/attestation.ts';
+import { currentExplanation, explanationText, questionFor, sameExplanation } from '../consent/explanation.ts';
 import { intactEntries, lastAbout } from '../consent/record.ts';
-import type { BridgeContext, BridgeSettings } from '../context.ts';
+import { standingOf } from '../consent/review.ts';
+import { attestedUntil } from '../consent/standing.ts';
+import type { BridgeContext } from '../context.ts';
 import { networkNames } from '../labels.ts';
 import { type Answer, type Command, networkOf } from './commands.ts';
 
@@ -28,12 +31,6 @@ export async function optIn(context: BridgeContext, command: Command, args: read
   };
 }
 
-/** What is kept while an answer is waited for. */
-export function questionFor(settings: BridgeSettings, network: Network): string {
-  const { version, digest } = currentExplanation(settings, network);
-  return `opt-in ${network} ${version}:${digest}`;
-}
-
 /** The network that is named, or the only one that the user has not opted in to yet. */
 async function networkToJoin(
   context: BridgeContext,
@@ -56,13 +53,24 @@ export async function notNow(context: BridgeContext, command: Command, network: 
   const { store, settings, crypto, bot } = context;
   const name = networkNames[network];
   if (!settings.mayOptIn(command.user)) return 'The administrator of this server has not opened the bridge to you.';
-  if (await store.accounts.find(network, command.user))
+  const account = await store.accounts.find(network, command.user);
+  if (account !== undefined && !(await asksForConsent(context, account)))
     return `You have already opted in to ${name}. "status" says how it stands.`;
   if (await store.accounts.departureOf(network, command.user))
     return `Your opt-out from ${name} is not finished yet. Try again in a while.`;
+  if (settings.attestation !== undefined) {
+    const until = attestedUntil((await intactEntries(context, command.user)) ?? []);
+    if (until === undefined || until <= context.clock.now()) return attestationRequest(undefined);
+  }
   const devices = await crypto.devicesOf(bot, command.user, settings.devicePolicy);
   if (settings.devicePolicy === 'cross-signed' && (devices.masterKey === undefined || devices.eligible === 0)) {
     return 'Messages are sent only to verified sessions, and you have none yet. In Element: Settings, Encryption: set up recovery, so that this session is verified. Then send "opt-in" again.';
   }
   return undefined;
+}
+
+/** Whether consent is to be given again: the explanation has changed, or what is on record does not count. */
+async function asksForConsent(context: BridgeContext, account: Account): Promise<boolean> {
+  if (account.state.at === 'enlisting') return false;
+  return (await standingOf(context, account)).deadlines.explanation !== undefined;
 }

@@ -20,6 +20,10 @@ export async function status(
       lines.push(
         leaving ? `${name}: you have opted out; the network has not confirmed yet.` : `${name}: not opted in.`,
       );
+    } else if (account.state.at === 'paused') {
+      lines.push(
+        `${name}: paused (${account.state.why}): nothing is sent or received. "consent" shows what is on record.`,
+      );
     } else if (!isActive(account)) {
       lines.push(`${name}: opted in; waiting for the network to accept.`);
     } else {

@@ -2,12 +2,12 @@
 import type { Account, Network } from '../../model/account.ts';
 import { newAccountId } from '../../model/ids.ts';
 import type { Change } from '../../model/store.ts';
-import { currentExplanation } from '../consent/explanation.ts';
+import { currentExplanation, questionFor } from '../consent/explanation.ts';
 import { decided } from '../consent/record.ts';
 import type { BridgeContext } from '../context.ts';
 import { networkNames } from '../labels.ts';
 import type { Answer, Command, CommandEffects } from './commands.ts';
-import { notNow, optIn, questionFor } from './opt-in.ts';
+import { notNow, optIn } from './opt-in.ts';
 import { eraseConfirmed, erasePending } from './user-data.ts';
 
 export async function yes(
@@ -27,7 +27,23 @@ export async function yes(
   const refusal = await notNow(context, command, network);
   const answered: Change = { change: 'pending-command', user: command.user, command: undefined };
   if (refusal !== undefined) return { text: refusal, changes: [answered] };
+  const account = await store.accounts.find(network, command.user);
+  if (account !== undefined) return agreeAgain(context, account, answered, effects);
   return join(context, command, network, answered, effects);
+}
+
+async function agreeAgain(
+  context: BridgeContext,
+  { id, user, network }: Account,
+  answered: Change,
+  effects: CommandEffects,
+): Promise<Answer> {
+  const explanation = currentExplanation(context.settings, network);
+  return {
+    text: 'Thank you. That is on record.',
+    changes: [answered, await decided(context, user, { what: 'given', network, explanation })],
+    after: () => effects.wakeReview(id),
+  };
 }
 
 async function join(

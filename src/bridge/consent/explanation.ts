@@ -44,3 +44,9 @@ export function explanationText({ serverName, operator, devicePolicy }: Facts, n
     'You can end this at any time with "opt-out": from then on nothing is sent or received, and your keys, your chats and everything that waits in them are deleted here. What others have received stays with them.',
   ].join('\n\n');
 }
+
+/** What is kept while an answer is waited for. */
+export function questionFor(facts: Facts, network: Network): string {
+  const { version, digest } = currentExplanation(facts, network);
+  return `opt-in ${network} ${version}:${digest}`;
+}

@@ -13,6 +13,7 @@ export const logFields = {
   account: info('which account: a random id of our own'),
   portal: info('which chat: a random id of our own'),
   contact: info('which contact: a random id of our own'),
+  record: info('which record of consent: a random id of our own'),
   actor: info('which ghost, by its contact’s id, or the bot'),
   network: info('`whatsapp` or `messenger`'),
   device: info('which device of a contact: a small number'),
