@@ -28,6 +28,7 @@ import { createMediaHost } from './provider/media-host.ts';
 import { createProvider } from './provider/provider.ts';
 import { openCryptoJournal } from './store/crypto-journal.ts';
 import { openStore } from './store/open-store.ts';
+import { installationReport } from './store/report.ts';
 import type { MediaHosts } from './whatsapp/media/hosts.ts';
 import { createNetworkMedia } from './whatsapp/media/network-media.ts';
 import { createInteropNetwork, type NetworkEndpoints } from './whatsapp/network.ts';
@@ -188,7 +189,12 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   const servers = await listenAll(config, logger, {
     appservice: [
       metrics.measureTransactions,
-      adminRouter(running.queue, running.userData, adminToken(masterKey)),
+      adminRouter(
+        running.queue,
+        running.userData,
+        () => installationReport(store, running.keyCounts),
+        adminToken(masterKey),
+      ),
       matrix.router(running.transactions),
     ],
     provider: [provider.router, mediaHost.router],

@@ -1,6 +1,6 @@
 // A running bridge, administrated by another process over HTTP.
 import { z } from 'zod';
-import type { QueueAdmin, UserDataAdmin } from '../model/admin.ts';
+import type { InstallationReport, QueueAdmin, UserDataAdmin } from '../model/admin.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { UserId } from '../model/ids.ts';
 import { formatQueueItemId, type QueueItem } from '../model/queue.ts';
@@ -60,4 +60,12 @@ function caller(url: string, token: string, below: string): (method: string, pat
     const reason = response.status === 401 ? 'another master key is in use there' : `it answered ${response.status}`;
     throw new BridgeError('admin.refused', `the bridge at ${url} does not take this: ${reason}`);
   };
+}
+
+/** What a running bridge says of its installation. Rejects as `remoteQueue` does. */
+export async function remoteReport(url: string, token: string): Promise<InstallationReport> {
+  const response = await caller(url, token, '/report')('GET', '');
+  const report: InstallationReport | undefined = response.ok ? await response.json() : undefined;
+  if (report !== undefined) return report;
+  throw new BridgeError('admin.refused', `what answers at ${url} is no bridge of this version`);
 }

@@ -1,7 +1,7 @@
 // The administrator's endpoints, on the listener that the homeserver uses; for the commands of this program.
 import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { z } from 'zod';
-import type { QueueAdmin, UserDataAdmin } from '../model/admin.ts';
+import type { InstallationReport, QueueAdmin, UserDataAdmin } from '../model/admin.ts';
 import { BridgeError } from '../model/errors.ts';
 import { parseUserId, type UserId } from '../model/ids.ts';
 import { parseQueueItemId, type QueueItemId } from '../model/queue.ts';
@@ -13,12 +13,18 @@ const filter = z.object({
 });
 
 /**
- * `GET /admin/queue`, `GET`, `DELETE /admin/queue/:item`, `POST /admin/queue/:item/retry`, and below `/admin/users/:user`: `GET export`,
+ * `GET /admin/report`; `GET /admin/queue`, `GET`, `DELETE /admin/queue/:item`, `POST /admin/queue/:item/retry`, and below `/admin/users/:user`: `GET export`,
  * `GET erasure` (what it would concern, and whether it is under way), `POST erasure`; with the token as bearer.
  */
-export function adminRouter(queue: QueueAdmin, userData: UserDataAdmin, token: string): Router {
+export function adminRouter(
+  queue: QueueAdmin,
+  userData: UserDataAdmin,
+  report: () => Promise<InstallationReport>,
+  token: string,
+): Router {
   const router = Router();
   router.use('/admin', authenticated(token));
+  router.get('/admin/report', async (_request, response) => void response.json(await report()));
   router.get('/admin/queue', async (request, response) => {
     const parsed = filter.safeParse(request.query);
     if (parsed.success) response.json({ items: await queue.list(parsed.data) });

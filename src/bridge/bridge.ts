@@ -153,6 +153,11 @@ export class Bridge {
     return this.#transactions;
   }
 
+  /** Whether the homeserver sends key counts with its events; undefined where it has sent none. */
+  get keyCounts(): boolean | undefined {
+    return this.#transactions.keyCounts;
+  }
+
   get queue(): QueueAdmin {
     return queueAdmin(this.#context.store, (portal) => {
       this.#inbox.resume(portal);

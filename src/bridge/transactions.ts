@@ -31,6 +31,8 @@ export class Transactions implements TransactionSink {
   readonly #options: TransactionsOptions;
   readonly #workers: Workers<'transactions'>;
 
+  #keyCounts: boolean | undefined;
+
   constructor(options: TransactionsOptions) {
     this.#options = options;
     const { clock, logger } = options.context;
@@ -42,11 +44,17 @@ export class Transactions implements TransactionSink {
     });
   }
 
+  /** Whether the last events came with key counts; undefined where none have come. */
+  get keyCounts(): boolean | undefined {
+    return this.#keyCounts;
+  }
+
   async store({ id, body, events }: NewTransaction, ephemeral: Ephemeral): Promise<void> {
     const { context, wakeReceipts, visited, typing } = this.#options;
     // An event reaches us because of a user of ours in its room, and that user's keys are counted: events without any counts are a
     // catch-up, before which the homeserver has dropped to-device messages (Synapse).
-    const caughtUp = events.length > 0 && !hasKeyCounts(body);
+    if (events.length > 0) this.#keyCounts = hasKeyCounts(body);
+    const caughtUp = events.length > 0 && this.#keyCounts === false;
     // What our own users send comes back to us, and says nothing new.
     const news = events.filter(({ sender }) => !isOurs(context, sender));
     const marked = { ...body, [concernedRooms]: [...new Set(news.map((event) => event.room_id))] };

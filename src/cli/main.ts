@@ -21,6 +21,11 @@ const entries: readonly Entry[] = [
   },
   { name: 'run', summary: 'run the bridge', load: async () => (await import('./run.ts')).runCommand },
   {
+    name: 'doctor',
+    summary: 'check an installation and say what to do',
+    load: async () => (await import('./doctor.ts')).doctorCommand,
+  },
+  {
     name: 'key',
     summary: 'rotate the master key',
     load: async () => (await import('./key.ts')).keyCommand,

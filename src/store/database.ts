@@ -20,6 +20,8 @@ export interface Database {
   scrub(): Promise<void>;
   /** Takes everything that was deleted out of the free space of the database. */
   compact(): Promise<void>;
+  /** What the database finds wrong with itself; empty where it is sound. */
+  examine(): Promise<readonly string[]>;
   /** Finishes what has been handed over, then lets others use it. May be called again. */
   close(): Promise<void>;
 }

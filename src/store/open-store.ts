@@ -56,6 +56,8 @@ export type StoreOptions = StoreLocation & {
 export interface OpenStore extends Store {
   readonly signingKeys: SigningKeyStore;
   readonly hostedFiles: HostedFiles;
+  /** What the database finds wrong with itself; empty where it is sound. */
+  examine(): Promise<readonly string[]>;
   /** 128 random bits in hex, made with the database: tells this installation from every other. */
   readonly instanceId: string;
   /** Whether the last commit could be written. */
@@ -133,6 +135,7 @@ async function build(database: Database, master: KeyObject, options: StoreOption
     counts: countReads(reader),
     signingKeys: signingKeyStore(reader, write),
     hostedFiles: hostedFiles(reader, write),
+    examine: () => database.examine(),
     instanceId,
     get writable() {
       return writer.writable;

@@ -207,14 +207,16 @@ describe('what changes afterwards', () => {
   let room: string;
   let flora: Chat;
 
-  /** Starts the bridge again with another configuration, while nobody is connected. */
-  async function reconfigured(change: (config: Document) => void): Promise<void> {
+  /** Starts the bridge again with another configuration; answers what had come from Erin by then. */
+  async function reconfigured(change: (config: Document) => void): Promise<Readonly<Record<string, number>>> {
     await world.bridge.stop();
+    const before = await traffic(erin);
     const path = world.installation.configPath;
     const config = parseDocument(await readFile(path, 'utf8'));
     change(config);
     await writeFile(path, config.toString());
     await world.startBridge();
+    return before;
   }
 
   const said = (pattern: RegExp) => erin.waitForMessage(room, ({ body }) => pattern.test(body ?? ''));
@@ -226,8 +228,7 @@ describe('what changes afterwards', () => {
   });
 
   test('another operator: consent is asked again, and nothing passes before the answer', async () => {
-    const before = await traffic(erin);
-    await reconfigured((config) => {
+    const before = await reconfigured((config) => {
       config.setIn(['operator', 'name'], 'A new operator');
       config.setIn(['consent', 'grace_days'], 0);
     });
@@ -264,7 +265,7 @@ describe('what changes afterwards', () => {
       config.setIn(['networks', 'messenger'], (config.toJS() as { networks: { whatsapp: object } }).networks.whatsapp);
     });
     await said(/Messenger is available on this server/);
-    await reconfigured(() => undefined);
+    await reconfigured(() => {});
     const { body } = await world.ask(erin, room, 'opt-in messenger', /people on Messenger/);
     expect(body).toContain('Messenger learns your Matrix ID');
     expect(await told()).toBe(1);

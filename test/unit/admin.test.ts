@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { remoteQueue, remoteUserData } from '../../src/admin/client.ts';
+import { remoteQueue, remoteReport, remoteUserData } from '../../src/admin/client.ts';
 import { adminRouter } from '../../src/admin/router.ts';
 import { adminToken } from '../../src/admin/token.ts';
 import { beginErasure } from '../../src/bridge/erasures.ts';
@@ -13,6 +13,7 @@ import { userDataAdmin } from '../../src/bridge/user-data-admin.ts';
 import type { PortalId, UserId } from '../../src/model/ids.ts';
 import type { QueueItemId } from '../../src/model/queue.ts';
 import type { OpenStore } from '../../src/store/open-store.ts';
+import { installationReport } from '../../src/store/report.ts';
 import { aChat, masterKey, openTestStore, outgoing, present } from '../support/store.ts';
 
 let server: Server;
@@ -36,7 +37,9 @@ beforeEach(async () => {
   await store.commit([{ change: 'outbox.state', id, state: { at: 'parked', code: 'network.463' } }]);
   const queue = queueAdmin(store, (woke) => woken.push(woke));
   const userData = userDataAdmin(store, { now: () => 0 }, (user) => beginErasure(store, user));
-  server = createServer(express().use(adminRouter(queue, userData, adminToken(masterKey))));
+  server = createServer(
+    express().use(adminRouter(queue, userData, () => installationReport(store, true), adminToken(masterKey))),
+  );
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -90,4 +93,11 @@ it('exports what is held about a user, and begins their erasure', async () => {
   expect(await userData.isErasing(user)).toBe(false);
   await userData.erase(user);
   expect(await userData.isErasing(user)).toBe(true);
+});
+
+it('reports on the installation, without anybody’s name', async () => {
+  const report = await remoteReport(url, adminToken(masterKey));
+  expect(report).toMatchObject({ integrity: [], parked: 1, keyCounts: true });
+  expect(report.consent).toEqual({ records: 0, damaged: [], headIntact: true });
+  await expect(remoteReport(url, 'another')).rejects.toMatchObject({ code: 'admin.refused' });
 });

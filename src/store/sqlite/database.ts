@@ -48,6 +48,10 @@ function database(path: string, connection: SqliteConnection, unlock: () => void
       connection.exec('VACUUM');
       connection.emptyLog();
     },
+    examine: async () => {
+      const found = connection.raw.prepare<[], string>('pragma quick_check(10)').pluck().all();
+      return found.filter((text) => text !== 'ok');
+    },
     close: async () => {
       await writer.close();
       connection.emptyLog();
