@@ -205,10 +205,10 @@ export const storedTables: Readonly<Record<string, StoredTable>> = {
   },
   peer_trust: {
     file: 'store',
-    holds: 'pinned identity keys of contacts',
+    holds: 'pinned identity keys of contacts, and which the user has compared',
     kept: 'chat',
     plain: 'contact account device',
-    sealed: 'key seen',
+    sealed: 'key seen verified',
   },
   signal_identity: {
     file: 'store',
