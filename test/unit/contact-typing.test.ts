@@ -1,7 +1,7 @@
 // A contact who types, shown in the room: a burst is one request, a message ends it, strangers and what comes too late are dropped.
 import { beforeEach, expect, test } from 'vitest';
 import { ContactTyping } from '../../src/bridge/contact-typing.ts';
-import type { ActiveAccount, BridgeContext } from '../../src/bridge/context.ts';
+import type { ActiveAccount, BridgeContext, BridgeSettings } from '../../src/bridge/context.ts';
 import { lidJid, type UserJid } from '../../src/model/jid.ts';
 import type { Homeserver } from '../../src/model/matrix.ts';
 import { createLogger } from '../../src/observability/logger.ts';
@@ -42,7 +42,14 @@ beforeEach(async () => {
     },
   };
   const logger = createLogger({ level: 'silent' });
-  const parts: Partial<BridgeContext> = { store, clock, logger, homeserver: homeserver as Homeserver };
+  const settings: Partial<BridgeSettings> = { blocked: [] };
+  const parts: Partial<BridgeContext> = {
+    store,
+    clock,
+    logger,
+    homeserver: homeserver as Homeserver,
+    settings: settings as BridgeSettings,
+  };
   typing = new ContactTyping(parts as BridgeContext);
 });
 

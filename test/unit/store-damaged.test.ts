@@ -37,7 +37,7 @@ async function damagedStore() {
   await execute(place, `update inbox set body = ${bytes} where message_id = 'first'`);
   await execute(place, `update outbox set payload = ${bytes} where event = '$o1'`);
   await execute(place, `update matrix_event set event = ${bytes} where event_id = '$e1'`);
-  await execute(place, `update homeserver_transaction set body = ${bytes} where transaction_id = 't1'`);
+  await execute(place, `update homeserver_transaction set body = ${bytes} where transaction_id like 't1:%'`);
   await execute(place, `update signal_session set record = ${bytes}`);
   return { store: await openTestStore(place), portal, room, peer };
 }

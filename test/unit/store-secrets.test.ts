@@ -240,7 +240,8 @@ it('notices a sealed value that somebody moved to another row', async () => {
   await execute(place, 'update signal_pre_key set record = (select record from signal_pre_key where id = 1)');
   const again = await openTestStore(place);
   expect((await again.signal.preKey(account.id, 1))?.record[0]).toBe(1);
-  await expect(again.signal.preKey(account.id, 2)).rejects.toMatchObject({ code: 'store.sealed', retry: 'never' });
+  // A key that cannot be opened counts as none: its message is asked for again.
+  expect(await again.signal.preKey(account.id, 2)).toBeUndefined();
 });
 
 const key = createSecretKey(randomBytes(32));
