@@ -31,13 +31,20 @@ const commitsTogether = 50;
 const hex = (bytes: number): string => randomBytes(bytes).toString('hex');
 
 /** Fills an empty store; every account, ghost and portal is as it is in the middle of its life. */
-export async function populate(store: Store, clock: Clock, serverName: string, population: Population): Promise<void> {
+export async function populate(
+  store: Store,
+  clock: Clock,
+  serverName: string,
+  population: Population,
+  consent: (user: UserId) => Change,
+): Promise<void> {
   const signal = createSignal({ reads: store.signal, clock });
   let group: Promise<void>[] = [];
   for (let number = 0; number < population.accounts; number += 1) {
     const account = anAccount(serverName, number, clock.now());
     const changes: Change[] = [
       { change: 'account.put', account },
+      consent(account.user),
       ...signal.createIdentity(account.id, 1).changes,
       { change: 'user.trust', trust: { state: 'pinned', user: account.user, masterKey: hex(32) } },
     ];

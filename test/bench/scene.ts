@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { currentExplanation } from '../../src/bridge/consent/explanation.ts';
 import { bridgeUrl, prepareInstallation } from '../../src/cli/demo-installation.ts';
 import type { Settings } from '../../src/cli/installation.ts';
-import { loadConfig } from '../../src/config/config.ts';
+import { type Config, loadConfig } from '../../src/config/config.ts';
 import { loadMasterKey } from '../../src/config/master-key.ts';
 import { freePort } from '../../src/demo/synapse.ts';
 import type { Account } from '../../src/model/account.ts';
@@ -14,6 +15,7 @@ import { systemClock } from '../../src/model/clock.ts';
 import { newAccountId, type RoomId, type UserId } from '../../src/model/ids.ts';
 import { interopJid } from '../../src/model/jid.ts';
 import type { PreKeyBundle, PublicKeys } from '../../src/model/signal.ts';
+import type { Change } from '../../src/model/store.ts';
 import { State } from '../../src/sandbox/state.ts';
 import { tlsIdentity } from '../../src/sandbox/tls-certificate.ts';
 import { type OpenStore, openStore } from '../../src/store/open-store.ts';
@@ -26,7 +28,7 @@ import type { StandInNetwork } from './stand-in/network.ts';
 export interface SceneOptions {
   readonly overrides?: Settings;
   /** Before the bridge starts for the first time. */
-  readonly prepare?: (store: OpenStore) => Promise<void>;
+  readonly prepare?: (store: OpenStore, config: Config) => Promise<void>;
   /** Further variables for it, such as `NODE_OPTIONS`. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -179,12 +181,25 @@ async function makeAccount(
   );
   await store.commit([
     { change: 'account.put', account },
+    consent(config, user),
     ...changes,
     { change: 'user.trust', trust: { state: 'pinned', user, masterKey } },
   ]);
-  await prepare?.(store);
+  await prepare?.(store, config);
   await store.close();
   return bundles(keys);
+}
+
+/** What an account that takes part has on record. */
+export function consent({ homeserver, operator, encryption }: Config, of: UserId): Change {
+  const { name, contact, privacy_url: privacyUrl } = operator;
+  const facts = {
+    serverName: homeserver.server_name,
+    operator: { name, contact, privacyUrl },
+    devicePolicy: encryption.devices,
+  };
+  const explanation = currentExplanation(facts, 'whatsapp');
+  return { change: 'consent.record', user: of, event: { what: 'given', network: 'whatsapp', explanation } };
 }
 
 const bundles = ({ preKeys, ...keys }: PublicKeys): PreKeyBundle[] => preKeys.map((preKey) => ({ ...keys, preKey }));

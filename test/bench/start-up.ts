@@ -2,7 +2,7 @@
 import { systemClock } from '../../src/model/clock.ts';
 import { type Population, populate } from './populate.ts';
 import { figuresOf } from './process-figures.ts';
-import { Scene } from './scene.ts';
+import { consent, Scene } from './scene.ts';
 
 export interface StartUpReport {
   readonly population: Population;
@@ -28,7 +28,10 @@ export async function benchStartUp(population: Population, progress: (text: stri
 
 async function started(population?: Population): Promise<{ readonly ms: number; readonly residentBytes: number }> {
   const scene = await Scene.start(
-    population && { prepare: (store) => populate(store, systemClock, 'localhost', population) },
+    population && {
+      prepare: (store, config) =>
+        populate(store, systemClock, 'localhost', population, (user) => consent(config, user)),
+    },
   );
   try {
     // The first start has made keys.
