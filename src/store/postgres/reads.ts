@@ -28,6 +28,8 @@ function openPool<Schema>(config: pg.PoolConfig): Kysely<Schema> {
   const pool = new pg.Pool(config);
   // An idle connection that is lost is replaced at the next read; without a listener it would end the process.
   pool.on('error', () => undefined);
+  // Likewise one that is lost while somebody has it: an event that nobody listens to would end the process. Its queries fail by themselves.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const dialect = new PostgresDialect({
     pool: {
       options: pool.options,
