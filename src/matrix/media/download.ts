@@ -5,6 +5,7 @@ import type { Actor } from '../../model/contact.ts';
 import { BridgeError } from '../../model/errors.ts';
 import type { FileBytes, MediaUri, OpenedFile, TransferOptions } from '../../model/media.ts';
 import { tooLarge } from '../../model/media-errors.ts';
+import { byteCount, without } from '../../model/ranges.ts';
 import { type ClientApi, isError, jsonObject, matrixError } from '../client-api.ts';
 import { type ClientRequest, request as clientRequest } from '../client-request.ts';
 import { answerTo, bodyOf, exchange, type Patience, textOf } from './exchange.ts';
@@ -137,19 +138,6 @@ async function partOf(response: IncomingMessage, from: number, { stallMs }: Pati
   const unrecognised = status === 404 && answer?.errcode === undefined;
   const known = unrecognised ? { errcode: 'M_UNRECOGNIZED' } : answer;
   throw matrixError(what, status, known, headers['retry-after']);
-}
-
-function byteCount(text: string | undefined): number | undefined {
-  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
-}
-
-async function* without(skip: number, bytes: FileBytes): FileBytes {
-  let left = skip;
-  for await (const chunk of bytes) {
-    const rest = chunk.subarray(left);
-    left = Math.max(0, left - chunk.length);
-    if (rest.length > 0) yield rest;
-  }
 }
 
 /** The errors of transfers, whichever side a file comes from. */

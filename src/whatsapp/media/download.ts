@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { BridgeError } from '../../model/errors.ts';
 import type { FileBytes } from '../../model/media.ts';
+import { byteCount, without } from '../../model/ranges.ts';
 import { Attempts, type AttemptTuning } from './attempts.ts';
 import { gone, refused, unavailable } from './errors.ts';
 import { type Answer, type ExchangeContext, type ExchangeTuning, get } from './exchange.ts';
@@ -110,17 +111,4 @@ function errorOf({ statusCode: status = 0, headers }: IncomingMessage): BridgeEr
   const seconds = headers['retry-after'];
   const wait = seconds !== undefined && /^\d{1,7}$/.test(seconds) ? { retryAfterMs: Number(seconds) * 1000 } : {};
   return unavailable(`the network answered ${status}`, wait);
-}
-
-function byteCount(text: string | undefined): number | undefined {
-  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
-}
-
-async function* without(skip: number, bytes: FileBytes): FileBytes {
-  let left = skip;
-  for await (const chunk of bytes) {
-    const rest = chunk.subarray(left);
-    left = Math.max(0, left - chunk.length);
-    if (rest.length > 0) yield rest;
-  }
 }
