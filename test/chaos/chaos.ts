@@ -53,7 +53,7 @@ async function prove(part: string, plan: PlanOptions): Promise<void> {
   const outcome = await run(planOf(plan), { postgres, onProgress });
   parts.push({ part, seed: plan.seed, outcome });
   for (const complaint of outcome.account.complaints) onProgress(complaint);
-  // What failed once is kept, to be run again.
+  // What failed once is replayed by `npm test` from then on.
   if (!isSound(outcome.account)) await keepSeed(plan);
 }
 

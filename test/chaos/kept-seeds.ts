@@ -1,4 +1,4 @@
-// Runs that have failed are kept, to be run again.
+// Runs that have failed are kept, and replayed by `npm test`.
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
