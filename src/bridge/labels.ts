@@ -2,9 +2,10 @@
 import type { Account, Network } from '../model/account.ts';
 import type { Contact } from '../model/contact.ts';
 import type { PortalId, UserId } from '../model/ids.ts';
-import type { JsonObject, Notice } from '../model/journal.ts';
+import type { JsonObject, Notice, NoticePicture } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
 import { type Direction, nouns } from '../translate/capabilities.ts';
+import { writeMatrixFile } from '../translate/media/matrix-file.ts';
 import { phoneNumberOf } from './phone-numbers.ts';
 
 export const networkNames: Record<Network, string> = { whatsapp: 'WhatsApp', messenger: 'Messenger' };
@@ -68,7 +69,7 @@ export function labelNotice(contact: Contact, portal: Portal, serverName: string
       `Messages are end-to-end encrypted between you and the bridge on ${serverName}, and again between that bridge and ${network}. The bridge decrypts and re-encrypts them in between, so whoever runs ${serverName} could read them there. Nothing readable is stored.`,
       `${network} learns that you two write to each other and when, not what. The other person sees your Matrix ID and display name.`,
       whatWorks(contact.network),
-      `Replies to notices like this one go to the bridge, never to the other person. Reply "safety number" for the digits by which you two can compare keys.`,
+      `Replies to notices like this one go to the bridge, never to the other person. Reply "verify" for the safety number, by which you two can compare keys.`,
     ].join('\n\n'),
   };
 }
@@ -89,10 +90,19 @@ export function bridgeInfo(account: Account, portal: PortalId, bot: UserId): { s
 
 export function noticeContent(notice: Notice): JsonObject {
   const content: { [key: string]: unknown } = {
-    msgtype: 'm.notice',
+    ...(notice.picture === undefined ? { msgtype: 'm.notice' } : pictureContent(notice.picture)),
     body: notice.text,
     [noticeField]: { code: notice.code },
   };
   if (notice.about !== undefined) content['m.relates_to'] = { 'm.in_reply_to': { event_id: notice.about } };
   return content;
+}
+
+function pictureContent({ file, size, side }: NoticePicture): JsonObject {
+  return {
+    msgtype: 'm.image',
+    filename: 'safety-number.png',
+    info: { mimetype: 'image/png', size, w: side, h: side },
+    file: writeMatrixFile(file),
+  };
 }

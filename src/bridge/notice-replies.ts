@@ -1,17 +1,16 @@
 // Replies to notices: commands for the bridge, never relayed.
 import type { EventId } from '../model/ids.ts';
+import type { NoticePicture } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
-import type { PeerDevice } from '../model/signal.ts';
 import type { Change } from '../model/store.ts';
 import type { PeerTrust } from '../model/trust.ts';
 import type { CommandEffects } from './bot/commands.ts';
-import { preferredAddress } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
-import { primaryDevice } from './devices.ts';
 import type { Handled } from './matrix-events.ts';
-import { notSent } from './notices.ts';
+import { noticeOnce, notSent } from './notices.ts';
 import { blockContact } from './policy/blocks.ts';
 import { accept as acceptRequest } from './policy/requests.ts';
+import { safetyNumber, uploadPicture } from './safety-numbers.ts';
 
 export async function noticeReply(
   context: BridgeContext,
@@ -24,7 +23,7 @@ export async function noticeReply(
   const after = (): void => effects.wakePortal(portal.id);
   const answer = (code: string, words: string, ...changes: Change[]): Handled => ({
     kind: 'done',
-    changes: [...changes, notSent(portal, event, context.clock.now(), code, words)],
+    changes: [notSent(portal, event, context.clock.now(), code, words), ...changes],
     after,
   });
   switch (text.trim().toLowerCase()) {
@@ -56,18 +55,20 @@ export async function noticeReply(
     case 'safety number': {
       const number = await safetyNumber(context, account, portal);
       if (number === undefined) return answer('command-answer', noNumberYet);
+      const picture = await uploadPicture(context, portal, number);
       const compared = (await context.store.trust.isVerified(number.peer))
         ? 'You have compared it with them already.'
         : 'When you have compared it, reply "verified".';
       return answer(
         'safety-number',
-        `The safety number of this chat is ${number.digits}. If the other person sees the same digits, nobody has come between the bridge and them. ${compared}`,
+        `The safety number of this chat is ${number.grouped}. If the other person sees the same digits, nobody has come between the bridge and them. ${compared}`,
+        ...(picture === undefined ? [] : [pictureNotice(portal, event, context.clock.now(), picture)]),
       );
     }
     case 'verified': {
       const number = await safetyNumber(context, account, portal);
       if (number === undefined) return answer('command-answer', noNumberYet);
-      const { peer, key, digits, changed } = number;
+      const { peer, key, grouped, changed } = number;
       if (changed) {
         return answer(
           'command-answer',
@@ -76,7 +77,7 @@ export async function noticeReply(
       }
       return answer(
         'verified',
-        `It is on record that you have compared the safety number ${digits}. It holds until their security key changes; then you are warned.`,
+        `It is on record that you have compared the safety number ${grouped}. It holds until their security key changes; then you are warned.`,
         { change: 'peer.verified', peer, key },
       );
     }
@@ -88,35 +89,16 @@ export async function noticeReply(
   }
 }
 
+/** It stands below the digits. */
+function pictureNotice(portal: Portal, event: EventId, timestamp: number, picture: NoticePicture): Change {
+  return noticeOnce(portal, `safety-number-picture:${event}`, timestamp, {
+    code: 'safety-number-picture',
+    text: 'The same safety number as a QR code, for an app that can scan it.',
+    picture,
+  });
+}
+
 const noNumberYet = 'There is no safety number before the first message.';
-
-interface SafetyNumber {
-  /** In groups of five. */
-  readonly digits: string;
-  readonly peer: PeerDevice;
-  /** The pinned key, which the digits are about. */
-  readonly key: Uint8Array;
-  /** Whether another key waits for a decision. */
-  readonly changed: boolean;
-}
-
-/** What both people can compare; undefined while one of the keys is not known. */
-async function safetyNumber(
-  context: BridgeContext,
-  account: ActiveAccount,
-  portal: Portal,
-): Promise<SafetyNumber | undefined> {
-  const { store, signal } = context;
-  const contact = await store.contacts.get(portal.contact);
-  const trust = (await store.trust.ofContact(account.id, portal.contact)).get(primaryDevice);
-  const address = contact && (contact.addresses.find(({ kind }) => kind === 'phone') ?? preferredAddress(contact));
-  if (trust === undefined || address === undefined) return undefined;
-  const { keys } = await signal.createPreKeys(account.id, 0);
-  const own = Uint8Array.of(5, ...keys.identityKey);
-  const digits = signal.safetyNumber(account.user, own, address.user, trust.key).replace(/(.{5})(?=.)/g, '$1 ');
-  const peer = { account: account.id, contact: portal.contact, device: primaryDevice };
-  return { digits, peer, key: trust.key, changed: trust.state === 'changed' };
-}
 
 /** Pins the keys that were seen last on every device of the contact. */
 function acceptKeys(context: BridgeContext, account: ActiveAccount, portal: Portal): Promise<Change[]> {

@@ -26,6 +26,17 @@ export interface Notice {
   readonly text: string;
   /** The event that the notice is about, shown as a reply to it. */
   readonly about?: EventId;
+  /** Shown instead of the text, which stands below it. */
+  readonly picture?: NoticePicture;
+}
+
+/** A PNG that is on the homeserver, encrypted. */
+export interface NoticePicture {
+  readonly file: MatrixFile;
+  /** Bytes of the picture itself. */
+  readonly size: number;
+  /** Pixels of each of its sides. */
+  readonly side: number;
 }
 
 /** A finished Matrix event: what is sent, and sent again after a crash, is exactly this. */

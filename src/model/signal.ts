@@ -116,6 +116,13 @@ export interface SignalWork {
   changes(): readonly SignalChange[];
 }
 
+export interface SafetyNumber {
+  /** 60 of them, the same on both sides. */
+  readonly digits: string;
+  /** What a device of the other side scans, and compares with its own: Signal's CombinedFingerprints, serialised. */
+  readonly scannable: Uint8Array;
+}
+
 export interface Signal {
   /** Runs `work` while no other unit of work touches these sessions. Commit inside it. */
   exclusively<Result>(peers: readonly PeerDevice[], work: (unit: SignalWork) => Promise<Result>): Promise<Result>;
@@ -138,6 +145,6 @@ export interface Signal {
   rotateSignedPreKey(
     account: AccountId,
   ): Promise<{ readonly key: PublicKeys['signedPreKey']; readonly changes: readonly SignalChange[] } | undefined>;
-  /** The 60 digits that two people compare (Signal numeric fingerprint, version 2). `ownId` and `peerId` are what both sides show. */
-  safetyNumber(ownId: string, ownKey: Uint8Array, peerId: string, peerKey: Uint8Array): string;
+  /** What two people compare (Signal's fingerprint, version 2). `ownId` and `peerId` are what both sides show. */
+  safetyNumber(ownId: string, ownKey: Uint8Array, peerId: string, peerKey: Uint8Array): SafetyNumber;
 }

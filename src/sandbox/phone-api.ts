@@ -34,7 +34,8 @@ export function phoneApi(phones: Phones, network: Network, linking: Linking): Ht
     const key = await phone.identityOf(peer.lid);
     if (!key) throw new HttpError(404, 'no_session', 'the phone has not seen this contact’s key yet');
     const own = { identifier: phone.account.number, key: phone.keys.current().identityKey };
-    response.json({ safetyNumber: safetyNumber(own, { identifier: labelOf(peer), key }) });
+    const { digits, scannable } = safetyNumber(own, { identifier: labelOf(peer), key });
+    response.json({ safetyNumber: digits, scannable: scannable.toBuffer().toString('base64') });
   });
 
   api.post('/sandbox/phones/:number/offline', async (request, response) => {

@@ -9,6 +9,7 @@ import {
   PreKeySignalMessage,
   ProtocolAddress,
   processPreKeyBundle,
+  type ScannableFingerprint,
   SignalMessage,
   signalDecrypt,
   signalDecryptPreKey,
@@ -108,15 +109,14 @@ export class PhoneSessions {
   }
 }
 
-/** The 60 digits that two people compare: Signal's numeric fingerprint, version 2, 5200 iterations. */
+/** What two people compare: Signal's fingerprint, version 2, 5200 iterations, as 60 digits and as a scanner compares it. */
 export function safetyNumber(
   own: { readonly identifier: string; readonly key: Uint8Array },
   peer: { readonly identifier: string; readonly key: Uint8Array },
-): string {
+): { readonly digits: string; readonly scannable: ScannableFingerprint } {
   const [id, peerId] = [Buffer.from(own.identifier), Buffer.from(peer.identifier)];
-  return Fingerprint.new(5200, 2, id, publicKey(own.key), peerId, publicKey(peer.key))
-    .displayableFingerprint()
-    .toString();
+  const both = Fingerprint.new(5200, 2, id, publicKey(own.key), peerId, publicKey(peer.key));
+  return { digits: both.displayableFingerprint().toString(), scannable: both.scannableFingerprint() };
 }
 
 const addressOf = (peer: UserJid): ProtocolAddress => ProtocolAddress.new(`${peer.user}_${peer.kind}`, peer.device);

@@ -1,11 +1,14 @@
 // Whose key is whose: what happens when keys change, are forged, are missing, or belong to nobody the user has vouched for.
 import { join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
+import { ScannableFingerprint } from '@signalapp/libsignal-client';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { MatrixUser } from '../../src/demo/matrix-user.ts';
 import { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
 import { MessageSchema } from '../../src/proto/message_pb.ts';
+import { openFile } from '../support/matrix-files.ts';
+import { scan } from '../support/scan.ts';
 import { World } from '../support/world.ts';
 
 const noShield = { color: 'none', reason: undefined };
@@ -132,8 +135,15 @@ test('a contact cannot imitate a notice of the bridge', async () => {
   await user.reply(portal, real.eventId, 'safety number');
   const shown = await notice(user, portal, 'safety-number');
   const path = `/phones/${phone.number}/safety-number?with=${encodeURIComponent(user.userId)}`;
-  const { safetyNumber } = (await phone.call('GET', path)) as { safetyNumber: string };
+  const theirs = (await phone.call('GET', path)) as { safetyNumber: string; scannable: string };
+  const { safetyNumber } = theirs;
   expect(String(shown.body).replaceAll(' ', '')).toContain(safetyNumber);
+  // The phone can scan it as well.
+  const picture = await notice(user, portal, 'safety-number-picture');
+  expect(picture).toMatchObject({ encrypted: true, shield: noShield, msgtype: 'm.image' });
+  const scanned = ScannableFingerprint._fromBuffer(scan(await openFile(user, picture.content.file)));
+  expect(ScannableFingerprint._fromBuffer(Buffer.from(theirs.scannable, 'base64')).compare(scanned)).toBe(true);
+  await user.reply(portal, picture.eventId, 'what is this picture?');
   // That it was compared is on record for this key, and for no other.
   await user.reply(portal, shown.eventId, 'verified');
   const recorded = await notice(user, portal, 'verified');
@@ -143,17 +153,18 @@ test('a contact cannot imitate a notice of the bridge', async () => {
   await user.reply(portal, real.eventId, 'verify');
   await numbered(/safety number of this chat.*have compared it with them already/);
   // The same for a notice that stands where a message could not be carried.
-  const picture = await phone.sendRaw(
+  const damaged = await phone.sendRaw(
     user.userId,
     toBinary(MessageSchema, create(MessageSchema, { imageMessage: {} })),
   );
   const instead = await notice(user, portal, 'unsupported');
-  await phone.hasStatus(picture, 'delivered');
+  await phone.hasStatus(damaged, 'delivered');
   await user.reply(portal, instead.eventId, 'another secret');
   await user.sendText(portal, 'not a secret');
   await phone.received('not a secret');
   const heard = (await phone.messages()).map((message) => message.text);
   expect(heard).not.toContain('a secret for the bridge');
+  expect(heard).not.toContain('what is this picture?');
   expect(heard).not.toContain('another secret');
 });
 

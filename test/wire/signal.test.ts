@@ -1,6 +1,7 @@
 // Our Signal sessions against the independent JavaScript implementation (npm `libsignal`), and the rules of the unit of work.
 import { createHash, randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
+import { Fingerprint, PublicKey, ScannableFingerprint } from '@signalapp/libsignal-client';
 import fc from 'fast-check';
 import * as js from 'libsignal';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -14,8 +15,10 @@ import type {
   SignalCiphertext,
   SignalDecryption,
 } from '../../src/model/signal.ts';
+import { scannablePicture } from '../../src/translate/scannable-picture.ts';
 import { createSignal } from '../../src/whatsapp/signal/index.ts';
 import { peerKey } from '../../src/whatsapp/signal/work.ts';
+import { scan } from '../support/scan.ts';
 import { CommittedState } from '../support/signal-state.ts';
 
 const account = 'account' as AccountId;
@@ -486,11 +489,24 @@ describe('own keys', () => {
   });
 
   test('the safety number is the same sixty digits on both sides, and depends on both keys', () => {
-    const number = signal.safetyNumber('@a:x', published.identityKey, '31600000000', them.identity.pubKey);
-    expect(number).toMatch(/^\d{60}$/);
-    expect(signal.safetyNumber('31600000000', them.identity.pubKey, '@a:x', published.identityKey)).toBe(number);
-    expect(signal.safetyNumber('@a:x', published.identityKey, '31600000000', new JsPeer().identity.pubKey)).not.toBe(
-      number,
-    );
+    const [us, they, other] = [published.identityKey, them.identity.pubKey, new JsPeer().identity.pubKey];
+    const { digits } = signal.safetyNumber('@a:x', us, '31600000000', they);
+    expect(digits).toMatch(/^\d{60}$/);
+    expect(signal.safetyNumber('31600000000', they, '@a:x', us).digits).toBe(digits);
+    expect(signal.safetyNumber('@a:x', us, '31600000000', other).digits).not.toBe(digits);
+  });
+
+  test('its picture is read by a scanner as what the other side compares, and fits no other key', () => {
+    const [us, they, other] = [published.identityKey, them.identity.pubKey, new JsPeer().identity.pubKey];
+    const { scannable } = signal.safetyNumber('@a:x', us, '31600000000', they);
+    const scanned = ScannableFingerprint._fromBuffer(scan(scannablePicture(scannable).png));
+    const key = (bytes: Uint8Array): PublicKey => PublicKey.deserialize(Buffer.from(bytes));
+    const [number, user] = [Buffer.from('31600000000'), Buffer.from('@a:x')];
+    const theirs = (ourKey: Uint8Array, theirKey: Uint8Array): ScannableFingerprint =>
+      Fingerprint.new(5200, 2, number, key(theirKey), user, key(ourKey)).scannableFingerprint();
+    const wrapped = Uint8Array.of(5, ...us);
+    expect(theirs(wrapped, they).compare(scanned)).toBe(true);
+    expect(theirs(wrapped, other).compare(scanned)).toBe(false);
+    expect(theirs(other, they).compare(scanned)).toBe(false);
   });
 });

@@ -26,7 +26,7 @@ export async function help({ settings }: BridgeContext): Promise<Answer> {
       visitorHelp,
       'confirm-identity: after you have reset your own encryption identity',
       '',
-      'In a chat, reply to a notice of the bridge: "accept" or "keep" after a changed security key, "verify" to see the safety number, "verified" when you have compared it.',
+      'In a chat, reply to a notice of the bridge: "accept" or "keep" after a changed security key, "verify" to see the safety number, also as a QR code, "verified" when you have compared it.',
       ...settings.networks.map(whatWorks),
     ].join('\n'),
   };

@@ -95,7 +95,7 @@ export const matrixRequests = {
   'GET /_matrix/media/v3/config': { purpose: 'the same, for older homeservers' },
   'POST /_matrix/media/v3/upload': {
     purpose:
-      'files of contacts, encrypted, without name or type; profile pictures, which are not encrypted. The size is seen',
+      'files of contacts and pictures of safety numbers, encrypted, without name or type; profile pictures, which are not encrypted. The size is seen',
   },
   'GET /_matrix/client/v1/media/download/{server}/{media}': { purpose: 'files that users send, encrypted' },
   'GET /_matrix/media/v3/download/{server}/{media}': { purpose: 'the same, for older homeservers' },

@@ -104,16 +104,18 @@ export function createSignal(options: SignalOptions): Signal {
     },
 
     safetyNumber(ownId, ownKey, peerId, peerKeyBytes) {
-      return Fingerprint.new(
+      const fingerprint = Fingerprint.new(
         FINGERPRINT_ITERATIONS,
         FINGERPRINT_VERSION,
         Buffer.from(ownId),
         publicKey(ownKey),
         Buffer.from(peerId),
         publicKey(peerKeyBytes),
-      )
-        .displayableFingerprint()
-        .toString();
+      );
+      return {
+        digits: fingerprint.displayableFingerprint().toString(),
+        scannable: fingerprint.scannableFingerprint().toBuffer(),
+      };
     },
   };
 }
