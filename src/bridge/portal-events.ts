@@ -19,7 +19,7 @@ import { outgoingFile } from './files/to-whatsapp.ts';
 import { done, type Handled } from './matrix-events.ts';
 import { noticeReply } from './notice-replies.ts';
 import { type NoticePlace, notSent } from './notices.ts';
-import { accept, decline } from './policy/requests.ts';
+import { accept, decline, declinedText } from './policy/requests.ts';
 import { editChanges, reactionChanges, redactionChanges } from './portal-references.ts';
 import { leaveIfThere } from './portal-rooms.ts';
 import { quotedBy } from './quoted-events.ts';
@@ -128,8 +128,12 @@ async function membership(
   }
   await leaveIfThere(context, ghost.actor, event.room_id);
   await context.crypto.forgetRoom(ghost.actor, event.room_id);
-  const declined = asks ? await decline(context, portal) : [];
-  return done({ change: 'portal.state', portal: portal.id, state: { at: 'wanted' } }, ...declined);
+  const closed: Change = { change: 'portal.state', portal: portal.id, state: { at: 'wanted' } };
+  if (!asks) return done(closed);
+  const { managementRoom: room } = account;
+  const answer: Change = { change: 'bot-message.add', room, key: `declined:${event.event_id}`, text: declinedText };
+  const changes = [closed, ...(await decline(context, portal)), answer];
+  return { kind: 'done', changes, after: () => effects.wakeBot(room) };
 }
 
 async function encrypted(

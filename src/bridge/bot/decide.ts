@@ -2,7 +2,7 @@
 import type { Portal } from '../../model/portal.ts';
 import type { Change } from '../../model/store.ts';
 import type { BridgeContext } from '../context.ts';
-import { accept, decline } from '../policy/requests.ts';
+import { accept, decline, declinedText } from '../policy/requests.ts';
 import { chatsOf, fits, readName } from '../policy/which.ts';
 import type { Answer, Command, CommandEffects, CommandHandler } from './commands.ts';
 
@@ -24,7 +24,7 @@ const decisions: Readonly<Record<'accept' | 'decline', Decision>> = {
   decline: {
     takes: asks,
     changes: decline,
-    text: 'Declined. What waited is deleted, and what they write from now on is not kept; they are not told. "accept" with their name or phone number lets them in after all.',
+    text: declinedText,
   },
 };
 

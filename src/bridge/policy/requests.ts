@@ -64,6 +64,10 @@ export async function accept(context: BridgeContext, portal: Portal): Promise<Ch
   return [accepted, ...told, ...(await decided(context, portal))];
 }
 
+/** What the user is told of it. Names nobody: the room may be unencrypted. */
+export const declinedText =
+  'Declined. What waited is deleted, and what they write from now on is not kept; they are not told. "accept" with their name or phone number lets them in after all.';
+
 /** Refuses: what waits is erased, what comes later is not kept, and the room goes. */
 export async function decline(context: BridgeContext, portal: Portal): Promise<Change[]> {
   return [

@@ -48,4 +48,5 @@ export function fits({ settings }: BridgeContext, name: Name, { portal, contact 
   return alike(portal.givenName) || alike(contact.name?.text);
 }
 
-const folded = (text: string): string => text.normalize('NFKC').toLowerCase();
+/** For comparing names. */
+export const folded = (text: string): string => text.normalize('NFKC').toLowerCase();
