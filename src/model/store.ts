@@ -75,6 +75,8 @@ export type Change =
   | { readonly change: 'portal.acceptance'; readonly portal: PortalId; readonly acceptance: Acceptance }
   /** A message of the user under this room key has been handled. */
   | { readonly change: 'room-key.used'; readonly portal: PortalId; readonly use: RoomKeyUse }
+  /** A command under this room key has been handled. */
+  | { readonly change: 'command-key.used'; readonly room: RoomId; readonly use: RoomKeyUse }
   /** The user has compared this key of the device with the other person. */
   | { readonly change: 'peer.verified'; readonly peer: PeerDevice; readonly key: Uint8Array }
   /** Somebody else has come into a portal or is invited; unless that is known. */
@@ -278,6 +280,7 @@ export interface Store {
   };
   readonly roomKeyUses: {
     has(portal: PortalId, use: RoomKeyUse): Promise<boolean>;
+    hasCommand(room: RoomId, use: RoomKeyUse): Promise<boolean>;
   };
   readonly visitors: {
     of(portal: PortalId): Promise<readonly Visitor[]>;

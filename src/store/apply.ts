@@ -38,7 +38,7 @@ import {
   withholdUserRead,
 } from './reading.ts';
 import { putPart, putReference } from './references.ts';
-import { noteRoomKeyUse } from './room-key-uses.ts';
+import { noteCommandKeyUse, noteRoomKeyUse } from './room-key-uses.ts';
 import { addPreKeys, expireSignedPreKey, putIdentity, putSession, putSignedPreKey, usePreKey } from './signal.ts';
 import type { Steps } from './steps.ts';
 import { putPeerTrust, putUserTrust, putVerified } from './trust.ts';
@@ -87,6 +87,8 @@ function apply(unit: Unit, change: Change): Steps {
       return setAcceptance(unit, change.portal, change.acceptance);
     case 'room-key.used':
       return noteRoomKeyUse(unit, change.portal, change.use);
+    case 'command-key.used':
+      return noteCommandKeyUse(unit, change.room, change.use);
     case 'peer.verified':
       return putVerified(unit, change.peer, change.key);
     case 'visitor.add':

@@ -36,19 +36,29 @@ export function* eraseUser(unit: Unit, user: UserId): Steps {
     if (rooms.length > 0) yield* run(db.deleteFrom(table).where('room', 'in', rooms));
     yield* forgetUnknownRooms(unit, table);
   }
+  if (rooms.length > 0) yield* run(db.deleteFrom('command_key_use').where('room', 'in', rooms));
+  yield* forgetCommandKeyUses(unit);
   yield* eraseConsent(unit, user);
   yield* run(db.deleteFrom('erasure').where('user', '=', user));
 }
 
 /** Of rooms that belong to no account any more, nothing that was dealt with is remembered: the user's earlier rooms are among them. */
-function* forgetUnknownRooms({ db }: Unit, table: 'matrix_event' | 'bot_message'): Steps {
-  const known = db
+function* forgetUnknownRooms(unit: Unit, table: 'matrix_event' | 'bot_message'): Steps {
+  const { db } = unit;
+  yield* run(db.deleteFrom(table).where('settled_at', 'is not', null).where('room', 'not in', knownRooms(unit)));
+}
+
+function* forgetCommandKeyUses(unit: Unit): Steps {
+  yield* run(unit.db.deleteFrom('command_key_use').where('room', 'not in', knownRooms(unit)));
+}
+
+function knownRooms({ db }: Unit) {
+  return db
     .selectFrom('portal')
     .select('room')
     .where('room', 'is not', null)
     .union(db.selectFrom('account').select('management_room as room'))
     .union(db.selectFrom('departure').select('management_room as room'));
-  yield* run(db.deleteFrom(table).where('settled_at', 'is not', null).where('room', 'not in', known));
 }
 
 export function erasureReads({ db }: Reader): Store['erasures'] {

@@ -1,5 +1,5 @@
 // Retention: the ids of what was dealt with are remembered against doubles, then forgotten.
-import { all, run, type Steps } from './steps.ts';
+import { all, countChanges, run, type Steps } from './steps.ts';
 import type { Unit } from './unit.ts';
 
 const JOURNALS = [
@@ -26,5 +26,12 @@ export function* pruneBatch({ db }: Pick<Unit, 'db'>, before: number, limit: num
     yield* run(db.deleteFrom(journal).where(({ eb, ref }) => eb(ref('id').$castTo<number>(), 'in', ids)));
     pruned += ids.length;
   }
-  return pruned;
+  return pruned + (yield* pruneCommandKeyUses(db, before));
+}
+
+/** As long as an account listens to a room, nothing that was said there may be said again by somebody else. */
+function* pruneCommandKeyUses(db: Unit['db'], before: number): Steps<number> {
+  const listened = db.selectFrom('account').select('management_room');
+  const unused = db.deleteFrom('command_key_use').where('used_at', '<', before);
+  return yield* countChanges(unused.where('room', 'not in', listened));
 }

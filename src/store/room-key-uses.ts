@@ -1,6 +1,6 @@
-// Which messages under each room key of a portal have been handled, as ranges of their indexes: mostly one for each key, so they need no pruning.
+// Which messages under each room key of a portal, or of a room with the bot, have been handled, as ranges of their indexes: mostly one for each key, so they need no pruning.
 import { z } from 'zod';
-import type { PortalId } from '../model/ids.ts';
+import type { PortalId, RoomId } from '../model/ids.ts';
 import type { RoomKeyUse } from '../model/matrix.ts';
 import type { Store } from '../model/store.ts';
 import { first, run, type Steps } from './steps.ts';
@@ -24,10 +24,13 @@ function withIndex(used: readonly Range[], index: number): readonly Range[] {
   return merged;
 }
 
+const withUse = (row: { readonly used: string } | undefined, index: number): string =>
+  JSON.stringify(withIndex(row ? read(row.used) : [], index));
+
 export function* noteRoomKeyUse({ db }: Unit, portal: PortalId, { session, index }: RoomKeyUse): Steps {
   const earlier = db.selectFrom('room_key_use').select('used').where('portal', '=', portal);
   const row = yield* first(earlier.where('session', '=', session));
-  const used = JSON.stringify(withIndex(row ? read(row.used) : [], index));
+  const used = withUse(row, index);
   yield* run(
     db
       .insertInto('room_key_use')
@@ -36,10 +39,26 @@ export function* noteRoomKeyUse({ db }: Unit, portal: PortalId, { session, index
   );
 }
 
+export function* noteCommandKeyUse({ db, now }: Unit, room: RoomId, { session, index }: RoomKeyUse): Steps {
+  const earlier = db.selectFrom('command_key_use').select('used').where('room', '=', room);
+  const used = withUse(yield* first(earlier.where('session', '=', session)), index);
+  yield* run(
+    db
+      .insertInto('command_key_use')
+      .values({ room, session, used, used_at: now })
+      .onConflict((at) => at.columns(['room', 'session']).doUpdateSet({ used, used_at: now })),
+  );
+}
+
 export function roomKeyUseReads({ db }: Reader): Store['roomKeyUses'] {
   return {
     has: async (portal, { session, index }) => {
       const select = db.selectFrom('room_key_use').select('used').where('portal', '=', portal);
+      const row = await select.where('session', '=', session).executeTakeFirst();
+      return row !== undefined && has(read(row.used), index);
+    },
+    hasCommand: async (room, { session, index }) => {
+      const select = db.selectFrom('command_key_use').select('used').where('room', '=', room);
       const row = await select.where('session', '=', session).executeTakeFirst();
       return row !== undefined && has(read(row.used), index);
     },

@@ -115,6 +115,8 @@ export interface Tables {
   block_pattern: { account: AccountId; hash: Bytes; block: string };
   /** `used`: ranges of message indexes, as JSON. */
   room_key_use: { portal: PortalId; session: string; used: string };
+  /** The same of rooms with the bot. */
+  command_key_use: { room: RoomId; session: string; used: string; used_at: number };
   portal_visitor: { portal: PortalId; user: UserId; allowed: Flag };
   user_trust: { user: UserId; master_key: Sealed; seen: SealedOrErased };
 

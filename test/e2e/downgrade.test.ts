@@ -1,7 +1,7 @@
 // Ways to weaken a chat that the homeserver has, and what comes of each.
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { MatrixUser } from '../../src/demo/matrix-user.ts';
+import type { MatrixUser, Message } from '../../src/demo/matrix-user.ts';
 import type { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
 import { World } from '../support/world.ts';
 
@@ -9,11 +9,12 @@ let world: World;
 let alice: MatrixUser;
 let phone: SandboxPhone;
 let room: string;
+let botRoom: string;
 
 beforeAll(async () => {
   world = await World.start();
   alice = await world.homeserver.login('alice', { strict: true });
-  await world.optIn(alice);
+  botRoom = await world.optIn(alice);
   phone = await world.phone('31660000002', 'Bob');
   await phone.send(alice.userId, 'before');
   room = await world.joinPortal(alice);
@@ -80,4 +81,16 @@ test('another encryption state changes nothing: what is delivered is encrypted a
   await alice.sendText(room, 'and the other way');
   await phone.received('and the other way');
   expect(await heard('unencrypted after the change')).toBe(0);
+});
+
+test('a command to the bot is not taken again under a new event id', async () => {
+  await world.ask(alice, botRoom, 'delivery-marks on', /Delivery marks are on/);
+  const isCommand = ({ sender, body }: Message) => sender === alice.userId && body === 'delivery-marks on';
+  const { eventId } = (await alice.messages(botRoom)).find(isCommand) ?? { eventId: '' };
+  await world.ask(alice, botRoom, 'delivery-marks off', /Delivery marks are off/);
+  const content = alice.client.getRoom(botRoom)?.findEventById(eventId)?.getWireContent() ?? {};
+  expect(content.algorithm).toBe('m.megolm.v1.aes-sha2');
+  await alice.sendUnencrypted(botRoom, { ...content }, 'm.room.encrypted');
+  await alice.waitForMessage(botRoom, ({ body }) => /an earlier message of yours once more/.test(body ?? ''));
+  await world.ask(alice, botRoom, 'settings', /delivery marks off/);
 });

@@ -169,7 +169,7 @@ test('a contact cannot imitate a notice of the bridge', async () => {
 });
 
 test('a session that the user has not verified gets no keys, and what it sends is refused', async () => {
-  const { user, phone, portal } = await chat('jonas', 'Jule');
+  const { user, botRoom, phone, portal } = await chat('jonas', 'Jule');
   const intruder = await world.homeserver.login('jonas', { withoutCrossSigning: true });
   await phone.send(user.userId, 'not for the intruder');
   await user.waitForMessage(portal, ({ body }) => body === 'not for the intruder');
@@ -180,6 +180,14 @@ test('a session that the user has not verified gets no keys, and what it sends i
   await user.sendText(portal, 'from the real one');
   await phone.received('from the real one');
   expect((await phone.messages()).map(({ text }) => text)).not.toContain('from the intruder');
+  // What the bot says of itself every session may read; what names people the intruder may not.
+  const { eventId: forAll } = await world.ask(user, botRoom, 'status', /./);
+  await intruder.waitForMessage(botRoom, ({ eventId, body }) => eventId === forAll && body !== undefined);
+  const { eventId: confidential } = await world.ask(user, botRoom, 'block +999*', /begins with \+999/);
+  await intruder.waitForMessage(
+    botRoom,
+    ({ eventId, decryptionFailure }) => eventId === confidential && decryptionFailure !== undefined,
+  );
 });
 
 test('while the user has no verified session messages wait, and come when there is one', async () => {

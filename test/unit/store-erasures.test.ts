@@ -38,6 +38,7 @@ test('nothing of an erased user is left, and all of the others', async () => {
     { change: 'bot-message.add', room: erin.managementRoom, key: `identity-changed:${erin.user}`, text: 'Hello' },
     { change: 'bot-message.add', room: other.account.managementRoom, key: 'other', text: 'Hello' },
     { change: 'consent.record', user: erin.user, event: { what: 'withdrawn', network: 'whatsapp' } },
+    { change: 'command-key.used', room: erin.managementRoom, use: { session: 'erins-session', index: 0 } },
     { change: 'outbox.add', row: outgoing(portal, Buffer.from('words')) },
     change(room, '$erins-event' as EventId),
     change(erin.managementRoom, '$erins-command' as EventId),
@@ -59,7 +60,16 @@ test('nothing of an erased user is left, and all of the others', async () => {
   await store.commit([{ change: 'user.erase', user: erin.user }]);
   await store.compact();
 
-  const traces = [erin.user, erin.id, erin.managementRoom, room, '$erins-event', '$erins-command', contact.id];
+  const traces = [
+    erin.user,
+    erin.id,
+    erin.managementRoom,
+    room,
+    '$erins-event',
+    '$erins-command',
+    'erins-session',
+    contact.id,
+  ];
   const bytes = await storedBytes(place);
   for (const trace of traces) expect(bytes.includes(trace), trace).toBe(false);
   for (const kept of [other.account.user, other.account.managementRoom, '$others-command']) {

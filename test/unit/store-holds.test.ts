@@ -1,7 +1,7 @@
 // What holds chats, what is known of room keys and of keys that were compared.
 import { randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
-import type { UserId } from '../../src/model/ids.ts';
+import type { RoomId, UserId } from '../../src/model/ids.ts';
 import { aChat, openTestStore } from '../support/store.ts';
 
 const mallory = '@mallory:localhost' as UserId;
@@ -65,4 +65,21 @@ it('a message under a room key is known once it was handled, in whatever order t
     Promise.all([0, 1, 2, 3, 4, 5, 6].map((index) => store.roomKeyUses.has(portal.id, { session, index })));
   expect(await known('a')).toEqual([true, true, true, true, false, true, false]);
   expect(await known('b')).not.toContain(true);
+});
+
+it('a command is known once it was handled, for as long as an account listens to its room', async () => {
+  const clock = { time: 1_000 };
+  const store = await openTestStore(undefined, clock);
+  const { account } = await aChat(store);
+  const left = '!left:localhost' as RoomId;
+  const use = { session: 'a', index: 3 };
+  for (const room of [account.managementRoom, left]) await store.commit([{ change: 'command-key.used', room, use }]);
+  expect(await store.roomKeyUses.hasCommand(left, use)).toBe(true);
+  expect(await store.roomKeyUses.hasCommand(left, { session: 'a', index: 4 })).toBe(false);
+  await store.prune(clock.time);
+  expect(await store.roomKeyUses.hasCommand(left, use)).toBe(true);
+  clock.time += 1_000;
+  await store.prune(clock.time);
+  expect(await store.roomKeyUses.hasCommand(left, use)).toBe(false);
+  expect(await store.roomKeyUses.hasCommand(account.managementRoom, use)).toBe(true);
 });

@@ -3,6 +3,7 @@
 import { BridgeError } from '../../model/errors.ts';
 import { type RoomId, serverOf, type UserId } from '../../model/ids.ts';
 import type { MatrixEvent } from '../../model/journal.ts';
+import type { MatrixDecryption } from '../../model/matrix.ts';
 import { withoutReplyFallback } from '../../translate/to-whatsapp.ts';
 import type { BridgeContext } from '../context.ts';
 import { done, type Handled } from '../matrix-events.ts';
@@ -35,6 +36,28 @@ export async function handleManagementEvent(
       break;
   }
   if (decryption.type !== 'm.room.message') return done();
+  const { use } = decryption;
+  if (await context.store.roomKeyUses.hasCommand(event.room_id, use)) {
+    return reply(
+      event,
+      'I have not done that: it is an earlier message of yours once more, under another name. If you have not sent anything just now, the server has repeated it.',
+      effects,
+    );
+  }
+  const handled = await command(context, event, decryption, effects);
+  if (handled.kind !== 'done') return handled;
+  return {
+    ...handled,
+    changes: [...handled.changes, { change: 'command-key.used', room: event.room_id, use }],
+  };
+}
+
+async function command(
+  context: BridgeContext,
+  event: MatrixEvent,
+  decryption: MatrixDecryption & { readonly outcome: 'decrypted' },
+  effects: CommandEffects,
+): Promise<Handled> {
   const verified = decryption.crossSigned || context.settings.devicePolicy !== 'cross-signed';
   if (!verified && !needsNoVerification(textOf(decryption.content))) {
     return reply(

@@ -12,6 +12,7 @@ export const retentions = {
   departure: 'until the homeserver and the network have agreed to the opt-out',
   erasure: 'until the erasure is done',
   answer: 'until the question is answered, or `erase`',
+  commands: 'while the room is that of an account, and `delivery.retention_days` after it was used last; `erase`',
   user: 'until `erase`; beyond opt-out, so that a swapped identity is noticed when the user comes back',
   consent: 'until `erase`, which leaves one entry without a name',
   delivered: 'content until it is delivered or given up; ids for `delivery.retention_days` more',
@@ -169,6 +170,12 @@ export const storedTables: Readonly<Record<string, StoredTable>> = {
     holds: 'how far each room key of the user has been used, against replays',
     kept: 'chat',
     plain: 'portal session used',
+  },
+  command_key_use: {
+    file: 'store',
+    holds: 'the same of what was said to the bot',
+    kept: 'commands',
+    plain: 'room session used used_at',
   },
   block: {
     file: 'store',
