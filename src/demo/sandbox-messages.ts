@@ -67,6 +67,8 @@ export const messageSchema = z.object({
   timer: z.object({ seconds: z.number() }).optional(),
   disappears: z.object({ seconds: z.number() }).optional(),
   raw: z.string(),
+  /** Milliseconds, by the network's clock. */
+  timestamp: z.number(),
   status: z.string(),
 });
 /** As the phone itself has it: decrypted by it, or sent from it. */

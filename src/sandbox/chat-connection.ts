@@ -7,7 +7,7 @@ import { type FailureReason, type Login, logIn } from './login.ts';
 import { type Network, seconds } from './network.ts';
 import type { NetworkConditions } from './network-conditions.ts';
 import type { Carrier, Ending, Link, Router } from './router.ts';
-import type { ServerIdentity } from './server-identity.ts';
+import type { ServerIdentities } from './server-identity.ts';
 import type { Tokens } from './tokens.ts';
 
 export interface Chat {
@@ -15,7 +15,7 @@ export interface Chat {
   readonly router: Router;
   readonly linking: Linking;
   readonly tokens: Tokens;
-  readonly identity: ServerIdentity;
+  readonly identity: ServerIdentities;
   readonly conditions: NetworkConditions;
   readonly logger: Logger;
   /** A connection on which nothing arrives for this long is closed. */
@@ -39,7 +39,7 @@ const endings: Record<Exclude<Ending, 'cut'>, Stanza> = {
 /** Serves a client until the connection is closed. Rejects with NoiseError if there was no handshake. */
 export async function serveChat(chat: Chat, bytes: ByteCarrier, signal: AbortSignal): Promise<void> {
   const { identity, handshakeTimeoutMs: timeoutMs } = chat;
-  const { connection, clientStatic, payload } = await acceptNoise(bytes, { ...identity, signal, timeoutMs });
+  const { connection, clientStatic, payload } = await acceptNoise(bytes, { ...identity.current, signal, timeoutMs });
   const login = await logIn(chat, clientStatic, payload);
   if (signal.aborted) return connection.close();
   if (login.kind !== 'refused') return converse(chat, connection, bytes, login);

@@ -7,6 +7,7 @@ import {
   decodeStanza,
   encodeStanza,
   requireBytes,
+  requireChild,
   requireJid,
   type Stanza,
   stanza,
@@ -20,6 +21,9 @@ import { PhoneKeys } from './phone-keys.ts';
 import { PhoneSessions } from './phone-sessions.ts';
 import type { Device } from './pre-keys.ts';
 import { State } from './state.ts';
+
+/** `unsigned`: the signed pre-key has another signature; `without`: there is none. */
+export type SpoiltKeys = 'unsigned' | 'without';
 
 export type OneShot = 'duplicate' | 'corrupt' | 'swap';
 
@@ -50,15 +54,20 @@ export class Faults implements Interference {
   /** By account: what is held back until the next message. */
   readonly #held = new Map<number, Stanza>();
   readonly #swapped = new Set<string>();
+  /** By account and device. */
+  readonly #spoilt = new Map<string, SpoiltKeys>();
+  /** By account. */
+  readonly #refusals = new Map<number, { readonly reason: number; readonly times: number }>();
 
   /** Ids of messages that were held back until the next one had been delivered. */
   get swapped(): readonly string[] {
     return [...this.#swapped];
   }
 
-  /** What happens to the next message for this account. */
-  next(account: number, fault: OneShot): void {
-    this.#oneShots.set(account, [...(this.#oneShots.get(account) ?? []), fault]);
+  /** What happens to the next message, or so many, for this account. */
+  next(account: number, fault: OneShot, times = 1): void {
+    const faults = Array.from({ length: times }, () => fault);
+    this.#oneShots.set(account, [...(this.#oneShots.get(account) ?? []), ...faults]);
   }
 
   deliver(to: Device, message: Stanza): readonly Stanza[] {
@@ -77,6 +86,36 @@ export class Faults implements Interference {
         return held === undefined ? [message] : [message, held];
       }
     }
+  }
+
+  /** From now on this is done to the keys of a device that are handed out. */
+  spoilKeys({ account, device }: Device, how: SpoiltKeys | undefined): void {
+    const key = `${account}:${device}`;
+    if (how === undefined) this.#spoilt.delete(key);
+    else this.#spoilt.set(key, how);
+  }
+
+  handOut({ account, device }: Device, bundle: readonly Stanza[]): readonly Stanza[] {
+    switch (this.#spoilt.get(`${account}:${device}`)) {
+      case 'unsigned':
+        return bundle.map((part) => (part.tag === 'skey' ? forgedSignature(part) : part));
+      case 'without':
+        return bundle.filter(({ tag }) => tag !== 'skey');
+      case undefined:
+        return bundle;
+    }
+  }
+
+  /** The next logins of this account are refused, so often. */
+  refuseLogins(account: number, reason: number, times: number): void {
+    this.#refusals.set(account, { reason, times });
+  }
+
+  refusal(account: number): number | undefined {
+    const refusal = this.#refusals.get(account);
+    if (refusal === undefined || refusal.times === 0) return undefined;
+    this.#refusals.set(account, { ...refusal, times: refusal.times - 1 });
+    return refusal.reason;
   }
 
   /** All one-time keys of this device are gone, as if many had begun to write to it at once. Returns the devices reached. */
@@ -186,5 +225,13 @@ function corrupted(message: Stanza): Stanza {
     const at = Math.max(0, bytes.length + DAMAGE_AT);
     bytes[at] = (bytes[at] ?? 0) ^ 1;
   }
+  return copy;
+}
+
+/** The same signed pre-key with one bit of its signature flipped. */
+function forgedSignature(skey: Stanza): Stanza {
+  const copy = decodeStanza(encodeStanza(skey));
+  const signature = requireBytes(requireChild(copy, 'signature'), 64);
+  signature[5] = (signature[5] ?? 0) ^ 1;
   return copy;
 }

@@ -111,7 +111,8 @@ function fetchKeys(network: Network, { account }: Sender, iq: Stanza): Answer | 
     if (!device || !bundle) return stanza('user', { jid }, [stanza('error', { code: 404, text: 'item-not-found' })]);
     reached.push(...announceFewPreKeys(network, device));
     const companion = network.companions.get(device);
-    return stanza('user', { jid, t: seconds(network.clock) }, bundleContent(bundle, companion?.deviceIdentity));
+    const content = network.interference.handOut(device, bundleContent(bundle, companion?.deviceIdentity));
+    return stanza('user', { jid, t: seconds(network.clock) }, content);
   });
   return { content: [stanza('list', {}, list)], reached };
 }

@@ -15,7 +15,7 @@ import { type DeviceKeys, signatureHolds } from './pre-keys.ts';
 import { TokenError, type Tokens } from './tokens.ts';
 
 /** Reasons of `<failure/>` (docs/protocol.md). */
-export type FailureReason = 400 | 401 | 413 | 414 | 503;
+export type FailureReason = number;
 
 /** A client that is not linked yet, as it introduces itself. */
 export interface Candidate {
@@ -54,8 +54,10 @@ async function thirdPartyLogin({ network, tokens }: Gate, { interopData, passive
   const accountId = interopData?.accountId?.toString();
   if (accountId === undefined || interopData?.token === undefined) return refused(401);
   const token = Buffer.from(interopData.token).toString('latin1');
-  const { subject } = await tokens.verify(token, { purpose: 'connect', accountId });
   const account = network.directory.byInteropId(accountId);
+  const refusal = account && network.interference.refusal(account.id);
+  if (refusal !== undefined) return refused(refusal);
+  const { subject } = await tokens.verify(token, { purpose: 'connect', accountId });
   if (account?.identifier !== subject) return refused(401);
   network.directory.setReadReceipts(account.id, interopData.enableReadReceipts ?? true);
   const sender = { account, device: { account: account.id, device: 0 } };

@@ -24,6 +24,7 @@ const conditionsSchema = z.object({
   addressing: z.enum(['lid', 'pn']).optional(),
 });
 const targetSchema = z.object({ to: z.string() });
+const oneShotSchema = targetSchema.extend({ times: z.int().min(1).max(100).default(1) });
 const forgedRetrySchema = z.object({
   phone: numberSchema,
   to: z.string(),
@@ -77,7 +78,8 @@ export function networkApi({
 
   for (const fault of ['duplicate', 'corrupt', 'swap'] as const) {
     api.post(`/sandbox/faults/${fault}`, (request, response) => {
-      faults.next(recipientOf(network.directory, readBody(targetSchema, request).to).id, fault);
+      const { to, times } = readBody(oneShotSchema, request);
+      faults.next(recipientOf(network.directory, to).id, fault, times);
       response.status(204).end();
     });
   }

@@ -40,6 +40,10 @@ export interface Interference {
   deliver(to: Device, message: Stanza): readonly Stanza[];
   /** Sees every message as its recipient will get it. */
   routed(to: Device, message: Stanza): void;
+  /** What is handed out in place of these keys of a device. */
+  handOut(of: Device, bundle: readonly Stanza[]): readonly Stanza[];
+  /** The reason with which this account is refused at its next login, if it is to be. */
+  refusal(account: number): number | undefined;
 }
 
 export interface Network {

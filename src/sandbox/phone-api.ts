@@ -50,6 +50,12 @@ export function phoneApi(phones: Phones, network: Network, linking: Linking): Ht
     response.json(describePhone(network, phone));
   });
 
+  api.post('/sandbox/phones/:number/lost-sessions', async (request, response) => {
+    const peer = recipientOf(directory, readBody(z.object({ with: z.string() }), request).with);
+    await phoneOf(phones, request).loseSessions(peer.lid);
+    response.status(204).end();
+  });
+
   return api;
 }
 

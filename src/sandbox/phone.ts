@@ -102,6 +102,15 @@ export class Phone {
     });
   }
 
+  /** The phone has lost its sessions with somebody, and does not know it. */
+  async loseSessions(peer: LidJid): Promise<void> {
+    await this.#serial.run('phone', async () => {
+      const sessions = this.#sessions();
+      sessions.forgetUser(peer);
+      this.#network.state.transaction(() => sessions.commit());
+    });
+  }
+
   async stop(): Promise<void> {
     this.#line.disconnect();
     await Promise.all([this.#serial.drain(), this.files.stop()]);

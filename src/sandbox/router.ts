@@ -37,6 +37,8 @@ interface Session {
   position: number;
   /** Whether the client takes traffic: passive logins wait for `<active/>`. */
   active: boolean;
+  /** The connection is there and nothing passes, either way. */
+  silent: boolean;
 }
 
 const keyOf = ({ account, device }: Device): string => `${account}:${device}`;
@@ -60,10 +62,10 @@ export class Router {
   /** A second link of the same device takes over from the first. */
   attach(sender: Sender, carrier: Carrier, { passive }: { readonly passive: boolean }): Link {
     const key = keyOf(sender.device);
-    const session: Session = { sender, carrier, position: 0, active: false };
+    const session: Session = { sender, carrier, position: 0, active: false, silent: false };
     const before = this.#sessions.get(key);
     this.#sessions.set(key, session);
-    before?.carrier.end('replaced');
+    before?.carrier.end(before.silent ? 'cut' : 'replaced');
     this.#count(sender, 'login');
     if (!passive) this.#activate(session);
     return {
@@ -89,6 +91,11 @@ export class Router {
     }
   }
 
+  /** From now on nothing passes on the connections that this account has, and nobody is told: as when a router on the way forgets them. */
+  silence(account: number): void {
+    for (const session of this.#sessions.values()) if (session.sender.account.id === account) session.silent = true;
+  }
+
   endDevice(device: Device, reason: Ending): void {
     const session = this.#sessions.get(keyOf(device));
     this.#sessions.delete(keyOf(device));
@@ -103,12 +110,13 @@ export class Router {
   flush(devices: readonly Device[]): void {
     for (const device of devices) {
       const session = this.#sessions.get(keyOf(device));
-      if (session?.active) this.#deliver(session, this.#network.queue.after(device, session.position), false);
+      if (session?.active && !session.silent)
+        this.#deliver(session, this.#network.queue.after(device, session.position), false);
     }
   }
 
   #receive(session: Session, received: Stanza): void {
-    if (this.#sessions.get(keyOf(session.sender.device)) !== session) return;
+    if (session.silent || this.#sessions.get(keyOf(session.sender.device)) !== session) return;
     this.#count(session.sender, kindOf(received));
     const outcome = this.#handle(session, received);
     for (const answer of outcome.answers) session.carrier.send(answer);
@@ -159,7 +167,7 @@ export class Router {
   #sendLive(live: readonly Live[]): void {
     for (const { to, stanza } of live) {
       const session = this.#sessions.get(keyOf(to));
-      if (session?.active) session.carrier.send(stanza);
+      if (session?.active && !session.silent) session.carrier.send(stanza);
     }
   }
 

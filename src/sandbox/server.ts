@@ -26,11 +26,12 @@ import { Phones } from './phones.ts';
 import { PreKeys } from './pre-keys.ts';
 import { Queue } from './queue.ts';
 import { Router } from './router.ts';
-import { serverIdentity } from './server-identity.ts';
+import { ServerIdentities } from './server-identity.ts';
 import { signalsApi } from './signals-api.ts';
 import { State } from './state.ts';
 import { Storage } from './storage.ts';
 import { type ProviderSettings, Tokens } from './tokens.ts';
+import { troubleApi } from './trouble-api.ts';
 
 export interface SandboxOptions {
   /** For HTTP and WebSockets; 0 or absent takes a free one. */
@@ -119,7 +120,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const router = new Router(network, logger);
   const tokens = new Tokens(clock, options.provider);
   const conditions = new NetworkConditions();
-  const identity = serverIdentity(state, clock);
+  const identity = new ServerIdentities(state, clock);
   const phones = new Phones(network, router, storage.phoneFiles, logger);
   await phones.startAll();
   const linking = new Linking(network, router);
@@ -186,6 +187,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   app.use(FILE_PATHS, express.json({ limit: FILE_BODY_LIMIT }));
   app.use(express.json({ limit: CONTROL_BODY_LIMIT }));
   app.use(networkApi({ network, router, configure, conditions, faults, info, disconnect }));
+  app.use(troubleApi({ network, router, faults, identity }));
   app.use(phoneApi(phones, network, linking));
   app.use(messageApi(network, phones));
   app.use(signalsApi(network, router, phones));
