@@ -26,12 +26,10 @@ export interface RotationPlan {
 
 const byStart = (a: SigningKey, b: SigningKey): number => a.activeFrom - b.activeFrom;
 
-/** The key that signs at `now`: the newest one whose time has come. */
+/** The key that signs at `now`: the newest one whose time has come; by a clock that was set back that may be none, and then the first. */
 export function signingKeyAt(keys: readonly SigningKey[], now: number): SigningKey | undefined {
-  return keys
-    .filter((key) => key.activeFrom <= now)
-    .sort(byStart)
-    .at(-1);
+  const sorted = [...keys].sort(byStart);
+  return sorted.findLast((key) => key.activeFrom <= now) ?? sorted[0];
 }
 
 /** The keys to publish at `now`: current, next, and those whose tokens may still be around. */
