@@ -228,8 +228,17 @@ async function encrypt(
   }
 }
 
-const sendFirst: typeof sendAgain = ({ homeserver }, actor, room, { type, sendId: id, content }) =>
-  homeserver.send(actor, room, type, id, content);
+const sendFirst: typeof sendAgain = ({ homeserver }, actor, room, { type, sendId: id, content }, writtenAt) =>
+  homeserver.send(actor, room, type, id, content, writtenAt);
+
+/** What comes within this time comes at once, and needs no time of its own. */
+const promptMs = 60_000;
+
+/** When a message that comes late was written, by our clock: the network's may be another. Never in the future. */
+function writtenAt({ clock, network }: BridgeContext, { account }: Chat, row: InboxRow): number | undefined {
+  const ageMs = network.now(account.network) - row.timestamp;
+  return row.isNotice || ageMs < promptMs ? undefined : Math.max(0, Math.round(clock.now() - ageMs));
+}
 
 async function send(
   context: BridgeContext,
@@ -241,7 +250,8 @@ async function send(
 ): Promise<void> {
   await attempt(context, chat, row, body, async () => {
     const ids: EventId[] = [];
-    for (const event of events) ids.push(await sendOne(context, chat.ghost.actor, chat.room, event));
+    const at = writtenAt(context, chat, row);
+    for (const event of events) ids.push(await sendOne(context, chat.ghost.actor, chat.room, event, at));
     passed('W14-event-accepted');
     await context.store.commit(accepted(chat, row, ids));
     passed('W15-event-recorded');

@@ -15,9 +15,10 @@ export async function sendAgain(
   actor: Actor,
   room: RoomId,
   { type, sendId, content }: SealedEvent,
+  writtenAt?: number,
 ): Promise<EventId> {
   const found = (await homeserver.lastSent(actor, room, type, looked)).find((event) => isSame(event, content));
-  return found?.event_id ?? homeserver.send(actor, room, type, sendId, content);
+  return found?.event_id ?? homeserver.send(actor, room, type, sendId, content, writtenAt);
 }
 
 function isSame(event: MatrixEvent, content: JsonObject): boolean {

@@ -120,8 +120,16 @@ export class ClientHomeserver implements Homeserver {
     return (await this.#state(actor, room, 'm.room.encryption', '')) !== undefined;
   }
 
-  async send(actor: Actor, room: RoomId, type: string, sendId: SendId, content: JsonObject): Promise<EventId> {
-    const sending = request(sendEndpoint(type), { room, txn: sendId }, { body: content });
+  async send(
+    actor: Actor,
+    room: RoomId,
+    type: string,
+    sendId: SendId,
+    content: JsonObject,
+    writtenAt?: number,
+  ): Promise<EventId> {
+    const query = writtenAt === undefined ? {} : { query: { ts: String(writtenAt) } };
+    const sending = request(sendEndpoint(type), { room, txn: sendId }, { body: content, ...query });
     const answer = await this.#api.asDevice(actor, sending);
     return parsed(z.object({ event_id: z.string() }), answer, sending).event_id as EventId;
   }

@@ -43,8 +43,16 @@ export interface Homeserver {
   /**
    * Sends a finished event. The same `sendId` with the same content is the same event, however often it is sent, as long as the homeserver
    * remembers the id: Synapse for 24 hours, unless the device is gone. A reaction that is there already fails as `matrix.duplicate-annotation`.
+   * `writtenAt`: what clients show as its time, in milliseconds since the Unix epoch by our clock; absent: now.
    */
-  send(actor: Actor, room: RoomId, type: string, sendId: SendId, content: JsonObject): Promise<EventId>;
+  send(
+    actor: Actor,
+    room: RoomId,
+    type: string,
+    sendId: SendId,
+    content: JsonObject,
+    writtenAt?: number,
+  ): Promise<EventId>;
   /** The last `limit` events of this type that `actor` has sent into this room, the latest first. */
   lastSent(actor: Actor, room: RoomId, type: string, limit: number): Promise<readonly MatrixEvent[]>;
   /** Redacts an event of the same user. Resolves to the redaction; undefined where there is no such event, or it may not. */

@@ -62,8 +62,9 @@ export const matrixRequests = {
   'PUT rooms/{room}/send/m.room.encrypted/{txn}': {
     body: encrypted,
     content: 'ciphertext',
+    query: 'ts',
     purpose:
-      'messages and notices; which event a reply or an edit is about stands outside the encryption, as everywhere in Matrix',
+      'messages and notices, and of those that come late when they were written; which event a reply or an edit is about stands outside the encryption, as everywhere in Matrix',
   },
   'PUT rooms/{room}/send/m.room.message/{txn}': {
     body: 'msgtype body matrix-appservice-whatsapp.notice',
