@@ -2,13 +2,17 @@
 import type { InboxId } from '../model/ids.ts';
 import type { InboxBody, InboxRow } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
-import type { Change } from '../model/store.ts';
+import type { Change, MissingRow } from '../model/store.ts';
 import type { BridgeContext } from './context.ts';
 import { noticeOnce } from './notices.ts';
 import type { Step } from './workers.ts';
 
+/** How long a message that was asked for again may take before the user is told, in milliseconds. */
+export const answerWaitMs = 10 * 60 * 1000;
+
 /** Whether this row stands for a message that has not been read yet. */
 export function isMissing(row: InboxRow | undefined): row is InboxRow {
+  if (row?.state.at === 'parked') return row.state.body === undefined;
   return row?.state.at === 'awaited' || row?.state.at === 'overdue';
 }
 
@@ -25,9 +29,9 @@ export function arrival(portal: Portal, { id, state, ...row }: InboxRow, body: I
   ];
 }
 
-/** The user is told that it cannot be had: nothing waits for it. Should it come all the same, it comes late. */
-export function givenUp(row: InboxRow | undefined): Change[] {
-  return row?.state.at === 'awaited' ? [{ change: 'inbox.state', id: row.id, state: { at: 'overdue' } }] : [];
+/** The user is told that it cannot be had: nothing waits for it, and the administrator sees it. Should it come all the same, it comes late. */
+export function givenUp(row: MissingRow, code: string): Change {
+  return { change: 'inbox.park-missing', row, code };
 }
 
 /** Since when this process has held a chat for a message, by `Clock.elapsed`. */

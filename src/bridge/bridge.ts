@@ -27,7 +27,7 @@ import { expireRequests } from './policy/requests.ts';
 import { followProfile } from './profiles.ts';
 import { queueAdmin } from './queue-admin.ts';
 import { confirmReading } from './reading.ts';
-import { expireUnconfirmed } from './receipts.ts';
+import { expireUnconfirmed, giveUpUnreadable } from './receipts.ts';
 import { giveUpUnanswered } from './receive.ts';
 import { Recovery } from './recovery.ts';
 import { RenewedGhosts } from './renewed-ghosts.ts';
@@ -433,6 +433,7 @@ export class Bridge {
     if ((await expireRequests(this.#context)) > 0) return 'again';
     for (const room of await store.events.lateRooms()) this.#lateEvents.wake(room);
     for (const portal of await giveUpUnanswered(this.#context)) this.#inbox.wake(portal);
+    for (const portal of await giveUpUnreadable(this.#context)) this.#inbox.wake(portal);
     if ((await expireUnconfirmed(this.#context)) > 0) {
       await this.#inbox.wakeAll(await store.inbox.portalsWithWork());
       return 'again';

@@ -21,6 +21,7 @@ import { networkNames } from './labels.ts';
 import { blockerOf } from './policy/blocks.ts';
 import { answerRetry, chatWith, checkIdentity, settle } from './receipts.ts';
 import { askAgain, receiveMessage } from './receive.ts';
+import { noteUnhandled } from './unhandled.ts';
 
 export interface ConnectionEffects {
   wakeInbox(portal: PortalId): void;
@@ -39,8 +40,9 @@ export interface ConnectionEffects {
 }
 
 /** Reasons after which no new connection is tried. Each is told once until there is a connection again. */
-const endings = ['replaced', 'logged-out', 'banned', 'client-outdated'] as const;
+const endings = ['logged-out', 'banned', 'client-outdated'] as const;
 const endedKey = ({ id }: ActiveAccount, reason: Disconnect['reason']): string => `disconnected:${id}:${reason}`;
+const dayMs = 24 * 60 * 60 * 1000;
 
 export class Connections {
   readonly #context: BridgeContext;
@@ -135,6 +137,11 @@ export class Connections {
       devicesChanged: (from) => this.#devicesChanged(account, from),
       pictureChanged: (from) => this.#pictureChanged(account, from),
       preKeysLow: () => this.#replenish(account),
+      givenUp: async (stanza) => {
+        const portal = await noteUnhandled(context, account, stanza);
+        if (portal !== undefined) effects.wakeInbox(portal.id);
+        effects.wakeBot(account.managementRoom);
+      },
       online: () => this.#online(account),
       offline: (why) => this.#offline(account, why),
     };
@@ -210,21 +217,28 @@ export class Connections {
   #offline(account: ActiveAccount, why: Disconnect): void {
     const { logger, store } = this.#context;
     logger.info({ account: account.id, reason: why.reason, retry: why.retry }, 'connection to the network ended');
-    if (why.retry === 'later' || why.reason === 'stopped') return;
-    const text = `${networkNames[account.network]} has ended your connection (${why.reason}). It is not tried again by itself; "opt-out" and "opt-in" start anew.`;
+    const told = this.#endingTold(account, why);
+    if (told === undefined) return;
     store
-      .commit([
-        {
-          change: 'bot-message.add',
-          room: account.managementRoom,
-          key: endedKey(account, why.reason),
-          text,
-        },
-      ])
+      .commit([{ change: 'bot-message.add', room: account.managementRoom, ...told }])
       .then(() => this.#effects.wakeBot(account.managementRoom))
       .catch((error: unknown) =>
         logger.error({ account: account.id, err: error }, 'could not note the end of a connection'),
       );
+  }
+
+  /** What the user has to know of it; undefined where it heals by itself. */
+  #endingTold(account: ActiveAccount, why: Disconnect): { readonly key: string; readonly text: string } | undefined {
+    const name = networkNames[account.network];
+    if (why.reason === 'replaced') {
+      // Two that fight would say so many times a day.
+      const day = Math.floor(this.#context.clock.now() / dayMs);
+      const text = `Something else has taken over your connection to ${name}. It is taken back after a while, and nothing is lost meanwhile. If this goes on, tell whoever runs this server.`;
+      return { key: `${endedKey(account, why.reason)}:${day}`, text };
+    }
+    if (why.retry === 'later' || why.reason === 'stopped') return undefined;
+    const text = `${name} has ended your connection (${why.reason}). It is not tried again by itself; "opt-out" and "opt-in" start anew.`;
+    return { key: endedKey(account, why.reason), text };
   }
 }
 

@@ -158,12 +158,17 @@ export async function reach(
 }
 
 /** The keys of this device are missing, refused or wrong; the other devices' need not be. */
-function concernsOneDevice({ code, retry }: BridgeError): boolean {
-  if (code === 'interop.refused') return retry !== 'later';
-  return code === 'signal.no-bundle' || code === 'signal.invalid-bundle' || code === 'signal.invalid-key';
+function concernsOneDevice(error: BridgeError): boolean {
+  if (error.code === 'interop.refused') return error.retry !== 'later';
+  return error.code === 'signal.no-bundle' || isUnusable(error);
 }
 
-type Reached =
+/** Keys that are none, or that their identity key has not signed. */
+export function isUnusable(error: unknown): boolean {
+  return error instanceof BridgeError && ['signal.invalid-bundle', 'signal.invalid-key'].includes(error.code);
+}
+
+export type Reached =
   | { readonly outcome: 'identity-changed' }
   | { readonly outcome: 'started' | 'unproven'; readonly list: DeviceList; readonly notices: readonly Change[] };
 

@@ -1,22 +1,27 @@
 // Receipts from the contact, and retry receipts: which message is settled, which must be encrypted again.
 import type { Contact } from '../model/contact.ts';
-import type { MessageId } from '../model/ids.ts';
+import { errorCode } from '../model/errors.ts';
+import type { MessageId, PortalId } from '../model/ids.ts';
 import type { IncomingReceipt, RetryReceipt } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
 import type { OutboxRow } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
-import type { SignalWork } from '../model/signal.ts';
+import type { PeerDevice, PreKeyBundle, SignalWork } from '../model/signal.ts';
 import type { Change } from '../model/store.ts';
 import type { DeviceList } from '../model/trust.ts';
 import { passed } from '../observability/fail-points.ts';
+import { answerWaitMs } from './awaited.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { identityNotice } from './device-notices.ts';
-import { peerOf, putDevices, startSession, withDevices } from './device-sessions.ts';
+import { isUnusable, peerOf, putDevices, type Reached, startSession, withDevices } from './device-sessions.ts';
 import { find, primaryDevice } from './devices.ts';
 import { contactName } from './labels.ts';
 import { noticeOnce, notSent } from './notices.ts';
 import { afterReceipt, afterRetry, mayAsk, withoutDevice } from './outbox-steps.ts';
 import { blockerOf } from './policy/blocks.ts';
+
+/** How often the known clients ask for one message. */
+const clientRetries = 5;
 
 interface Chat {
   readonly contact: Contact;
@@ -136,16 +141,34 @@ async function renewSession(
   { device, bundle }: RetryReceipt,
 ): Promise<{ readonly answer: boolean; readonly changes: readonly Change[] }> {
   const peer = peerOf(chat, device);
-  if (bundle === undefined) {
+  const start = bundle && (await startedFrom(context, chat, unit, list, peer, bundle));
+  if (start === undefined) {
     await unit.forget(peer);
     return { answer: true, changes: [] };
   }
-  const start = await startSession(context, chat, unit, list, peer, bundle);
   if (start.outcome === 'identity-changed') {
     return { answer: true, changes: identityNotice(chat.portal, chat.contact, unit, context.clock.now()) };
   }
   const known = start.list === list ? [] : [putDevices(chat, start.list)];
   return { answer: start.outcome === 'started', changes: [...known, ...start.notices] };
+}
+
+/** Undefined where the keys do not fit together: then those count that the network has of this device. */
+async function startedFrom(
+  context: BridgeContext,
+  chat: Chat,
+  unit: SignalWork,
+  list: DeviceList,
+  peer: PeerDevice,
+  bundle: PreKeyBundle,
+): Promise<Reached | undefined> {
+  try {
+    return await startSession(context, chat, unit, list, peer, bundle);
+  } catch (error) {
+    if (!isUnusable(error)) throw error;
+    context.logger.warn({ portal: chat.portal.id, code: errorCode(error) }, 'the keys of a retry receipt are unusable');
+    return undefined;
+  }
 }
 
 /** The sender is told where no other device has the message or may still get it. */
@@ -155,11 +178,33 @@ async function giveUp(context: BridgeContext, chat: Chat, row: OutboxRow, device
     await context.store.commit([withoutDevice(row, device)]);
     return;
   }
-  const text = `${contactName(chat.contact, chat.portal)} has this message, but their device could not decrypt it, several times over. Send it again.`;
-  await context.store.commit([
+  await context.store.commit(exhausted(context, chat, row));
+}
+
+function exhausted(context: BridgeContext, { contact, portal }: Chat, row: OutboxRow): Change[] {
+  context.counters.delivered('to-whatsapp', 'failed');
+  const text = `${contactName(contact, portal)} has this message, but their device could not decrypt it, several times over. Send it again.`;
+  return [
     { change: 'outbox.state', id: row.id, state: { at: 'parked', code: 'retries-exhausted' } },
-    notSent(chat.portal, row.event, context.clock.now(), 'not-decrypted', text),
-  ]);
+    notSent(portal, row.event, context.clock.now(), 'not-decrypted', text),
+  ];
+}
+
+/**
+ * Clients do not ask for a message for ever. One that was sent again as often as they ask, and that no device confirms, is told and parked.
+ * Returns the portals in which something was said.
+ */
+export async function giveUpUnreadable(context: BridgeContext): Promise<readonly PortalId[]> {
+  const { store, clock } = context;
+  const told: PortalId[] = [];
+  for (const row of await store.outbox.unreadable(clientRetries, clock.now() - answerWaitMs, 100)) {
+    const portal = await store.portals.get(row.portal);
+    const contact = portal && (await store.contacts.get(portal.contact));
+    if (portal === undefined || contact === undefined) continue;
+    await store.commit(exhausted(context, { portal, contact }, row));
+    told.push(portal.id);
+  }
+  return told;
 }
 
 /** The network says that a contact's identity has changed: look at the key itself, and hold the chat if it is another one. */

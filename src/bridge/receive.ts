@@ -6,10 +6,10 @@ import type { IncomingMessage, InteropClient } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
 import type { Portal } from '../model/portal.ts';
 import type { SignalCiphertext, SignalDecryption, SignalWork } from '../model/signal.ts';
-import type { Change } from '../model/store.ts';
+import type { Change, UnansweredMessage } from '../model/store.ts';
 import type { DeviceList } from '../model/trust.ts';
 import { passed } from '../observability/fail-points.ts';
-import { arrival, givenUp, isMissing } from './awaited.ts';
+import { answerWaitMs, arrival, givenUp, isMissing } from './awaited.ts';
 import { resolveContact } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { identityNotice, unprovenNotice } from './device-notices.ts';
@@ -40,8 +40,6 @@ export interface AskAgain {
 
 const tries = 3;
 
-/** How long a message that was asked for again may take before the user is told, in milliseconds. */
-export const answerWaitMs = 10 * 60 * 1000;
 const usedKey = 'signal.used-key';
 
 /**
@@ -224,12 +222,8 @@ async function storeFailure(
     return { portal, askAgain: { count, withKeys } };
   }
   const told = undecryptable(portal, contact, id, message.timestamp);
-  await context.store.commit([
-    ...before,
-    counted,
-    ...givenUp(await context.store.inbox.find(portal.id, id, device)),
-    told,
-  ]);
+  await context.store.commit([...before, counted, givenUp(placeOf(portal, message), 'undecryptable'), told]);
+  context.counters.delivered('to-matrix', 'failed');
   return { portal };
 }
 
@@ -245,10 +239,12 @@ function undecryptable(portal: Portal, contact: Contact, id: MessageId, timestam
 }
 
 /** While the contact asks to be let in, the user is told when that has been decided. */
-function lost(portal: Portal, contact: Contact, id: MessageId, now: number): Change[] {
+function lost(portal: Portal, contact: Contact, { messageId, device }: UnansweredMessage, now: number): Change[] {
   switch (portal.acceptance.at) {
-    case 'accepted':
-      return [undecryptable(portal, contact, id, now)];
+    case 'accepted': {
+      const place = { account: portal.account, portal: portal.id, messageId, device, timestamp: now };
+      return [givenUp(place, 'unanswered'), undecryptable(portal, contact, messageId, now)];
+    }
     case 'requested':
       return [{ change: 'request.dropped', portal: portal.id }];
     case 'declined':
@@ -264,9 +260,8 @@ export async function giveUpUnanswered(context: BridgeContext): Promise<readonly
   for (const message of messages) {
     const portal = await store.portals.get(message.portal);
     const contact = portal && (await store.contacts.get(portal.contact));
-    const told = portal && contact ? lost(portal, contact, message.messageId, now) : [];
-    const row = await store.inbox.find(message.portal, message.messageId, message.device);
-    await store.commit([{ change: 'inbox.given-up', message }, ...givenUp(row), ...told]);
+    const told = portal && contact ? lost(portal, contact, message, now) : [];
+    await store.commit([{ change: 'inbox.given-up', message }, ...told]);
   }
   return [...new Set(messages.map(({ portal }) => portal))];
 }

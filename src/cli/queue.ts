@@ -81,7 +81,10 @@ function changing(name: 'retry' | 'drop', description: string, done: string): Co
           try {
             await queue[name](item);
           } catch (error) {
-            throw error instanceof BridgeError && error.code === 'store.gone' ? notThere(item) : error;
+            if (!(error instanceof BridgeError) || error.code !== 'store.gone') throw error;
+            if (!all) throw notThere(item);
+            console.log(`${formatQueueItemId(item)} stays: nothing of it is kept here`);
+            continue;
           }
           console.log(`${formatQueueItemId(item)} ${done}`);
         }
@@ -91,7 +94,10 @@ function changing(name: 'retry' | 'drop', description: string, done: string): Co
 }
 
 const notThere = (item: QueueItemId): BridgeError =>
-  new BridgeError('cli.queue', `${formatQueueItemId(item)}: there is no such parked message; "queue list" shows them`);
+  new BridgeError(
+    'cli.queue',
+    `${formatQueueItemId(item)}: there is no such parked message, or nothing of it is kept to be tried again`,
+  );
 
 function described({ item, code, event, since, user, network, portal, messageId, state }: QueueItem) {
   const direction = item.journal === 'inbox' ? `from ${network}` : `to ${network}`;

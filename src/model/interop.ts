@@ -73,8 +73,8 @@ export type Disconnect =
   | { readonly reason: 'network'; readonly retry: 'later' }
   | { readonly reason: 'server-restart'; readonly retry: 'later' }
   | { readonly reason: 'unavailable'; readonly retry: 'later' }
-  /** Another connection of the same account took over: trying again would fight with it. */
-  | { readonly reason: 'replaced'; readonly retry: 'never' }
+  /** Another connection of the same account took over: this one comes back after a long and growing pause, so that two do not fight. */
+  | { readonly reason: 'replaced'; readonly retry: 'later' }
   /** The token was refused: mint a new one, then try again. */
   | { readonly reason: 'token-refused'; readonly retry: 'later' }
   | { readonly reason: 'logged-out'; readonly retry: 'never' }
@@ -105,8 +105,21 @@ export interface InteropEvents {
   pictureChanged(from: UserJid): Promise<void>;
   /** The network's store of our one-time pre-keys holds `count`. */
   preKeysLow(count: number): Promise<void>;
+  /**
+   * A stanza could not be handled, however often the network brought it. Once this has resolved, the network is told so and brings it no
+   * more: whoever has to know must be told before.
+   */
+  givenUp(stanza: GivenUp): Promise<void>;
   online(): Promise<void>;
   offline(why: Disconnect): void;
+}
+
+export interface GivenUp {
+  /** What kind of stanza. */
+  readonly kind: string;
+  /** Of the last failure. */
+  readonly code: string;
+  readonly message: IncomingMessage | undefined;
 }
 
 export interface ContactLookup {
@@ -141,6 +154,8 @@ export type SendResult =
  */
 export interface InteropClient {
   readonly connected: boolean;
+  /** How the last connection, or try to make one, ended; undefined while there is a connection, and before the first. */
+  readonly trouble: Disconnect['reason'] | undefined;
   /** Connects and keeps connected until stopped; never rejects. */
   start(): void;
   stop(): Promise<void>;

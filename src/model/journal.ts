@@ -79,9 +79,14 @@ export type InboxState =
   | { readonly at: 'encrypted'; readonly events: readonly [SealedEvent, ...SealedEvent[]]; readonly body: InboxBody }
   /**
    * It could not be shown, and trying again by itself does not help. The contact gets no delivery receipt; `notice` told the user. The body
-   * stays for the retention time, so that the administrator may try again.
+   * stays for the retention time, so that the administrator may try again; there is none where the message could never be read.
    */
-  | { readonly at: 'parked'; readonly code: string; readonly notice: EventId | undefined; readonly body: InboxBody }
+  | {
+      readonly at: 'parked';
+      readonly code: string;
+      readonly notice: EventId | undefined;
+      readonly body: InboxBody | undefined;
+    }
   /** Matrix has it; the contact has not been sent the delivery receipt yet. */
   | { readonly at: 'accepted'; readonly event: EventId }
   | { readonly at: 'done'; readonly event: EventId | undefined };

@@ -113,7 +113,9 @@ export type Change =
   | { readonly change: 'inbox.await'; readonly row: AwaitedRow }
   /** The awaited message has come. Fails with StoreConflict where it is not awaited any more. */
   | { readonly change: 'inbox.arrived'; readonly id: InboxId; readonly body: InboxBody }
-  /** Gives the place of an overdue message up. Fails with StoreConflict where it is not overdue. */
+  /** A message that could not be read, and will not be waited for: parked, with nothing of it kept. What has come is left as it is. */
+  | { readonly change: 'inbox.park-missing'; readonly row: MissingRow; readonly code: string }
+  /** Gives up the place of a message that is waited for no longer. Fails with StoreConflict where it is still awaited, or has come. */
   | { readonly change: 'inbox.forget'; readonly id: InboxId }
   | { readonly change: 'inbox.state'; readonly id: InboxId; readonly state: InboxState }
   /** Whatever waits to be shown in this portal is erased. */
@@ -211,7 +213,10 @@ export type Change =
   | { readonly change: 'pending-command'; readonly user: UserId; readonly command: string | undefined };
 
 /** `since`: when its sender was asked for it, in milliseconds since the Unix epoch. */
-export type AwaitedRow = Omit<NewInboxRow, 'body'> & { readonly since: number };
+export type AwaitedRow = MissingRow & { readonly since: number };
+
+/** A message of which nothing is there but its place. */
+export type MissingRow = Omit<NewInboxRow, 'body'>;
 
 /** A message that was asked for again in vain. */
 export interface UnansweredMessage {
@@ -325,6 +330,8 @@ export interface Store {
     waiting(portal: PortalId): Promise<number>;
     /** Acknowledged rows created before `before` (ms) whose payload is still kept. */
     expired(before: number, limit: number): Promise<readonly OutboxRow[]>;
+    /** Of what `expired` means: those that nobody has confirmed although so many retry receipts were answered. */
+    unreadable(retries: number, before: number, limit: number): Promise<readonly OutboxRow[]>;
   };
   /** Which event is which message; remembered for the retention time. */
   readonly references: {

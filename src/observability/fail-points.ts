@@ -10,10 +10,21 @@ export const killVariable = 'MATRIX_WHATSAPP_KILL_AT';
 /** For tests only: `1` acknowledges everything before it is durable, as bridges do that lose messages; shows that the tests see the loss. */
 export const naiveVariable = 'MATRIX_WHATSAPP_ACKNOWLEDGE_FIRST';
 
+/** For tests only: the network connection's own waits and limits (keep-alive, back-off) are so many times shorter. */
+export const hasteVariable = 'MATRIX_WHATSAPP_HASTE';
+
 /** Says that this step has been done. */
 export const passed: (step: DeliveryStep) => void = killer(process.env[killVariable]);
 
 export const acknowledgesFirst: boolean = process.env[naiveVariable] === '1';
+
+export const haste: number = factor(process.env[hasteVariable]);
+
+function factor(value = '1'): number {
+  const number = Number(value);
+  if (number >= 1 && number <= 1_000) return number;
+  throw new Error(`${hasteVariable}: expected a number from 1 to 1000, not ${value}`);
+}
 
 function killer(value: string | undefined): (step: DeliveryStep) => void {
   if (value === undefined) return () => undefined;

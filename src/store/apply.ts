@@ -18,6 +18,7 @@ import {
   expireRequest,
   forgetInbox,
   giveUp,
+  parkMissing,
   setInboxFile,
   setInboxState,
 } from './inbox.ts';
@@ -135,6 +136,8 @@ function apply(unit: Unit, change: Change): Steps {
       return awaitInbox(unit, change.row);
     case 'inbox.arrived':
       return arriveInbox(unit, change.id, change.body);
+    case 'inbox.park-missing':
+      return parkMissing(unit, change.row, change.code);
     case 'inbox.forget':
       return forgetInbox(unit, change.id);
     case 'inbox.state':

@@ -10,7 +10,7 @@ import type {
   Notice,
   SealedEvent,
 } from '../model/journal.ts';
-import type { AwaitedRow, Store, UnansweredMessage } from '../model/store.ts';
+import type { AwaitedRow, MissingRow, Store, UnansweredMessage } from '../model/store.ts';
 import { noteActivity } from './accounts.ts';
 import { openedRow, unlessDamaged } from './damaged.ts';
 import { conflict, gone } from './errors.ts';
@@ -78,10 +78,19 @@ export function* arriveInbox({ db, keys }: Unit, id: InboxId, body: InboxBody): 
   );
 }
 
-/** Throws BridgeError `store.conflict` where the row is not overdue. */
+export function* parkMissing({ db, now }: Unit, { messageId, ...row }: MissingRow, code: string): Steps {
+  const parked = { state: 'parked', failure: code, since: null, settled_at: now } as const;
+  const insert = db.insertInto('inbox').values({ ...row, ...parked, message_id: messageId, notice: 0 });
+  const waitedFor = sql<boolean>`inbox.state in ('awaited', 'overdue')`;
+  yield* run(
+    insert.onConflict((at) => at.columns(['portal', 'message_id', 'device']).doUpdateSet(parked).where(waitedFor)),
+  );
+}
+
+/** Throws BridgeError `store.conflict` where the row is still awaited, or the message has come. */
 export function* forgetInbox({ db }: Unit, id: InboxId): Steps {
-  const overdue = sql<boolean>`state = 'overdue'`;
-  const deleted = yield* countChanges(db.deleteFrom('inbox').where('id', '=', id).where(overdue));
+  const missing = sql<boolean>`(state = 'overdue' or (state = 'parked' and body is null))`;
+  const deleted = yield* countChanges(db.deleteFrom('inbox').where('id', '=', id).where(missing));
   if (deleted === 0) throw conflict('the message');
 }
 
@@ -96,7 +105,7 @@ export function* setInboxState({ db, keys, now }: Unit, id: InboxId, state: Inbo
     state: state.at,
     since: state.at === 'awaited' ? state.since : null,
     failure: state.at === 'parked' ? state.code : null,
-    body: isKept ? sealBody(key, inboxPlace('body', row), state.body) : null,
+    body: isKept && state.body ? sealBody(key, inboxPlace('body', row), state.body) : null,
     ...(state.at === 'received' || state.at === 'encrypted' ? {} : { file: null }),
     event: state.at === 'encrypted' ? sealJson(key, inboxPlace('event', row), state.events) : null,
     event_id: eventOf(state) ?? null,
@@ -298,6 +307,13 @@ type Events = readonly [SealedEvent, ...SealedEvent[]];
 /** Before there were messages of several events, one stood alone. */
 const eventsOf = (stored: Events | SealedEvent): Events => ('sendId' in stored ? [stored] : stored);
 
+const parkedState = ({ failure, event_id }: Row, body: InboxBody | undefined): InboxState => ({
+  at: 'parked',
+  code: failure ?? 'unknown',
+  notice: event_id ?? undefined,
+  body,
+});
+
 function toState(key: DataKey, row: Row): InboxState {
   if (row.body) {
     const place = inboxPlace('body', row);
@@ -305,12 +321,11 @@ function toState(key: DataKey, row: Row): InboxState {
       row.notice === 1
         ? { kind: 'notice', notice: unsealJson<Notice>(key, place, row.body) }
         : { kind: 'message', payload: unseal(key, place, row.body) };
-    if (row.state === 'parked') {
-      return { at: 'parked', code: row.failure ?? 'unknown', notice: row.event_id ?? undefined, body };
-    }
+    if (row.state === 'parked') return parkedState(row, body);
     if (!row.event) return { at: 'received', body };
     return { at: 'encrypted', events: eventsOf(unsealJson(key, inboxPlace('event', row), row.event)), body };
   }
+  if (row.state === 'parked') return parkedState(row, undefined);
   if (row.state === 'awaited') return { at: 'awaited', since: row.since ?? 0 };
   if (row.state === 'overdue') return { at: 'overdue' };
   return row.state === 'accepted' && row.event_id !== null

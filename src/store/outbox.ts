@@ -159,6 +159,17 @@ export function outboxReads({ db, keys }: Reader): Store['outbox'] {
         .execute();
       return (await Promise.all(rows.map(opened))).filter((row) => row !== undefined);
     },
+    unreadable: async (retries, before, limit) => {
+      const rows = await select
+        .where(isKept)
+        .where('created_at', '<', before)
+        .where('retries', '>=', retries)
+        .where('confirmed', '=', 0)
+        .orderBy('created_at')
+        .limit(limit)
+        .execute();
+      return (await Promise.all(rows.map(opened))).filter((row) => row !== undefined);
+    },
     byEvent: async (event) => opened(await select.where('event', '=', event).executeTakeFirst()),
   };
 }

@@ -11,11 +11,12 @@ import type { Reader, Unit } from './unit.ts';
 const isParked = sql<boolean>`state = 'parked'`;
 const what = 'the parked message';
 
-/** Throws BridgeError `store.gone` where the row is not parked. */
+/** Throws BridgeError `store.gone` where the row is not parked, or nothing is kept of the message. */
 export function* retryParked({ db }: Unit, { journal, id }: QueueItemId): Steps {
   if (journal === 'inbox') {
     const again = { state: 'received', failure: null, event_id: null, settled_at: null } as const;
-    return yield* mustChange(db.updateTable('inbox').set(again).where('id', '=', id).where(isParked), what);
+    const whole = db.updateTable('inbox').set(again).where('id', '=', id).where(isParked).where('body', 'is not', null);
+    return yield* mustChange(whole, what);
   }
   const state = sql<'transfer' | 'ready'>`case when file is null then 'ready' else 'transfer' end`;
   const again = { state, failure: null, settled_at: null, waiting_for: '[]', retry_for: '[]', retries: 0 };

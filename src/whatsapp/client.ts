@@ -17,14 +17,16 @@ import { Serial } from '../model/serial.ts';
 import type { PreKeyBundle, PublicKeys } from '../model/signal.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Attempts } from './attempts.ts';
-import { backOff } from './backoff.ts';
-import { integerAttribute, type Stanza, stanza } from './binary/index.ts';
+import { integerAttribute, type Stanza, StanzaError, stanza } from './binary/index.ts';
 import { clientPayload } from './client-payload.ts';
 import { Connection, type Ended } from './connection.ts';
 import { disconnectOfError, TOKEN_REFUSED } from './disconnect.ts';
 import { type CurveKeyPair, connectNoise, generateKeyPair } from './noise/index.ts';
 import { encodeOutgoing } from './outgoing.ts';
+import { Pauses } from './pauses.ts';
 import { offlineError, RequestRefused } from './requests.ts';
+import { Setbacks } from './setbacks.ts';
+import { invalidBundle } from './signal/keys.ts';
 import {
   bundleRequest,
   countPreKeysRequest,
@@ -70,19 +72,26 @@ export class Client implements InteropClient {
   /** The token is the credential; this key only belongs to the handshake, and lasts as long as the process. */
   readonly #staticKeyPair: CurveKeyPair = generateKeyPair();
   readonly #order = new Serial<string>();
+  readonly #setbacks: Setbacks;
   #stopping = new AbortController();
   #running: Promise<void> | undefined;
   #online: Connection | undefined;
   /** What follows on a login. */
   #settling: Promise<void> | undefined;
   #routingInfo: Uint8Array | undefined;
+  #trouble: Disconnect['reason'] | undefined;
 
   constructor(options: ClientOptions) {
     this.#options = options;
+    this.#setbacks = new Setbacks(options.tuning);
   }
 
   get connected(): boolean {
     return this.#online?.open === true;
+  }
+
+  get trouble(): Disconnect['reason'] | undefined {
+    return this.connected ? undefined : this.#trouble;
   }
 
   start(): void {
@@ -154,7 +163,11 @@ export class Client implements InteropClient {
   async fetchBundle(address: UserJid, device: number): Promise<PreKeyBundle | undefined> {
     const jid = withDevice(address, device);
     const reply = await this.#find((id) => bundleRequest(id, jid));
-    return reply && readBundle(reply, jid);
+    try {
+      return reply && readBundle(reply, jid);
+    } catch (error) {
+      throw error instanceof StanzaError ? invalidBundle(error) : error;
+    }
   }
 
   async countPreKeys(): Promise<number> {
@@ -185,15 +198,15 @@ export class Client implements InteropClient {
 
   async #keepConnected(stopping: AbortSignal): Promise<void> {
     const { clock, tuning, logger, events } = this.#options;
-    for (let attempt = 0; ; attempt++) {
+    const pauses = new Pauses(tuning);
+    for (;;) {
       const started = clock.elapsed();
       const { disconnect, restart } = await this.#connectOnce(stopping);
+      this.#trouble = disconnect.reason;
       events.offline(disconnect);
       logger.info({ reason: disconnect.reason, retry: disconnect.retry }, 'disconnected from the network');
       if (disconnect.retry === 'never') return;
-      if (clock.elapsed() - started >= tuning.stableAfterMs) attempt = 0;
-      const pause = pauseBefore(attempt, disconnect, restart, tuning);
-      await clock.sleep(pause, stopping);
+      await clock.sleep(pauses.next(disconnect, restart, clock.elapsed() - started), stopping);
       if (stopping.aborted) return events.offline({ reason: 'stopped', retry: 'never' });
     }
   }
@@ -234,13 +247,17 @@ export class Client implements InteropClient {
       connection = new Connection(noise, {
         ...this.#options,
         order: this.#order,
+        setbacks: this.#setbacks,
         onRoutingInfo: (info) => {
           this.#routingInfo = info;
         },
       });
     } catch (error) {
-      logger.info({ err: error, code: errorCode(error) }, 'could not connect to the network');
-      return failed(disconnectOfError(error));
+      const why = failed(disconnectOfError(error));
+      // Nothing heals this but somebody who looks into it.
+      const level = why.disconnect.reason === 'untrusted-server' ? 'error' : 'info';
+      logger[level]({ err: error, code: errorCode(error) }, 'could not connect to the network');
+      return why;
     }
     const stop = (): void => connection.end(stopped);
     if (stopping.aborted) stop();
@@ -284,12 +301,4 @@ export class Client implements InteropClient {
       ),
     ]);
   }
-}
-
-/** Milliseconds before the next attempt. */
-function pauseBefore(attempt: number, disconnect: Disconnect, restart: boolean, tuning: ClientTuning): number {
-  // Only the first restart is immediate: a server that keeps asking for it must not be hammered.
-  if (restart && attempt === 0) return 0;
-  const pause = backOff(attempt, Math.random(), tuning.backOffBaseMs, tuning.backOffCapMs);
-  return disconnect.reason === 'banned' ? Math.max(pause, disconnect.expiresInMs ?? 0) : pause;
 }

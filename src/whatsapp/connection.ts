@@ -30,6 +30,7 @@ import { IncomingStanzas } from './incoming.ts';
 import type { NoiseConnection } from './noise/index.ts';
 import { encodeOutgoing } from './outgoing.ts';
 import { offlineError, Requests } from './requests.ts';
+import type { Setbacks } from './setbacks.ts';
 import { acknowledgement, isAcknowledged, NACK } from './stanzas.ts';
 import { readTyping } from './stanzas-presence.ts';
 import type { ClientTuning } from './tuning.ts';
@@ -48,6 +49,8 @@ export interface ConnectionPorts {
   readonly disclosed: Disclosed;
   /** Outlives the connection: what it left unfinished comes before what the next one brings again. */
   readonly order: Serial<string>;
+  /** Likewise: what failed on it may fail on the next. */
+  readonly setbacks: Setbacks;
   /** What the network wants to be shown at the next connection, so that it reaches the same server. */
   onRoutingInfo(info: Uint8Array): void;
   /** The network has shown its time, in milliseconds since the Unix epoch. */
@@ -81,9 +84,9 @@ export class Connection {
         this.#inFlight = inFlight;
         this.#regulate();
       },
-      onUnhandled: () => {
+      onUnhandled: (pauseMs) => {
         this.#unhandled = true;
-        this.#endAfter(ports.tuning.redeliverAfterMs, { disconnect: NETWORK, restart: true });
+        this.#endAfter(pauseMs, { disconnect: NETWORK, restart: true });
       },
     });
     noise.start({

@@ -42,7 +42,7 @@ export function disconnectOfFailure(failure: Stanza): Disconnect {
 export function disconnectOfStreamError(error: Stanza): Disconnect {
   const conflict = child(error, 'conflict');
   const type = conflict && attribute(conflict, 'type');
-  if (type === 'replaced') return { reason: 'replaced', retry: 'never' };
+  if (type === 'replaced') return { reason: 'replaced', retry: 'later' };
   switch (attribute(error, 'code')) {
     case '401':
       return LOGGED_OUT;

@@ -5,7 +5,8 @@ import type { InteropEvents } from '../model/interop.ts';
 import type { Serial } from '../model/serial.ts';
 import { acknowledgesFirst, passed } from '../observability/fail-points.ts';
 import { type Logger, saidByItself } from '../observability/logger.ts';
-import { type Stanza, StanzaError } from './binary/index.ts';
+import { attribute, type Stanza, StanzaError } from './binary/index.ts';
+import type { Setbacks } from './setbacks.ts';
 import { acknowledgement, type Incoming, NACK, readIncoming, senderOf } from './stanzas.ts';
 
 type Handled = Exclude<Incoming, { readonly kind: 'ignored' | 'unhandled' }>;
@@ -16,11 +17,12 @@ export interface IncomingPorts {
   readonly logger: Logger;
   /** By sender. */
   readonly order: Serial<string>;
+  readonly setbacks: Setbacks;
   send(stanza: Stanza | undefined): void;
   /** The number of stanzas in hand has changed. */
   onLoad(inFlight: number): void;
-  /** A stanza could not be handled and stays with the network. */
-  onUnhandled(): void;
+  /** A stanza could not be handled and stays with the network, to be asked for again after `pauseMs`. */
+  onUnhandled(pauseMs: number): void;
 }
 
 export class IncomingStanzas {
@@ -47,30 +49,65 @@ export class IncomingStanzas {
     this.#count(1);
     try {
       if (acknowledgesFirst) this.#ports.send(acknowledgement(stanza));
-      const handled = await order.run(sender, () => this.#handleUnlessLeft(sender, incoming));
-      if (!handled) return;
+      const outcome = await order.run(sender, () => this.#handleUnlessLeft(sender, stanza, incoming));
+      if (outcome === 'left') return;
+      if (outcome === 'given-up') return this.#ports.send(acknowledgement(stanza, NACK.unhandled));
       if (!acknowledgesFirst) this.#ports.send(acknowledgement(stanza));
       passed(incoming.kind === 'message' ? 'W4-stanza-acknowledged' : 'MR2-receipt-acknowledged');
     } catch (error) {
-      const fields = { err: error, code: errorCode(error), kind: incoming.kind };
-      const level = saidByItself(error) ? 'debug' : 'warn';
-      logger[level](fields, 'a stanza could not be handled and was left with the network');
-      this.#ports.onUnhandled();
+      logger.error({ err: error, code: errorCode(error), kind: incoming.kind }, 'a stanza could not even be given up');
     } finally {
       this.#count(-1);
     }
   }
 
-  /** False where one of the same sender before it is to come again first. */
-  async #handleUnlessLeft(sender: string, incoming: Handled): Promise<boolean> {
-    if (this.#left.has(sender)) return false;
+  /** `left`: it stays with the network, for itself or because one of the same sender before it is to come again first. */
+  async #handleUnlessLeft(sender: string, stanza: Stanza, incoming: Handled): Promise<'handled' | 'left' | 'given-up'> {
+    const { setbacks } = this.#ports;
+    if (this.#left.has(sender)) return 'left';
+    const key = keyOf(sender, stanza);
     try {
       await this.#handle(incoming);
-      return true;
+      setbacks.over(key);
+      return 'handled';
     } catch (error) {
       // What fails for another reason may fail for ever, and others need not wait for that.
       if (error instanceof BridgeError && error.retry === 'later') this.#left.add(sender);
-      throw error;
+      // A connection or a database that is away says nothing about the stanza.
+      const counts = !saidByItself(error) && errorCode(error) !== 'interop.offline';
+      const { last, pauseMs } = setbacks.failed(key, counts);
+      this.#noteFailure(error, incoming, pauseMs);
+      if (last && (await this.#giveUp(error, incoming))) {
+        setbacks.over(key);
+        this.#left.delete(sender);
+        return 'given-up';
+      }
+      this.#ports.onUnhandled(pauseMs);
+      return 'left';
+    }
+  }
+
+  #noteFailure(error: unknown, { kind }: Handled, waitMs: number): void {
+    const fields = { err: error, code: errorCode(error), kind, waitMs };
+    const level = saidByItself(error) ? 'debug' : 'warn';
+    this.#ports.logger[level](fields, 'a stanza could not be handled and was left with the network');
+  }
+
+  /** False where nobody could be told: then it stays with the network, and comes again. */
+  async #giveUp(cause: unknown, incoming: Handled): Promise<boolean> {
+    const { kind } = incoming;
+    const code = errorCode(cause);
+    try {
+      await this.#ports.events.givenUp({
+        kind,
+        code,
+        message: incoming.kind === 'message' ? incoming.message : undefined,
+      });
+      this.#ports.logger.error({ code, kind }, 'a stanza failed each time that it came and is refused');
+      return true;
+    } catch (error) {
+      this.#ports.logger.warn({ err: error, code: errorCode(error), kind }, 'a stanza could not be given up');
+      return false;
     }
   }
 
@@ -114,3 +151,7 @@ export class IncomingStanzas {
     this.#ports.onLoad(this.#inFlight);
   }
 }
+
+/** The same whenever the network brings it. */
+const keyOf = (sender: string, stanza: Stanza): string =>
+  [stanza.tag, attribute(stanza, 'type'), attribute(stanza, 'id'), sender].join(' ');

@@ -12,7 +12,7 @@ import { createEnlistmentApi } from './enlistment.ts';
 import type { MediaHosts } from './media/hosts.ts';
 import { NetworkTime } from './network-time.ts';
 import { encodeMessage } from './stanzas-message.ts';
-import { type ClientTuning, DEFAULT_TUNING } from './tuning.ts';
+import { type ClientTuning, tuningInHaste } from './tuning.ts';
 
 export interface NetworkEndpoints {
   /** `wss://host/ws/chat`, `ws:` for a sandbox, or `tcp://host:port`. */
@@ -41,7 +41,7 @@ const defaultConnecting = 50;
 /** `client` and `enlistment` throw BridgeError `interop.not-configured` for a network without endpoints. */
 export function createInteropNetwork(options: InteropNetworkOptions): InteropNetwork {
   const { clock, logger, disclosed = () => undefined } = options;
-  const tuning = { ...DEFAULT_TUNING, ...options.tuning };
+  const tuning = { ...tuningInHaste(), ...options.tuning };
   const times = { whatsapp: new NetworkTime(clock), messenger: new NetworkTime(clock) };
   const attempts = new Attempts(options.connecting ?? defaultConnecting);
   const endpointsOf = (network: Network): NetworkEndpoints => {

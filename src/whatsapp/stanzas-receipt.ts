@@ -11,6 +11,7 @@ import {
   requireChild,
   requireInteger,
   type Stanza,
+  StanzaError,
   stanza,
 } from './binary/index.ts';
 import { keyNodes, readKeyNodes, readRegistration, registrationNode } from './stanzas-keys.ts';
@@ -73,6 +74,16 @@ export function readRetryReceipt(receipt: Stanza, from: UserJid): RetryReceipt {
     device: from.device,
     count: requireInteger(requireChild(receipt, 'retry'), 'count'),
     registrationId,
-    bundle: keys && readKeyNodes(keys, registrationId),
+    bundle: keys && offeredKeys(keys, registrationId),
   };
+}
+
+/** Keys that cannot be read are as good as none: the network has others. */
+function offeredKeys(keys: Stanza, registrationId: number): RetryReceipt['bundle'] {
+  try {
+    return readKeyNodes(keys, registrationId);
+  } catch (error) {
+    if (error instanceof StanzaError) return undefined;
+    throw error;
+  }
 }

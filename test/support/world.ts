@@ -38,6 +38,8 @@ export interface WorldOptions {
   readonly networkClock?: Clock;
   /** Keeps both database files on a disk of so many kibibytes, which lasts as long as the process of the bridge. */
   readonly diskKibibytes?: number;
+  /** Further variables for the bridge, at every start. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export class World {
@@ -46,6 +48,7 @@ export class World {
   readonly installation: DemoInstallation;
   bridge: BridgeProcess;
   readonly #sandboxOptions: SandboxOptions & { readonly dataDir: string };
+  readonly #environment: Readonly<Record<string, string>>;
 
   private constructor(
     homeserver: Homeserver,
@@ -53,7 +56,9 @@ export class World {
     sandboxOptions: SandboxOptions & { readonly dataDir: string },
     installation: DemoInstallation,
     bridge: BridgeProcess,
+    environment: Readonly<Record<string, string>>,
   ) {
+    this.#environment = environment;
     this.homeserver = homeserver;
     this.sandbox = sandbox;
     this.#sandboxOptions = sandboxOptions;
@@ -62,7 +67,7 @@ export class World {
   }
 
   static async start(options: WorldOptions = {}): Promise<World> {
-    const { overrides = {}, uploadLimit, between, diskKibibytes, networkClock } = options;
+    const { overrides = {}, uploadLimit, between, diskKibibytes, networkClock, environment = {} } = options;
     const port = await freePort();
     const synapsePort = await freePort();
     const discoveryUrl = `${bridgeUrl(port)}/.well-known/openid-configuration`;
@@ -92,12 +97,12 @@ export class World {
     const bridge = await BridgeProcess.start(
       installation.configPath,
       join(homeserver.directory, 'bridge.log'),
-      {},
+      environment,
       diskKibibytes === undefined
         ? undefined
         : (command) => onSmallDisk(diskOf(homeserver.directory), diskKibibytes, command),
     );
-    return new World(homeserver, sandbox, sandboxOptions, installation, bridge);
+    return new World(homeserver, sandbox, sandboxOptions, installation, bridge, environment);
   }
 
   /** The small disk, as it can be reached from here. */
@@ -110,12 +115,13 @@ export class World {
   }
 
   async startBridge(): Promise<void> {
-    this.bridge = await BridgeProcess.start(this.installation.configPath, this.logPath);
+    this.bridge = await BridgeProcess.start(this.installation.configPath, this.logPath, this.#environment);
   }
 
   /** Starts the bridge and does not wait for it. `environment`: further variables for it. */
   spawnBridge(environment: Readonly<Record<string, string>> = {}): BridgeProcess {
-    this.bridge = BridgeProcess.spawn(this.installation.configPath, this.logPath, environment);
+    const variables = { ...this.#environment, ...environment };
+    this.bridge = BridgeProcess.spawn(this.installation.configPath, this.logPath, variables);
     return this.bridge;
   }
 

@@ -70,6 +70,30 @@ it('is erased when it is given up, and cannot be tried again then', async () => 
   expect(await store.outbox.byEvent(outbox.event)).toMatchObject({ payload: undefined });
 });
 
+it('names what could never be read, of which nothing is kept, until it comes after all', async () => {
+  const store = await openTestStore();
+  const { portal } = await aChat(store);
+  const { body, ...place } = message(portal, payload);
+  await store.commit([{ change: 'inbox.await', row: { ...place, since: 1 } }]);
+  for (const code of ['unanswered', 'undecryptable']) {
+    await store.commit([{ change: 'inbox.park-missing', row: place, code }]);
+  }
+  const [listed] = await store.queue.list({ which: 'parked', limit: 10 });
+  expect(listed).toMatchObject({ code: 'unanswered', messageId: place.messageId });
+  const { id: row, state } = present(await store.inbox.find(portal.id, place.messageId));
+  expect(state).toMatchObject({ at: 'parked', body: undefined });
+  const item = { journal: 'inbox', id: row } as const;
+  await expect(store.commit([{ change: 'queue.retry', item }])).rejects.toMatchObject({ code: 'store.gone' });
+  await store.commit([
+    { change: 'inbox.forget', id: row },
+    { change: 'inbox.add', row: { ...place, body } },
+  ]);
+  // What has come stays as it is.
+  await store.commit([{ change: 'inbox.park-missing', row: place, code: 'unanswered' }]);
+  expect(await store.inbox.next(portal.id)).toMatchObject({ state: { at: 'received' } });
+  expect(await store.counts.parked()).toBe(0);
+});
+
 it('has ids that people can write', () => {
   expect(parseQueueItemId('in-12')).toEqual({ journal: 'inbox', id: 12 });
   for (const text of ['in-', 'inbox-1', 'out-1x', '12', 'out-1234567890123456'])

@@ -60,6 +60,7 @@ const events = (own: Partial<InteropEvents> = {}): InteropEvents => ({
   devicesChanged: async (from) => tell(`devices ${from.user}`),
   pictureChanged: async (from) => tell(`picture ${from.user}`),
   preKeysLow: async (count) => tell(`low ${count}`),
+  givenUp: async ({ kind, code, message }) => tell(`given up ${kind} ${message?.id} ${code}`),
   online: async () => tell('online'),
   offline: ({ reason, retry }: Disconnect) => tell(`offline ${reason} ${retry}`),
   ...own,
@@ -231,7 +232,7 @@ describe('login', () => {
 
 describe('while connected', () => {
   test.each<[string, Stanza, string]>([
-    ['another connection', stanza('stream:error', {}, [stanza('conflict', { type: 'replaced' })]), 'replaced never'],
+    ['another connection', stanza('stream:error', {}, [stanza('conflict', { type: 'replaced' })]), 'replaced later'],
     [
       'removal',
       stanza('stream:error', { code: '401' }, [stanza('conflict', { type: 'device_removed' })]),
@@ -500,10 +501,7 @@ describe('incoming stanzas', () => {
     expect(attribute(await connection.next(), 'id')).toBe('B1');
     await clock.sleeping(DEFAULT_TUNING.redeliverAfterMs);
     broken = false;
-    // Keeps the ping from falling into the same step of time.
-    clock.advance(DEFAULT_TUNING.keepAliveMs);
-    connection.reply(await connection.next());
-    clock.advance(DEFAULT_TUNING.redeliverAfterMs - DEFAULT_TUNING.keepAliveMs);
+    clock.advance(DEFAULT_TUNING.redeliverAfterMs);
     await heard('offline network later');
     await clock.sleeping(0);
     clock.advance(0);
@@ -511,6 +509,39 @@ describe('incoming stanzas', () => {
     again.send(message('A1'));
     expect(attribute(await again.next(), 'id')).toBe('A1');
     expect(told).toContain('message A1');
+  });
+
+  test('what fails each time is asked for less and less often, then refused in sight, and others go on', async () => {
+    const tries: string[] = [];
+    makeClient(
+      {
+        message: async ({ id }) => {
+          tries.push(id);
+          if (id === 'A1') throw new Error('never works');
+          tell(`message ${id}`);
+        },
+      },
+      { keepAliveMs: FOR_EVER },
+    );
+    const { redeliverAfterMs, handlingTries } = DEFAULT_TUNING;
+    let connection = await connected();
+    for (let round = 1; round < handlingTries; round += 1) {
+      connection.send(message('A1'));
+      await clock.sleeping(redeliverAfterMs * 2 ** Math.min(round - 1, 4));
+      expect(told.join()).not.toContain('given up');
+      connection.close();
+      await heard('offline network later');
+      await nextPause();
+      told.length = 0;
+      connection = await connected();
+    }
+    connection.send(message('A1'));
+    const refusal = await connection.next();
+    expect([attribute(refusal, 'id'), attribute(refusal, 'error')]).toEqual(['A1', '500']);
+    expect(told).toContain('given up message A1 Error');
+    connection.send(message('A2'));
+    expect(attribute(await connection.next(), 'error')).toBeUndefined();
+    expect(tries).toEqual([...Array(handlingTries).fill('A1'), 'A2']);
   });
 
   test.each<[string, Stanza, number]>([

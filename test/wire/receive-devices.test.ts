@@ -2,9 +2,9 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { Curve, proto } from '@whiskeysockets/baileys';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { hold } from '../../src/bridge/awaited.ts';
+import { answerWaitMs, hold } from '../../src/bridge/awaited.ts';
 import type { ActiveAccount, BridgeContext, BridgeSettings } from '../../src/bridge/context.ts';
-import { answerWaitMs, giveUpUnanswered, receiveMessage } from '../../src/bridge/receive.ts';
+import { giveUpUnanswered, receiveMessage } from '../../src/bridge/receive.ts';
 import { systemClock } from '../../src/model/clock.ts';
 import type { AccountId, ContactId, MessageId, PortalId } from '../../src/model/ids.ts';
 import type { IncomingMessage } from '../../src/model/interop.ts';

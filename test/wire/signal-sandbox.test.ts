@@ -167,6 +167,7 @@ test('from enlistment to farewell', async () => {
         state.commit(made.changes);
         await client.uploadPreKeys(made.keys);
       },
+      givenUp: async () => {},
       online: () => tell({ kind: 'online' }),
       offline: () => {},
     },

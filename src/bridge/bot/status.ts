@@ -1,4 +1,5 @@
 // `status`: the account, its connection, what is waiting. Names nobody: the management room may be unencrypted.
+import type { Disconnect } from '../../model/interop.ts';
 import { type BridgeContext, isActive } from '../context.ts';
 import { networkNames } from '../labels.ts';
 import type { Answer, Command, CommandEffects } from './commands.ts';
@@ -27,7 +28,7 @@ export async function status(
     } else if (!isActive(account)) {
       lines.push(`${name}: opted in; waiting for the network to accept.`);
     } else {
-      const connected = effects.client(account)?.connected ?? false;
+      const client = effects.client(account);
       let inbox = 0;
       let outbox = 0;
       let visited = 0;
@@ -40,7 +41,7 @@ export async function status(
         if (await store.visitors.hold(portal.id)) visited += 1;
       }
       lines.push(
-        `${name}: opted in, ${connected ? 'connected' : 'not connected at the moment'}. Chats: ${chats.length}. Requests: ${asking}. Waiting for you: ${inbox}. Waiting to be sent: ${outbox}. Settings: ${await switchedOn(context, account)}`,
+        `${name}: opted in, ${client?.connected ? 'connected' : `not connected at the moment${because(client?.trouble)}`}. Chats: ${chats.length}. Requests: ${asking}. Waiting for you: ${inbox}. Waiting to be sent: ${outbox}. Settings: ${await switchedOn(context, account)}`,
       );
       if (visited > 0) {
         lines.push(
@@ -53,4 +54,23 @@ export async function status(
   if (trust?.state === 'changed')
     lines.push('Your encryption identity has changed: everything is held until you send "confirm-identity".');
   return { text: lines.join('\n') };
+}
+
+const troubles: { readonly [Reason in Disconnect['reason']]?: string } = {
+  network: 'the network cannot be reached',
+  unavailable: 'the network takes nobody in now',
+  'server-restart': 'the network restarts its server',
+  replaced: 'something else has taken it over; it is taken back after a while',
+  'token-refused': 'the network does not accept this server’s word for you',
+  'untrusted-server':
+    'what answers has no certificate of the network’s, or this server’s clock is wrong: nothing is sent there',
+  protocol: 'the network and this server do not understand each other',
+  'logged-out': 'the network has logged you out; "opt-out" and "opt-in" start anew',
+  banned: 'the network has banned you',
+  'client-outdated': 'the network refuses this version of the program',
+};
+
+function because(reason: Disconnect['reason'] | undefined): string {
+  const text = reason && troubles[reason];
+  return text === undefined ? '' : ` (${text})`;
 }

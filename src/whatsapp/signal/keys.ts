@@ -24,6 +24,15 @@ export function publicKey(bytes: Uint8Array): PublicKey {
   }
 }
 
+/** Code `signal.invalid-bundle`: keys of somebody that are incomplete, or do not belong together. */
+export function invalidBundle(cause: unknown): BridgeError {
+  return new BridgeError('signal.invalid-bundle', 'the network handed out keys that do not fit together', {
+    userText:
+      'The network handed out invalid keys for this contact, so no secure session could be started. Try again later.',
+    cause,
+  });
+}
+
 export function sameKey(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

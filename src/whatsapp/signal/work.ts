@@ -28,7 +28,7 @@ import type {
   SignalWork,
 } from '../../model/signal.ts';
 import type { PeerTrust } from '../../model/trust.ts';
-import { publicKey, sameKey } from './keys.ts';
+import { invalidBundle, publicKey, sameKey } from './keys.ts';
 import { Operation, type OperationInput } from './operation.ts';
 import { pad, unpad } from './padding.ts';
 import { identityInMessage, remoteIdentityOf } from './session-record.ts';
@@ -281,14 +281,6 @@ function nativeBundle(peer: PeerDevice, bundle: PreKeyBundle): NativeBundle {
   } catch (cause) {
     throw invalidBundle(cause);
   }
-}
-
-function invalidBundle(cause: unknown): BridgeError {
-  return new BridgeError('signal.invalid-bundle', 'the network handed out keys that do not fit together', {
-    retry: 'later',
-    userText: 'The network handed out invalid keys for this contact, so no secure session could be started.',
-    cause,
-  });
 }
 
 function untrusted(): BridgeError {
