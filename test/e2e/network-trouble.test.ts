@@ -1,20 +1,17 @@
 // Trouble on the way to the network: it heals by itself, nothing is lost or doubled, and nobody is pestered with new connections.
-import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { MatrixUser, Message } from '../../src/demo/matrix-user.ts';
 import type { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
 import { systemClock } from '../../src/model/clock.ts';
 import { hasteVariable } from '../../src/observability/fail-points.ts';
+import { parkedIn } from '../support/queue-command.ts';
 import { shiftVariable } from '../support/shifted-clock.ts';
 import { World } from '../support/world.ts';
 
-const program = fileURLToPath(new URL('../../bin/matrix-appservice-whatsapp.js', import.meta.url));
 const shiftedClock = new URL('../support/shifted-clock.ts', import.meta.url).href;
 const hour = 3_600_000;
 const day = 24 * hour;
@@ -74,19 +71,6 @@ const logins = async (): Promise<number> => (await anna.trafficFrom(alice.userId
 
 const shown = async (room: string, pattern: RegExp): Promise<Message[]> =>
   (await alice.messages(room)).filter(({ body }) => pattern.test(body ?? ''));
-
-async function queue(): Promise<readonly { readonly reason?: string; readonly messageId: string }[]> {
-  const { configPath } = world.installation;
-  const { stdout } = await promisify(execFile)(process.execPath, [
-    program,
-    'queue',
-    'list',
-    '--json',
-    '--config',
-    configPath,
-  ]);
-  return JSON.parse(stdout);
-}
 
 test('a connection on which nothing passes any more is noticed and replaced', async () => {
   const before = await logins();
@@ -218,7 +202,7 @@ test('a message that cannot be taken in, ever, is refused in sight: the connecti
   expect(notice).toMatchObject({ msgtype: 'm.notice', encrypted: true });
   const settled = await logins();
   await bothWays('after the poison');
-  expect(await queue()).toMatchObject([{ reason: 'unhandled', messageId: poisoned }]);
+  expect(await parkedIn(world.installation.configPath)).toMatchObject([{ reason: 'unhandled', messageId: poisoned }]);
   expect((await anna.message(poisoned, 'delivered', 0)).status).toBe('sent');
   expect(await logins()).toBe(settled);
   expect(await shown(portal, /^poison$/)).toEqual([]);
