@@ -1,5 +1,5 @@
 // What a process has used so far, as the kernel counts it (Linux; elsewhere there are no figures).
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 
 export interface Figures {
   /** Milliseconds of both kinds, to 10 ms. */
@@ -28,3 +28,7 @@ export async function figuresOf(pid: number): Promise<Figures> {
     peakResidentBytes: named(status, 'VmHWM') * kibibyte,
   };
 }
+
+/** From now on the peak of the resident memory is that from now on (proc(5), clear_refs). */
+export const forgetPeak = (pid: number): Promise<void> =>
+  writeFile(`/proc/${pid}/clear_refs`, '5').catch(() => undefined);
