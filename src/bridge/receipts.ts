@@ -201,6 +201,8 @@ export async function giveUpUnreadable(context: BridgeContext): Promise<readonly
     const portal = await store.portals.get(row.portal);
     const contact = portal && (await store.contacts.get(portal.contact));
     if (portal === undefined || contact === undefined) continue;
+    // Counted over all devices: each of those that have not confirmed may have asked.
+    if (row.retries < clientRetries * row.waitingFor.length) continue;
     await store.commit(exhausted(context, { portal, contact }, row));
     told.push(portal.id);
   }

@@ -2,6 +2,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import type { BridgeContext } from '../../src/bridge/context.ts';
 import { parkRow } from '../../src/bridge/parked-rows.ts';
+import { giveUpUnreadable } from '../../src/bridge/receipts.ts';
 import type { EventId, MessageId, RoomId } from '../../src/model/ids.ts';
 import { lidJid } from '../../src/model/jid.ts';
 import type { Notice } from '../../src/model/journal.ts';
@@ -27,19 +28,27 @@ beforeEach(async () => {
   await store.commit([{ change: 'reference.put', reference }]);
 });
 
-async function parked(payload: Uint8Array): Promise<{ readonly notice: Notice; readonly event: EventId }> {
-  await store.commit([{ change: 'outbox.add', row: outgoing(portal, payload) }]);
-  const row = present(await store.outbox.next(portal.id));
+function contextAt(now: number): BridgeContext {
   const parts: Partial<BridgeContext> = {
     store,
-    clock: { now: () => 5, elapsed: () => 5, sleep: async () => {} },
+    clock: { now: () => now, elapsed: () => now, sleep: async () => {} },
     logger: createLogger({ level: 'silent' }),
     counters: { delivered: () => {}, retry: () => {}, file: () => {} },
   };
-  await parkRow(parts as BridgeContext, portal, row, 'test', 'Try again later.');
+  return parts as BridgeContext;
+}
+
+async function told(): Promise<Notice> {
   const { state } = present(await store.inbox.next(portal.id));
   if (state.at !== 'received' || state.body.kind !== 'notice') throw new Error(state.at);
-  return { notice: state.body.notice, event: row.event };
+  return state.body.notice;
+}
+
+async function parked(payload: Uint8Array): Promise<{ readonly notice: Notice; readonly event: EventId }> {
+  await store.commit([{ change: 'outbox.add', row: outgoing(portal, payload) }]);
+  const row = present(await store.outbox.next(portal.id));
+  await parkRow(contextAt(5), portal, row, 'test', 'Try again later.');
+  return { notice: await told(), event: row.event };
 }
 
 test.each([
@@ -61,4 +70,20 @@ test('a message: under itself', async () => {
 test('what cannot be read any more: under itself', async () => {
   const { notice, event } = await parked(Uint8Array.of(0xff));
   expect(notice).toMatchObject({ text: 'Not delivered. Try again later.', about: event });
+});
+
+test('what nobody confirms although it was sent again as often as clients ask: told after a while, and parked', async () => {
+  const minute = 60_000;
+  await store.commit([{ change: 'outbox.add', row: outgoing(portal, Uint8Array.of(1)) }]);
+  const { id, event } = present(await store.outbox.next(portal.id));
+  const sent = { change: 'outbox.state', id, state: { at: 'acknowledged' } } as const;
+  await store.commit([{ ...sent, waitingFor: [0, 1], retries: 9 }]);
+  // Another device may still ask.
+  expect(await giveUpUnreadable(contextAt(11 * minute))).toEqual([]);
+  await store.commit([{ ...sent, retries: 10 }]);
+  expect(await giveUpUnreadable(contextAt(9 * minute))).toEqual([]);
+  expect(await giveUpUnreadable(contextAt(11 * minute))).toEqual([portal.id]);
+  expect(await told()).toMatchObject({ code: 'not-decrypted', about: event });
+  expect(await store.queue.list({ which: 'parked', limit: 10 })).toMatchObject([{ code: 'retries-exhausted', event }]);
+  expect(await giveUpUnreadable(contextAt(12 * minute))).toEqual([]);
 });

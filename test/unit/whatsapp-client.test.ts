@@ -362,6 +362,7 @@ describe('incoming stanzas', () => {
       [stanza('receipt', { from: anna, id: 'R1', t: 5 }, list), 'receipt delivered R1,R2'],
       [stanza('receipt', { from: anna, id: 'R3', t: 5, type: 'read' }), 'receipt read R3'],
       [stanza('receipt', { from: anna, id: 'R4', type: 'retry' }, retry), 'retry R4 2'],
+      [stanza('receipt', { from: anna, id: 'R5', type: 'retry' }, [...retry, stanza('keys')]), 'retry R5 2'],
       [stanza('notification', { from: SERVER, id: 'N1', type: 'encrypt' }, [stanza('count', { value: 4 })]), 'low 4'],
       [stanza('notification', { from: anna, id: 'N2', type: 'encrypt' }, [stanza('identity')]), 'identity 100000001'],
       [stanza('notification', { from: anna, id: 'N4', type: 'devices' }, [stanza('add')]), 'devices 100000001'],
