@@ -54,8 +54,11 @@ export function decideAgain(sdk: MatrixSdk, client: MatrixClient, timeoutMs: num
 }
 
 /** What has been accepted by the homeserver (no local echo) and is not being decrypted just now. */
-function settledEvents(client: MatrixClient, roomId: string): MatrixEvent[] {
-  const events = client.getRoom(roomId)?.getLiveTimeline().getEvents() ?? [];
+function settledEvents(
+  client: MatrixClient,
+  roomId: string,
+  events = client.getRoom(roomId)?.getLiveTimeline().getEvents() ?? [],
+): MatrixEvent[] {
   const undecided = (event: MatrixEvent) => event.isBeingDecrypted() || event.shouldAttemptDecryption();
   return events.filter((event) => !event.isState() && event.status === null && !undecided(event));
 }
@@ -95,11 +98,18 @@ export async function allMessages(sdk: MatrixSdk, client: MatrixClient, roomId: 
   const { EventTimeline } = sdk.sdk;
   const timeline = client.getRoom(roomId)?.getLiveTimeline();
   if (!timeline) throw new Error(`${client.getSafeUserId()} knows no room ${roomId}`);
-  while (timeline.getPaginationToken(EventTimeline.BACKWARDS) !== null) {
-    if (!(await client.paginateEventTimeline(timeline, { backwards: true, limit: page }))) break;
+  // After a gap in what was synchronised the live timeline begins anew; where the gap is closed, the earlier one is its neighbour.
+  const parts = [timeline];
+  for (let oldest = timeline; ; ) {
+    const neighbour = oldest.getNeighbouringTimeline(EventTimeline.BACKWARDS);
+    if (neighbour) parts.unshift(neighbour);
+    else if (oldest.getPaginationToken(EventTimeline.BACKWARDS) === null) break;
+    else if (!(await client.paginateEventTimeline(oldest, { backwards: true, limit: page }))) break;
+    oldest = neighbour ?? oldest;
   }
-  await Promise.all(timeline.getEvents().map((event) => event.getDecryptionPromise()));
-  return Promise.all(settledEvents(client, roomId).map((event) => withShield(sdk, client, event)));
+  const events = parts.flatMap((part) => part.getEvents());
+  await Promise.all(events.map((event) => event.getDecryptionPromise()));
+  return Promise.all(settledEvents(client, roomId, events).map((event) => withShield(sdk, client, event)));
 }
 
 function seen(event: MatrixEvent): SeenEvent {

@@ -73,6 +73,6 @@ test('what waits on either side arrives in order; what comes for another chat me
     .toBe('delivered');
   expect((await figuresOf(world.bridge.pid)).peakResidentBytes).toBeLessThan(mostResidentBytes);
   expect((await received(busy.phone)).filter(startsWith('out'))).toEqual(outgoing);
-  const shown = (await alice.messages(busy.room)).map(({ body }) => body);
-  expect(shown.filter(startsWith('in'))).toEqual(incoming);
+  const shown = async () => (await alice.messages(busy.room)).map(({ body }) => body).filter(startsWith('in'));
+  await expect.poll(shown, { timeout: 60_000, interval: 1_000 }).toEqual(incoming);
 }, 400_000);

@@ -49,8 +49,10 @@ async function phonesWrite(what: string): Promise<string[]> {
 async function aliceHas(what: string, all: readonly string[]): Promise<void> {
   for (const portal of portals) {
     await alice.waitForMessage(portal, ({ body }) => body === all.at(-1), 60_000);
-    const seen = (await alice.messages(portal)).flatMap(({ body }) => (body?.startsWith(what) ? [body] : []));
-    expect(seen).toEqual(all);
+    const seen = async () =>
+      (await alice.messages(portal)).flatMap(({ body }) => (body?.startsWith(what) ? [body] : []));
+    // A later one may be readable before the key of an earlier one has come to her.
+    await expect.poll(seen, { timeout: 20_000 }).toEqual(all);
   }
 }
 

@@ -166,8 +166,9 @@ test('what a day offline has left comes once, in order and with its own time, wh
     const isSwapped = (text: string | undefined) =>
       sent.some((message) => message.text === text && swapped.includes(message.id));
     const sent = (await one.phone.messages()).filter(({ direction }) => direction === 'out');
-    const seen = await shown(one.room, new RegExp(`^${one.name} \\d`));
-    expect(seen).toHaveLength(texts(one).length);
+    const look = () => shown(one.room, new RegExp(`^${one.name} \\d`));
+    await expect.poll(look, { timeout: 20_000 }).toHaveLength(texts(one).length);
+    const seen = await look();
     const kept = (all: readonly (string | undefined)[]) => all.filter((text) => !isSwapped(text));
     expect(kept(seen.map(({ body }) => body))).toEqual(kept(texts(one)));
     for (const { timestamp } of seen) expect(Math.abs(timestamp - (Date.now() - day))).toBeLessThan(hour);

@@ -74,7 +74,7 @@ test('the bridge’s session is damaged on the disk while both sides write: all 
   for (const text of numbered('out')) await alice.sendText(portal, text);
   await world.startBridge();
   await Promise.all([shows(portal, 'in 4'), anna.received('out 4', 60_000)]);
-  expect(await shown(portal, /^in \d/)).toEqual(numbered('in'));
+  await expect.poll(() => shown(portal, /^in \d/), { timeout: 20_000 }).toEqual(numbered('in'));
   expect(await received(anna, /^out \d/)).toEqual(numbered('out'));
 });
 
@@ -103,7 +103,7 @@ test('retry receipts cross: both sides fail to read twice what they write to eac
     ...fromAnna.map((text) => shows(portal, text)),
     ...fromAlice.map((text) => anna.received(text, 60_000)),
   ]);
-  expect(await shown(portal, /^cross in/)).toEqual(fromAnna);
+  await expect.poll(() => shown(portal, /^cross in/), { timeout: 20_000 }).toEqual(fromAnna);
   expect(await received(anna, /^cross out/)).toHaveLength(4);
 });
 
