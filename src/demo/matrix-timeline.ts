@@ -108,7 +108,8 @@ export async function allMessages(sdk: MatrixSdk, client: MatrixClient, roomId: 
     oldest = neighbour ?? oldest;
   }
   const events = parts.flatMap((part) => part.getEvents());
-  await Promise.all(events.map((event) => event.getDecryptionPromise()));
+  // The library decrypts some of them only when somebody looks.
+  await Promise.all(events.map((event) => client.decryptEventIfNeeded(event)));
   return Promise.all(settledEvents(client, roomId, events).map((event) => withShield(sdk, client, event)));
 }
 
