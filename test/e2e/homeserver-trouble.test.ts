@@ -118,6 +118,8 @@ test('limited: a chat waits as long as it is told to, and goes on in order', asy
 test('restarted in the middle of a conversation, both ways', async () => {
   const toPhones = texts(6, 'out');
   for (const text of toPhones.slice(0, 3)) for (const portal of portals) await alice.sendText(portal, text);
+  // Synapse forgets what it has not handed over when it is killed: it moves its place on before it writes a transaction down.
+  await phonesHave('out', toPhones.slice(0, 3));
   const [first] = phones;
   await first?.send(alice.userId, 'restart 1');
   await world.homeserver.synapse.kill();
