@@ -180,7 +180,10 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
       return store.writable;
     },
   };
-  const warnings = { 'consent-records': () => !running.recordsDamaged };
+  const warnings = {
+    'consent-records': () => !running.recordsDamaged,
+    'policy-rooms': () => running.policyRoomsAreRead(),
+  };
   const health = healthRouter({
     checks,
     warnings,
@@ -260,6 +263,8 @@ function settings(config: Config, instanceId: string): BridgeSettings {
     networks: networks(config),
     readReceipts: new Set(networks(config).filter((network) => config.networks[network]?.read_receipts)),
     blocked: config.policy.blocked,
+    policyRooms: config.policy.rooms,
+    mostPolicyRooms: config.policy.rooms_per_user,
     requests: {
       people: config.policy.requests,
       messages: config.policy.request_messages,

@@ -23,6 +23,8 @@ import { FilesToWhatsApp } from './files/to-whatsapp.ts';
 import { handleLateEvents } from './late-events.ts';
 import { setNextMark } from './marks.ts';
 import { handleNextEvent } from './matrix-events.ts';
+import { endOldRooms, findNewRooms, operatorRoomsAreRead } from './policy/operator-rooms.ts';
+import { followPolicyRoom, type PolicyRoomEffects } from './policy/policy-rooms.ts';
 import { expireRequests } from './policy/requests.ts';
 import { followProfile } from './profiles.ts';
 import { queueAdmin } from './queue-admin.ts';
@@ -67,6 +69,8 @@ export class Bridge {
   readonly #audits: Workers<'all'>;
   readonly #departures: Workers<AccountId>;
   readonly #erasures: Workers<UserId>;
+  readonly #policyRooms: Workers<RoomId>;
+  readonly #operatorRooms: Workers<'all'>;
   readonly #goodbyes = new Map<RoomId, number>();
   readonly #upkeep: Workers<Upkeep>;
   readonly #recovery: Recovery;
@@ -113,7 +117,10 @@ export class Bridge {
     this.#enlistments = workers('enlistments', (account, halted) => this.#enlist(account, halted));
     this.#reviews = workers('reviews', (account) => this.#review(account), 4);
     this.#audits = workers('audits', () => this.#reviewAll());
-    this.#departures = workers('departures', (account) => depart(context, account, (room) => this.#bot.wake(room)));
+    this.#departures = workers('departures', (account) => this.#depart(account));
+    this.#policyRooms = workers('policy-rooms', (room) => followPolicyRoom(context, room, this.#effects()), 2);
+    const followRoom = (room: RoomId): void => this.#policyRooms.wake(room);
+    this.#operatorRooms = workers('operator-rooms', () => findNewRooms(context, followRoom));
     this.#erasures = workers('erasures', (user) => eraseNext(context, user, this.#goodbyes, this.#effects()));
     this.#upkeep = workers('upkeep', (what) => this.#keepUp(what));
     this.#recovery = new Recovery(context);
@@ -200,13 +207,16 @@ export class Bridge {
   /** What the journals hold and who is to be connected, some at a time: a large installation is ready long before all of it is. */
   async #takeUp(): Promise<Step> {
     const { store } = this.#context;
+    await endOldRooms(this.#context);
     this.#audits.wake('all');
+    this.#operatorRooms.wake('all');
     await Promise.all([
       this.#bot.wakeAll(await store.botMessages.roomsWithWork()),
       this.#inbox.wakeAll(await store.inbox.portalsWithWork()),
       this.#inbox.wakeAll(await store.portals.toClose()),
       this.#marks.wakeAll(await store.reading.portalsToMark()),
       this.#departures.wakeAll((await store.accounts.departures()).map(({ account }) => account)),
+      this.#policyRooms.wakeAll(await store.policyRooms.rooms()),
       this.#erasures.wakeAll((await store.erasures.all()).map(({ user }) => user)),
     ]);
     return 'idle';
@@ -246,6 +256,8 @@ export class Bridge {
       this.#audits,
       this.#departures,
       this.#erasures,
+      this.#policyRooms,
+      this.#operatorRooms,
       this.#upkeep,
     ];
   }
@@ -267,7 +279,7 @@ export class Bridge {
     }
   }
 
-  #effects(): CommandEffects {
+  #effects(): CommandEffects & PolicyRoomEffects {
     return {
       wakePortal: (portal) => {
         this.#inbox.wake(portal);
@@ -278,7 +290,9 @@ export class Bridge {
       wakeEnlistment: (account) => this.#enlistments.wake(account),
       wakeDeparture: (account) => this.#departures.wake(account),
       wakeErasure: (user) => this.#erasures.wake(user),
+      wakePolicyRoom: (room) => this.#policyRooms.wake(room),
       wakeReview: (account) => this.#reviews.wake(account),
+      wakeReviews: () => this.#audits.wake('all'),
       silence: (account) => this.#silence(account),
       showPresence: (account, state) => this.#connections.showPresence(account, state),
       client: (account) => this.#connections.get(account),
@@ -319,6 +333,17 @@ export class Bridge {
   /** Whether what is on record about consent was found damaged at the start. */
   get recordsDamaged(): boolean {
     return this.#recordsDamaged;
+  }
+
+  async #depart(account: AccountId): Promise<Step> {
+    const step = await depart(this.#context, account, (room) => this.#bot.wake(room));
+    if (step === 'idle') await this.#policyRooms.wakeAll(await this.#context.store.policyRooms.abandoned());
+    return step;
+  }
+
+  /** Whether every policy room of the administrator can be read. */
+  policyRoomsAreRead(): Promise<boolean> {
+    return operatorRoomsAreRead(this.#context);
   }
 
   #silence(account: AccountId): Promise<() => void> {

@@ -57,12 +57,17 @@ function newGhost(settings: BridgeSettings, contact: ContactId): Ghost {
     contact,
     actor: {
       id: ghostActorId(contact),
-      user: `@${settings.ghostPrefix}${contact}:${settings.serverName}` as UserId,
+      user: ghostUser(settings, contact),
       device: randomBytes(6).toString('hex').toUpperCase() as DeviceId,
     },
     ready: false,
     displayName: undefined,
   };
+}
+
+/** The Matrix user that stands, or will stand, for a new contact. */
+export function ghostUser({ ghostPrefix, serverName }: BridgeSettings, contact: ContactId): UserId {
+  return `@${ghostPrefix}${contact}:${serverName}` as UserId;
 }
 
 function nameOf(settings: BridgeSettings, networkName: string | undefined): ContactName | undefined {

@@ -24,6 +24,10 @@ export interface BridgeSettings {
   readonly networks: readonly Network[];
   /** Numbers that the administrator has blocked, for everybody. */
   readonly blocked: BlockedNumbers;
+  /** Policy rooms, by id or alias, whose rules the administrator applies to everybody. */
+  readonly policyRooms: readonly string[];
+  /** To how many policy rooms one account may subscribe. */
+  readonly mostPolicyRooms: number;
   /** How many people may ask one user at a time, how many messages of each wait, and how long, in milliseconds. */
   readonly requests: { readonly people: number; readonly messages: number; readonly waitMs: number };
   /** Networks to which read receipts are offered. */

@@ -7,6 +7,7 @@ import { passed } from '../observability/fail-points.ts';
 import type { CommandEffects } from './bot/commands.ts';
 import { handleManagementEvent } from './bot/management.ts';
 import type { BridgeContext } from './context.ts';
+import { changesPolicy } from './policy/policy-rooms.ts';
 import { handlePortalEvent, type KeyWaits } from './portal-events.ts';
 import type { Step } from './workers.ts';
 
@@ -67,5 +68,9 @@ async function handle(
   const { event } = stored;
   const portal = await context.store.portals.byRoom(event.room_id);
   if (portal !== undefined) return handlePortalEvent(context, portal, event, waits, effects);
+  if ((await context.store.policyRooms.get(event.room_id)) !== undefined) {
+    const after = (): void => effects.wakePolicyRoom(event.room_id);
+    return changesPolicy(context, event) ? { kind: 'done', changes: [], after } : done();
+  }
   return handleManagementEvent(context, event, waits, effects);
 }

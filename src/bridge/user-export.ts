@@ -1,6 +1,6 @@
 // `export`: everything held about a user, from the store alone, so that it also works with the bridge stopped.
 import type { Account } from '../model/account.ts';
-import type { UserId } from '../model/ids.ts';
+import type { AccountId, UserId } from '../model/ids.ts';
 import { formatJid } from '../model/jid.ts';
 import type { Portal } from '../model/portal.ts';
 import type { Store } from '../model/store.ts';
@@ -43,6 +43,7 @@ async function exportAccount(store: Store, account: Account): Promise<ExportedAc
     address: enlistment && formatJid(enlistment.jid),
     preferences: await store.accounts.preferences(id),
     blocks: (await store.blocks.list(id)).map(({ label, createdAt }) => ({ label, since: time(createdAt) })),
+    policyRooms: await exportPolicyRooms(store, id),
     chats,
     messages: messages
       .filter((message) => message.account === id)
@@ -61,6 +62,11 @@ async function exportAccount(store: Store, account: Account): Promise<ExportedAc
       expiresAt: time(expiresAt),
     })),
   };
+}
+
+async function exportPolicyRooms(store: Store, account: AccountId): Promise<ExportedAccount['policyRooms']> {
+  const subscriptions = await store.policyRooms.subscriptions(account);
+  return subscriptions.map(({ room, name, createdAt }) => ({ room, name, since: time(createdAt) }));
 }
 
 async function exportChat(store: Store, portal: Portal): Promise<ExportedChat> {

@@ -66,6 +66,8 @@ const serverName = text(
   'a Matrix server name, such as example.org',
   /^[A-Za-z0-9.-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$/,
 );
+/** Matrix spec, appendix "Common identifier format"; since room version 12 a room id need not name a server. */
+const roomIdOrAlias = /^(?=.{2,255}$)(![^\s\0]+|#[^\s\0:]+:[^\s\0]+)$/;
 const claimName = text('a claim name: letters, digits, _ . : / -', /^[\w.:/-]{1,128}$/);
 
 export const schema = section({
@@ -127,6 +129,10 @@ export const schema = section({
         error: 'a list',
       })
       .default([]),
+    rooms: z
+      .array(text('a room id (!id) or an alias (#policy:example.org)', roomIdOrAlias), { error: 'a list' })
+      .default([]),
+    rooms_per_user: count('a whole number from 0 to 100', 0, 100).default(5),
     request_days: count('a whole number of days from 1 to 365', 1, 365).default(30),
   }),
   portals: optional({ federate: flag.default(false) }),

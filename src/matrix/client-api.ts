@@ -19,6 +19,17 @@ export interface ClientApiOptions {
   readonly disclosed?: Disclosed | undefined;
 }
 
+/** What says as whom something is asked: part of the query. */
+type Identity = Readonly<Record<string, string>>;
+/** Undefined where the answer is not of this kind. */
+type Reading<Answer> = (value: unknown) => Answer | undefined;
+
+const deviceIdentity = ({ user, device }: Actor): Identity => ({
+  user_id: user,
+  device_id: device,
+  'org.matrix.msc3202.device_id': device,
+});
+
 const defaultTimeoutMs = 60_000;
 /** A server that names a longer time is asked again after this one all the same. Milliseconds. */
 const longestNamedWaitMs = 3_600_000;
@@ -42,12 +53,12 @@ export class ClientApi {
 
   /** As the appservice's own user. */
   asService(request: ClientRequest): Promise<JsonObject> {
-    return this.#send(request, {});
+    return this.#send(request, {}, objectOf);
   }
 
   /** As `actor`, without naming a device: for what happens before its device exists and after it is gone. */
   asUser(actor: Actor, request: ClientRequest): Promise<JsonObject> {
-    return this.#send(request, { user_id: actor.user });
+    return this.#send(request, { user_id: actor.user }, objectOf);
   }
 
   /**
@@ -55,8 +66,12 @@ export class ClientApi {
    * servers take the stable one where they know it and ignore what they do not know.
    */
   asDevice(actor: Actor, request: ClientRequest): Promise<JsonObject> {
-    const device = { device_id: actor.device, 'org.matrix.msc3202.device_id': actor.device };
-    return this.#send(request, { user_id: actor.user, ...device });
+    return this.#send(request, deviceIdentity(actor), objectOf);
+  }
+
+  /** `asDevice` where the answer is a list. */
+  listAsDevice(actor: Actor, request: ClientRequest): Promise<readonly unknown[]> {
+    return this.#send(request, deviceIdentity(actor), listOf);
   }
 
   /** For bodies and answers that stream: where a request as `actor` goes, and what proves that it may. */
@@ -72,10 +87,10 @@ export class ClientApi {
     return url;
   }
 
-  async #send(request: ClientRequest, identity: Readonly<Record<string, string>>): Promise<JsonObject> {
+  async #send<Answer>(request: ClientRequest, identity: Identity, read: Reading<Answer>): Promise<Answer> {
     const opening = await this.gate.pass();
     try {
-      const answer = await this.#request(request, identity);
+      const answer = await this.#request(request, identity, read);
       this.gate.succeeded();
       return answer;
     } catch (error) {
@@ -87,13 +102,13 @@ export class ClientApi {
   /** Whatever a homeserver that knows us answers, it is there. */
   async #ask(): Promise<void> {
     try {
-      await this.#request(request('GET account/whoami', {}), {});
+      await this.#request(request('GET account/whoami', {}), {}, objectOf);
     } catch (error) {
       if (!(error instanceof BridgeError) || concernsEverybody(error)) throw error;
     }
   }
 
-  async #request(request: ClientRequest, identity: Readonly<Record<string, string>>): Promise<JsonObject> {
+  async #request<Answer>(request: ClientRequest, identity: Identity, read: Reading<Answer>): Promise<Answer> {
     const { endpoint: what } = request;
     const { method, path, body, metadataBytes } = prepared(request);
     const url = this.#url(path, { ...request.query, ...identity });
@@ -110,13 +125,15 @@ export class ClientApi {
       this.#disclosed('homeserver', url.pathname.length + url.search.length + metadataBytes);
       status = response.status;
       retryAfter = response.headers.get('retry-after');
-      text = await response.text();
+      text = await limitedText(what, response);
     } catch (cause) {
+      if (isError(cause, tooLargeAnswer)) throw cause;
       throw unreachable(`${what}: the homeserver cannot be reached at ${this.#base}`, cause);
     }
-    const answer = jsonObject(text);
-    if (status >= 200 && status < 300 && answer !== undefined) return answer;
-    throw matrixError(what, status, answer, retryAfter);
+    const answer = parsed(text);
+    const wanted = read(answer);
+    if (status >= 200 && status < 300 && wanted !== undefined) return wanted;
+    throw matrixError(what, status, objectOf(answer), retryAfter);
   }
 }
 
@@ -124,13 +141,36 @@ export function unreachable(message: string, cause: unknown): BridgeError {
   return new BridgeError('matrix.unreachable', message, { retry: 'later', cause });
 }
 
-export function jsonObject(text: string): JsonObject | undefined {
+/** Far above every answer that is of use: one is held in memory whole. */
+const mostAnswerBytes = 32 * 1024 * 1024;
+const tooLargeAnswer = 'matrix.answer-too-large';
+
+async function limitedText(what: string, response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.length;
+    if (bytes > mostAnswerBytes) throw new BridgeError(tooLargeAnswer, `${what}: the answer is too large`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+/** Undefined where it is no JSON. */
+function parsed(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
+}
+
+const listOf = (value: unknown): readonly unknown[] | undefined => (Array.isArray(value) ? value : undefined);
+const objectOf = (value: unknown): JsonObject | undefined =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+
+export function jsonObject(text: string): JsonObject | undefined {
+  return objectOf(parsed(text));
 }
 
 /** Nobody is there, or nobody who knows us. One request that a homeserver itself refuses says nothing of the others. */

@@ -5,7 +5,7 @@ import type { Actor } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import { type EventId, localpartOf, type RoomId, type SendId, type UserId } from '../model/ids.ts';
 import type { JsonObject, KeptEvent, MatrixEvent } from '../model/journal.ts';
-import type { Homeserver, PortalRoomSpec } from '../model/matrix.ts';
+import type { Homeserver, PortalRoomSpec, StateEvent } from '../model/matrix.ts';
 import type { MediaUri } from '../model/media.ts';
 import { type ClientApi, isError } from './client-api.ts';
 import { type ClientRequest, request, sendEndpoint } from './client-request.ts';
@@ -81,8 +81,28 @@ export class ClientHomeserver implements Homeserver {
     await this.#api.asDevice(actor, request('PUT rooms/{room}/state/m.room.name/', { room }, { body: { name } }));
   }
 
-  async join(actor: Actor, room: RoomId): Promise<void> {
-    await this.#api.asDevice(actor, request('POST join/{room}', { room }, { body: {} }));
+  async join(actor: Actor, room: RoomId, via?: string): Promise<void> {
+    // `server_name` is what `via` was called before Matrix 1.12.
+    const query = via === undefined ? {} : { via, server_name: via };
+    await this.#api.asDevice(actor, request('POST join/{room}', { room }, { body: {}, query }));
+  }
+
+  async resolveAlias(alias: string): Promise<{ readonly room: RoomId; readonly via: string | undefined } | undefined> {
+    const asked = request('GET directory/room/{alias}', { alias });
+    const answer = await unless(['not-found', 'forbidden', 'refused'], this.#api.asService(asked));
+    if (answer === undefined) return undefined;
+    const { room_id: room, servers } = parsed(directoryEntry, answer, asked);
+    return { room: room as RoomId, via: servers?.[0] };
+  }
+
+  async state(actor: Actor, room: RoomId): Promise<readonly StateEvent[] | undefined> {
+    const asked = request('GET rooms/{room}/state', { room });
+    const list = await unless(['not-found', 'forbidden'], this.#api.listAsDevice(actor, asked));
+    // Whoever has left is shown the room as it was then.
+    const events = (list ?? []).flatMap((event) => stateEvent.safeParse(event).data ?? []);
+    const own = events.find(({ type, state_key }) => type === 'm.room.member' && state_key === actor.user);
+    if (own?.content.membership !== 'join') return undefined;
+    return events.map(({ type, state_key, content }) => ({ type, stateKey: state_key, content }));
   }
 
   async invite(actor: Actor, room: RoomId, user: UserId): Promise<void> {
@@ -185,12 +205,16 @@ export class ClientHomeserver implements Homeserver {
   }
 }
 
+const directoryEntry = z.object({ room_id: z.string(), servers: z.array(z.string()).optional() });
+
+const stateEvent = z.object({ type: z.string(), state_key: z.string(), content: z.record(z.string(), z.unknown()) });
+
 const memberList = z.object({
   chunk: z.array(z.object({ state_key: z.string(), content: z.object({ membership: z.string() }) })),
 });
 
 /** Resolves to undefined where the homeserver's error is one that is expected here. */
-async function unless(codes: string | readonly string[], answer: Promise<JsonObject>): Promise<JsonObject | undefined> {
+async function unless<Answer>(codes: string | readonly string[], answer: Promise<Answer>): Promise<Answer | undefined> {
   try {
     return await answer;
   } catch (error) {

@@ -15,6 +15,13 @@ export interface PortalRoomSpec {
   readonly bridgeInfo: { readonly stateKey: string; readonly content: JsonObject };
 }
 
+/** A state event, by what counts in it. */
+export interface StateEvent {
+  readonly type: string;
+  readonly stateKey: string;
+  readonly content: JsonObject;
+}
+
 /**
  * The client API. Every call is made as one of our users, from its own device, and may be repeated.
  * Rejects with BridgeError `matrix.*`: `retry: 'later'` (with `retryAfterMs` where the homeserver said so) for what passes by itself.
@@ -32,7 +39,12 @@ export interface Homeserver {
   /** A room that `actor` has joined and whose bridge info carries this state key. */
   findPortalRoom(actor: Actor, stateKey: string): Promise<RoomId | undefined>;
   setRoomName(actor: Actor, room: RoomId, name: string): Promise<void>;
-  join(actor: Actor, room: RoomId): Promise<void>;
+  /** `via`: a server by which it can be reached, if this one does not know the room. */
+  join(actor: Actor, room: RoomId, via?: string): Promise<void>;
+  /** The room of this alias; undefined where there is none. */
+  resolveAlias(alias: string): Promise<{ readonly room: RoomId; readonly via: string | undefined } | undefined>;
+  /** The state of a room; undefined where `actor` has not joined it. Fails as `matrix.answer-too-large` beyond 32 MiB. */
+  state(actor: Actor, room: RoomId): Promise<readonly StateEvent[] | undefined>;
   invite(actor: Actor, room: RoomId, user: UserId): Promise<void>;
   leave(actor: Actor, room: RoomId): Promise<void>;
   /** Takes an invitation back, or removes a member; whoever is neither is left alone. */

@@ -38,6 +38,7 @@ import type {
 } from './journal.ts';
 import type { RoomKeyUse } from './matrix.ts';
 import type { HostedFile } from './media.ts';
+import type { PolicyRoom, PolicyRule, PolicySubscription, Subscriber } from './policy.ts';
 import type { Acceptance, Portal, PortalState, Visitor } from './portal.ts';
 import type { QueueFilter, QueueItem, QueueItemId } from './queue.ts';
 import type { DeliveryMark, Reading } from './reading.ts';
@@ -98,6 +99,18 @@ export type Change =
       readonly patterns: readonly BlockPattern[];
     }
   | { readonly change: 'block.remove'; readonly account: AccountId; readonly id: string }
+  /** From now on the rules of this room hold for the subscriber. */
+  | { readonly change: 'policy.subscribe'; readonly subscription: PolicySubscription }
+  | { readonly change: 'policy.unsubscribe'; readonly id: string }
+  /** What was read in a policy room. */
+  | {
+      readonly change: 'policy.rules';
+      readonly room: RoomId;
+      readonly read: Pick<PolicyRoom, 'rules' | 'leftOut'>;
+    }
+  | { readonly change: 'policy.unreadable'; readonly room: RoomId }
+  /** Unless somebody subscribes to it. */
+  | { readonly change: 'policy.forget'; readonly room: RoomId }
   | { readonly change: 'user.trust'; readonly trust: UserTrust }
   | {
       readonly change: 'devices.put';
@@ -282,6 +295,18 @@ export interface Store {
     list(account: AccountId): Promise<readonly Block[]>;
     /** The blocks that have one of these patterns. */
     matching(account: AccountId, patterns: readonly BlockPattern[]): Promise<readonly string[]>;
+  };
+  readonly policyRooms: {
+    get(room: RoomId): Promise<PolicyRoom | undefined>;
+    /** All of them, also those to which nobody subscribes any more. */
+    rooms(): Promise<readonly RoomId[]>;
+    /** Those to which nobody subscribes any more. */
+    abandoned(): Promise<readonly RoomId[]>;
+    /** Of all rooms to which this subscriber subscribes. */
+    rules(subscriber: Subscriber): Promise<readonly PolicyRule[]>;
+    /** The oldest first. */
+    subscriptions(subscriber: Subscriber): Promise<readonly PolicySubscription[]>;
+    subscribersTo(room: RoomId): Promise<readonly PolicySubscription[]>;
   };
   readonly roomKeyUses: {
     has(portal: PortalId, use: RoomKeyUse): Promise<boolean>;

@@ -36,6 +36,8 @@ export interface ExportedAccount {
   readonly preferences: Preferences;
   /** Whom the user has blocked, as they wrote it. */
   readonly blocks: readonly { readonly label: string; readonly since: string }[];
+  /** To which the user subscribes, as they named them. */
+  readonly policyRooms: readonly { readonly room: RoomId; readonly name: string; readonly since: string }[];
   readonly chats: readonly ExportedChat[];
   /** Messages that wait or could not be carried; not what is in them. */
   readonly messages: readonly {

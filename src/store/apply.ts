@@ -25,6 +25,13 @@ import {
 import { mergeContacts } from './merge.ts';
 import { addOutbox, dropDevice, setOutboxPayload, setOutboxState } from './outbox.ts';
 import { duePicture, putPicture } from './pictures.ts';
+import {
+  addSubscription,
+  forgetPolicyRoom,
+  notePolicyUnreadable,
+  putPolicyRules,
+  removeSubscription,
+} from './policy-rooms.ts';
 import { countDropped, createPortal, namePortal, noteAskedAgain, setAcceptance, setPortalState } from './portals.ts';
 import { putPreferences } from './preferences.ts';
 import { dropParked, retryParked } from './queue.ts';
@@ -110,6 +117,16 @@ function apply(unit: Unit, change: Change): Steps {
       return addBlock(unit, change.account, change.block, change.patterns);
     case 'block.remove':
       return removeBlock(unit, change.account, change.id);
+    case 'policy.subscribe':
+      return addSubscription(unit, change.subscription);
+    case 'policy.unsubscribe':
+      return removeSubscription(unit, change.id);
+    case 'policy.rules':
+      return putPolicyRules(unit, change.room, change.read);
+    case 'policy.unreadable':
+      return notePolicyUnreadable(unit, change.room);
+    case 'policy.forget':
+      return forgetPolicyRoom(unit, change.room);
     case 'user.trust':
       return putUserTrust(unit, change.trust);
     case 'devices.put':

@@ -23,6 +23,7 @@ import { Keyring } from './keyring.ts';
 import { inspectSchema } from './migrate.ts';
 import { outboxReads } from './outbox.ts';
 import { pictureReads } from './pictures.ts';
+import { policyRoomReads } from './policy-rooms.ts';
 import { portalReads } from './portals.ts';
 import { openPostgres } from './postgres/database.ts';
 import { queueReads } from './queue.ts';
@@ -117,6 +118,7 @@ async function build(database: Database, master: KeyObject, options: StoreOption
     pictures: pictureReads(reader),
     portals: portalReads(reader),
     blocks: blockReads(reader),
+    policyRooms: policyRoomReads(reader),
     inbox: inboxReads(reader),
     outbox: outboxReads(reader),
     references: referenceReads(reader),

@@ -21,6 +21,7 @@ import type {
 } from '../model/ids.ts';
 import type { InboxState, OutboxState } from '../model/journal.ts';
 import type { HostedName } from '../model/media.ts';
+import type { PolicyRoom } from '../model/policy.ts';
 import type { Acceptance } from '../model/portal.ts';
 import type { KeyId } from './keyring.ts';
 
@@ -113,6 +114,10 @@ export interface Tables {
   block: { id: string; account: AccountId; label: Sealed; created_at: number };
   /** `hash` is a keyed hash of what is blocked. */
   block_pattern: { account: AccountId; hash: Bytes; block: string };
+  /** `rules` is null until it was read for the first time. */
+  policy_room: { room: RoomId; state: PolicyRoom['state']; rules: SealedOrErased };
+  /** `account` is null for the operator. */
+  policy_subscription: { id: string; account: AccountId | null; room: RoomId; name: Sealed; created_at: number };
   /** `used`: ranges of message indexes, as JSON. */
   room_key_use: { portal: PortalId; session: string; used: string };
   /** The same of rooms with the bot. */

@@ -42,7 +42,7 @@ beforeEach(async () => {
     },
   };
   const logger = createLogger({ level: 'silent' });
-  const settings: Partial<BridgeSettings> = { blocked: [] };
+  const settings: Partial<BridgeSettings> = { blocked: [], policyRooms: [] };
   const parts: Partial<BridgeContext> = {
     store,
     clock,

@@ -120,6 +120,7 @@ describe('from the push to the network', () => {
     };
     const settings: Partial<BridgeSettings> = {
       blocked: [],
+      policyRooms: [],
       ghostPrefix: 'wa_',
       serverName: 'example.org',
       get readReceipts() {

@@ -97,6 +97,8 @@ const settings: BridgeSettings = {
   readReceipts: new Set<never>(),
   federatePortals: false,
   devicePolicy: 'cross-signed',
+  policyRooms: [],
+  mostPolicyRooms: 0,
   mayOptIn: () => true,
   attestation: undefined,
   graceMs: 0,

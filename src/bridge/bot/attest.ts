@@ -1,6 +1,7 @@
 // The sentence by which a user states that they are in the European Economic Area.
 import { decided } from '../consent/record.ts';
 import type { BridgeContext } from '../context.ts';
+import { closedText, whyClosed } from '../policy/eligibility.ts';
 import type { Answer, Command, CommandEffects } from './commands.ts';
 
 export async function attest(
@@ -11,7 +12,8 @@ export async function attest(
 ): Promise<Answer> {
   const { settings, clock, store } = context;
   if (settings.attestation === undefined) return { text: 'This server does not ask for that.' };
-  if (!settings.mayOptIn(user)) return { text: 'The administrator of this server has not opened the bridge to you.' };
+  const closed = await whyClosed(context, user);
+  if (closed !== undefined) return { text: closedText(context, closed) };
   const until = clock.now() + settings.attestation.validMs;
   const accounts = await store.accounts.ofUser(user);
   const next = accounts.length === 0 ? ' Now send "opt-in".' : '';

@@ -10,6 +10,7 @@ import { decline } from '../policy/requests.ts';
 import { chatsOf, fits, folded, readName } from '../policy/which.ts';
 import type { Answer, CommandHandler } from './commands.ts';
 import { namesNeedEncryption } from './decide.ts';
+import { policyRoomLines } from './policy-rooms.ts';
 
 const blockedNow =
   'Blocked. Nothing of theirs reaches you any more, nothing of yours reaches them, and they are not told.';
@@ -53,11 +54,14 @@ export const block: CommandHandler = async (context, command, args, effects) => 
 
 export const blocks: CommandHandler = async (context, command) => {
   const all = await allBlocks(context, command.user);
-  if (all.length === 0) return { text: 'You have blocked nobody.' };
-  if (!command.encrypted) return { text: `You have blocked ${all.length}. Ask me in an encrypted room whom.` };
+  const rooms = await policyRoomLines(context, command);
+  const withRooms = (text: string): string => [text, ...(rooms.length > 0 ? ['', ...rooms] : [])].join('\n');
+  if (all.length === 0) return { text: withRooms('You have blocked nobody.') };
+  if (!command.encrypted)
+    return { text: withRooms(`You have blocked ${all.length}. Ask me in an encrypted room whom.`) };
   const lines = all.map(({ code, label }) => `${code}: ${label}`);
   const hint = 'Send "unblock" with a code from here, a name or a phone number to take one back.';
-  return { text: [...lines, '', hint].join('\n'), confidential: true };
+  return { text: withRooms([...lines, '', hint].join('\n')), confidential: true };
 };
 
 export const unblock: CommandHandler = async (context, command, args): Promise<Answer> => {

@@ -15,6 +15,7 @@ import { acceptCommand, declineCommand } from './decide.ts';
 import { help } from './help.ts';
 import { optIn } from './opt-in.ts';
 import { optOut } from './opt-out.ts';
+import { subscribe, unsubscribe } from './policy-rooms.ts';
 import { settings, switchHandlers } from './preferences.ts';
 import { reach } from './reach.ts';
 import { requests } from './requests.ts';
@@ -31,6 +32,8 @@ export interface CommandEffects {
   wakeEnlistment(account: AccountId): void;
   wakeDeparture(account: AccountId): void;
   wakeErasure(user: UserId): void;
+  /** Reads this policy room. */
+  wakePolicyRoom(room: RoomId): void;
   /** Looks again at how this account stands. */
   wakeReview(account: AccountId): void;
   /** Ends everything that works for this account, and holds it until what is returned is called. */
@@ -87,6 +90,8 @@ const handlers: Readonly<Record<string, CommandHandler>> = {
   block,
   unblock,
   blocks,
+  subscribe,
+  unsubscribe,
   allow,
   remove,
   'confirm-identity': confirmIdentityCommand,

@@ -3,6 +3,7 @@ import type { BridgeContext } from '../context.ts';
 import { networkNames, whatWorks } from '../labels.ts';
 import { blocksHelp } from './blocks.ts';
 import type { Answer } from './commands.ts';
+import { policyRoomsHelp } from './policy-rooms.ts';
 import { switchHelp } from './preferences.ts';
 import { reachHelp } from './reach.ts';
 import { visitorHelp } from './visitors.ts';
@@ -23,6 +24,7 @@ export async function help({ settings }: BridgeContext): Promise<Answer> {
       'accept <number>, decline <number>: the answer; to join the room that you are invited to, or to reject the invitation, is the same',
       reachHelp,
       ...blocksHelp,
+      policyRoomsHelp,
       visitorHelp,
       'confirm-identity: after you have reset your own encryption identity',
       '',

@@ -10,6 +10,7 @@ import { done, type Handled } from '../matrix-events.ts';
 import { decryptOrWait, type KeyWaits } from '../portal-events.ts';
 import { holdForIdentity } from '../user-trust.ts';
 import { type CommandEffects, needsNoVerification, runCommand } from './commands.ts';
+import { isForTwo, membersOf } from './members.ts';
 
 export async function handleManagementEvent(
   context: BridgeContext,
@@ -135,13 +136,7 @@ function textOf(content: MatrixEvent['content']): string {
 
 /** A management room holds the bot and one other person: answers are for nobody else. */
 async function isManagementRoom(context: BridgeContext, room: RoomId): Promise<boolean> {
-  try {
-    const members = await context.homeserver.members(context.bot, room);
-    return members.size === 2 && members.get(context.bot.user) === 'join';
-  } catch (error) {
-    if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
-    return false;
-  }
+  return isForTwo(context, await membersOf(context, room));
 }
 
 function reply(event: MatrixEvent, text: string, effects: CommandEffects): Handled {

@@ -8,6 +8,7 @@ import { standingOf } from '../consent/review.ts';
 import { attestedUntil } from '../consent/standing.ts';
 import type { BridgeContext } from '../context.ts';
 import { networkNames } from '../labels.ts';
+import { closedText, whyClosed } from '../policy/eligibility.ts';
 import { type Answer, type Command, networkOf } from './commands.ts';
 
 export async function optIn(context: BridgeContext, command: Command, args: readonly string[]): Promise<Answer> {
@@ -52,7 +53,8 @@ function whichNetwork({ settings }: BridgeContext): string {
 export async function notNow(context: BridgeContext, command: Command, network: Network): Promise<string | undefined> {
   const { store, settings, crypto, bot } = context;
   const name = networkNames[network];
-  if (!settings.mayOptIn(command.user)) return 'The administrator of this server has not opened the bridge to you.';
+  const closed = await whyClosed(context, command.user);
+  if (closed !== undefined) return closedText(context, closed);
   const account = await store.accounts.find(network, command.user);
   if (account !== undefined && !(await asksForConsent(context, account)))
     return `You have already opted in to ${name}. "status" says how it stands.`;

@@ -8,6 +8,7 @@ import { deleted } from '../bot/opt-out.ts';
 import type { BridgeContext } from '../context.ts';
 import { departureOf } from '../erasures.ts';
 import { networkNames } from '../labels.ts';
+import { closedText, whyClosed } from '../policy/eligibility.ts';
 import { attestationRequest } from './attestation.ts';
 import { currentExplanation, explanationText, questionFor } from './explanation.ts';
 import { intactEntries, lastAbout } from './record.ts';
@@ -28,7 +29,7 @@ export async function standingOf(
   const explanation = currentExplanation(settings, account.network);
   const demands = {
     networks: settings.networks,
-    mayOptIn: settings.mayOptIn(account.user),
+    mayOptIn: (await whyClosed(context, account.user)) === undefined,
     attestationRequired: settings.attestation !== undefined,
     graceMs: settings.graceMs,
     endAfterMs: settings.endPausedMs,
@@ -45,13 +46,13 @@ export async function review(context: BridgeContext, id: AccountId, effects: Rev
   if (stands.end) return end(context, account, stands.pause ?? 'record', effects);
   const said = new Saying(context, account, stands.entries !== undefined);
   for (const question of stands.ask) ask(context, said, account, question, stands);
-  announce(context, said, account, stands.entries);
+  if ((await whyClosed(context, account.user)) === undefined) announce(context, said, account, stands.entries);
   const { state } = account;
   let release: (() => void) | undefined;
   if (stands.pause !== undefined && state.at === 'active') {
     release = await effects.silence(id);
     said.record({ what: 'paused', network: account.network, why: stands.pause });
-    said.say(pausedText(context, account, stands.pause));
+    said.say(await pausedText(context, account, stands.pause));
   }
   if (stands.pause === undefined && state.at === 'paused') {
     said.record({ what: 'resumed', network: account.network });
@@ -131,10 +132,10 @@ function ask(context: BridgeContext, said: Saying, account: Account, question: Q
 function announce(
   { settings }: BridgeContext,
   said: Saying,
-  { network: own, user }: Account,
+  { network: own }: Account,
   entries: readonly ConsentEntry[] | undefined,
 ): void {
-  if (entries === undefined || !settings.mayOptIn(user)) return;
+  if (entries === undefined) return;
   for (const network of settings.networks) {
     if (network === own || lastAbout(entries, network) !== undefined) continue;
     said.record({ what: 'announced', network });
@@ -144,7 +145,8 @@ function announce(
   }
 }
 
-function pausedText({ settings }: BridgeContext, { network }: Account, why: PauseReason): string {
+async function pausedText(context: BridgeContext, { network, user }: Account, why: PauseReason): Promise<string> {
+  const { settings } = context;
   const name = networkNames[network];
   const days = Math.round(settings.endPausedMs / 86_400_000);
   const kept = `What waits is kept; "opt-out ${network}" deletes it.`;
@@ -153,7 +155,7 @@ function pausedText({ settings }: BridgeContext, { network }: Account, why: Paus
     case 'network':
       return `${name} is not offered by this server any more. Nothing is sent or received. ${kept} ${ends}`;
     case 'permission':
-      return `The administrator of this server has closed the bridge to you. On ${name} nothing is sent or received any more. ${kept} ${ends}`;
+      return `${(await whyClosed(context, user)) === 'policy-room' ? closedText(context, 'policy-room') : 'The administrator of this server has closed the bridge to you.'} On ${name} nothing is sent or received any more. ${kept} ${ends}`;
     case 'record':
       return `That you agreed to ${name} is not on record, or the record is damaged. Nothing is sent or received until you have agreed (again). ${kept}`;
     case 'attestation':

@@ -7,23 +7,25 @@ import { formatJid, type UserJid, withoutDevice } from '../../model/jid.ts';
 import type { Change } from '../../model/store.ts';
 import type { BridgeContext } from '../context.ts';
 import { phoneNumberOf } from '../phone-numbers.ts';
+import { policyRoomBlocking } from './policy-rooms.ts';
 
 /** Numbers that the administrator has blocked: `+491701234567`, or `+99*` for all that begin so. */
 export type BlockedNumbers = readonly string[];
 
 /** By whom a contact is blocked. */
-export type Blocker = 'user' | 'server';
+export type Blocker = 'user' | 'policy-room' | 'server';
 
 export async function blockerOf(
-  { store, settings }: BridgeContext,
+  context: BridgeContext,
   account: AccountId,
-  { addresses }: Pick<Contact, 'addresses'>,
+  { id, addresses }: Pick<Contact, 'id' | 'addresses'>,
 ): Promise<Blocker | undefined> {
+  const { store, settings } = context;
   if (addresses.some((address) => address.kind === 'phone' && isBlockedNumber(settings.blocked, address.user))) {
     return 'server';
   }
   const blocks = await store.blocks.matching(account, addresses.flatMap(patternsOf));
-  return blocks.length > 0 ? 'user' : undefined;
+  return blocks.length > 0 ? 'user' : policyRoomBlocking(context, account, id);
 }
 
 /** `digits`: country code and number. */
@@ -73,7 +75,12 @@ function added({ clock }: BridgeContext, account: AccountId, label: string, patt
 
 /** Why nothing is sent to a contact, for the user. */
 export function blockedText(blocker: Blocker): string {
-  return blocker === 'user'
-    ? 'You have blocked this contact. "unblock" in the chat with the bot takes that back.'
-    : 'The administrator of this server has blocked this contact.';
+  switch (blocker) {
+    case 'user':
+      return 'You have blocked this contact. "unblock" in the chat with the bot takes that back.';
+    case 'policy-room':
+      return 'A policy room to which you subscribe blocks this contact. "blocks" in the chat with the bot lists these rooms, "unsubscribe" ends it.';
+    case 'server':
+      return 'The administrator of this server has blocked this contact.';
+  }
 }

@@ -44,7 +44,13 @@ export const matrixRequests = {
       'the room of a chat: which user has one, on which network; its name only where the user has given the contact one',
   },
   'GET joined_rooms': { purpose: 'finds a room that was made before a crash; the rooms of somebody who is erased' },
-  'POST join/{room}': { body: '', purpose: 'the bot takes an invitation' },
+  'POST join/{room}': {
+    body: '',
+    query: 'via server_name',
+    purpose: 'the bot takes an invitation, or goes into a policy room',
+  },
+  'GET directory/room/{alias}': { purpose: 'which room a policy room is that was asked for by an alias' },
+  'GET rooms/{room}/state': { purpose: 'the rules of a policy room; of the rest nothing is kept' },
   'POST rooms/{room}/invite': { body: 'user_id', purpose: 'invites a user to their chat again' },
   'POST rooms/{room}/leave': { body: '', purpose: 'a ghost or the bot goes' },
   'POST rooms/{room}/kick': {

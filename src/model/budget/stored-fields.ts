@@ -9,6 +9,7 @@ export const retentions = {
   chat: 'with the chat, so with the account or the contact',
   session: 'until the key is used up or replaced, at most with the account',
   ghost: 'with the ghost, when no account has a chat with its contact any more',
+  policyRoom: 'until nobody subscribes to the room any more',
   departure: 'until the homeserver and the network have agreed to the opt-out',
   erasure: 'until the erasure is done',
   answer: 'until the question is answered, or `erase`',
@@ -190,6 +191,20 @@ export const storedTables: Readonly<Record<string, StoredTable>> = {
     kept: 'account',
     plain: 'account block',
     hashed: 'hash',
+  },
+  policy_room: {
+    file: 'store',
+    holds: 'a policy room, and those of its rules that can be about somebody on this server',
+    kept: 'policyRoom',
+    plain: 'room state',
+    sealed: 'rules',
+  },
+  policy_subscription: {
+    file: 'store',
+    holds: 'who subscribes to a policy room, as they named it, and since when',
+    kept: 'account',
+    plain: 'id account room created_at',
+    sealed: 'name',
   },
   reading: {
     file: 'store',

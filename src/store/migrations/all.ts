@@ -19,6 +19,7 @@ import * as blocks from './0016-blocks.ts';
 import * as visitors from './0017-visitors.ts';
 import * as roomKeyUses from './0018-room-key-uses.ts';
 import * as verifiedKeys from './0019-verified-keys.ts';
+import * as policyRooms from './0020-policy-rooms.ts';
 import * as commandKeyUses from './0030-command-key-uses.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -41,5 +42,6 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0017-visitors': visitors,
   '0018-room-key-uses': roomKeyUses,
   '0019-verified-keys': verifiedKeys,
+  '0020-policy-rooms': policyRooms,
   '0030-command-key-uses': commandKeyUses,
 };
