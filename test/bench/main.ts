@@ -20,23 +20,23 @@ function machine() {
   };
 }
 
-/** A row of one cell is a sentence, not a part of the table. */
+/** As Markdown, to be put into docs/performance.md. A row of one cell is a sentence, not a part of the table. */
 function print(rows: readonly (readonly string[])[]): void {
   const cells = rows.filter((row) => row.length > 1);
-  const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  for (const row of rows)
-    console.log(
-      row
-        .map((cell, column) => (row.length > 1 ? cell.padEnd(widths[column] ?? 0) : cell))
-        .join('  ')
-        .trimEnd(),
-    );
+  for (const [index, row] of cells.entries()) {
+    console.log(`| ${row.join(' | ')} |`);
+    if (index === 0) console.log(`|${' --- |'.repeat(row.length)}`);
+  }
+  for (const [sentence] of rows.filter((row) => row.length === 1)) console.log(`\n${sentence}`);
+  console.log();
 }
 
 const progress = (text: string): void => void process.stderr.write(`${text}\n`);
 
 const kinds = ['messages', 'media', 'backlog', 'start-up'] as const;
 type Kind = (typeof kinds)[number];
+/** Without a name: what together takes some ten minutes. */
+const usual: readonly Kind[] = ['messages', 'start-up'];
 
 interface Options {
   readonly json?: string;
@@ -71,16 +71,19 @@ await new Command('bench')
   .description(
     'Measures the bridge, beside what bounds it in the same run. The figures depend on the machine and on what else runs there.',
   )
-  .addArgument(new Argument('[what]', 'what is measured').choices(kinds).default('messages'))
+  .addArgument(new Argument('[what]', 'what is measured; messages and start-up if nothing is named').choices(kinds))
   .option('--json <file>', 'write the figures there as well')
   .option('--messages <number>', 'how many in each measurement (2000; of a backlog 100000)')
   .option('--chats <numbers>', 'with how many chats messages are measured', '1,10,100')
   .option('--no-synapse', 'leave out the comparison with a real Synapse')
-  .action(async (what: Kind, options: Options) => {
-    const { report, table } = await run(what, options);
-    print(table);
+  .action(async (what: Kind | undefined, options: Options) => {
+    const reports: Record<string, object> = {};
+    for (const kind of what === undefined ? usual : [what]) {
+      const { report, table } = await run(kind, options);
+      reports[kind] = report;
+      print(table);
+    }
     const { json } = options;
-    if (json !== undefined)
-      await writeFile(json, `${JSON.stringify({ machine: machine(), what, ...report }, null, 2)}\n`);
+    if (json !== undefined) await writeFile(json, `${JSON.stringify({ machine: machine(), ...reports }, null, 2)}\n`);
   })
   .parseAsync();

@@ -2,7 +2,7 @@
 import { systemClock } from '../../src/model/clock.ts';
 import { type Population, populate } from './populate.ts';
 import { figuresOf } from './process-figures.ts';
-import { consent, Scene } from './scene.ts';
+import { consent, Scene, waitUntil } from './scene.ts';
 
 export interface StartUpReport {
   readonly population: Population;
@@ -11,7 +11,13 @@ export interface StartUpReport {
   readonly emptyReadyMs: number;
   readonly readyResidentBytes: number;
   readonly emptyResidentBytes: number;
+  /** Accounts that had a connection at the end of the wait for them, and the memory they take then, doing nothing. */
+  readonly connected: number;
+  readonly connectedResidentBytes: number;
 }
+
+/** Accounts connect after the start, some at a time: so long they are waited for, in milliseconds. */
+const longestConnectingMs = 90_000;
 
 export async function benchStartUp(population: Population, progress: (text: string) => void): Promise<StartUpReport> {
   const empty = await started();
@@ -23,10 +29,19 @@ export async function benchStartUp(population: Population, progress: (text: stri
     emptyReadyMs: empty.ms,
     readyResidentBytes: full.residentBytes,
     emptyResidentBytes: empty.residentBytes,
+    connected: full.connected,
+    connectedResidentBytes: full.connectedResidentBytes,
   };
 }
 
-async function started(population?: Population): Promise<{ readonly ms: number; readonly residentBytes: number }> {
+interface Started {
+  readonly ms: number;
+  readonly residentBytes: number;
+  readonly connected: number;
+  readonly connectedResidentBytes: number;
+}
+
+async function started(population?: Population): Promise<Started> {
   const scene = await Scene.start(
     population && {
       prepare: (store, config) =>
@@ -39,7 +54,13 @@ async function started(population?: Population): Promise<{ readonly ms: number; 
     const start = performance.now();
     await scene.startBridge();
     const ms = performance.now() - start;
-    return { ms, residentBytes: (await figuresOf(scene.bridge.pid)).residentBytes };
+    const { residentBytes } = await figuresOf(scene.bridge.pid);
+    const connections = () => scene.network.call('connections', undefined);
+    const wanted = (population?.accounts ?? 0) + 1;
+    const waited = () => performance.now() - start > longestConnectingMs;
+    await waitUntil(async () => waited() || (await connections()) >= wanted);
+    const { residentBytes: connectedResidentBytes } = await figuresOf(scene.bridge.pid);
+    return { ms, residentBytes, connected: await connections(), connectedResidentBytes };
   } finally {
     await scene.stop();
   }
@@ -56,5 +77,10 @@ export function startUpTable(report: StartUpReport): string[][] {
       report.readyMs.toFixed(0),
       mebibytes(report.readyResidentBytes),
     ],
+    [`idle: ${perAccount(report).toFixed(0)} KiB for each of ${report.connected} connected accounts`],
   ];
+}
+
+function perAccount({ connected, connectedResidentBytes, emptyResidentBytes }: StartUpReport): number {
+  return (connectedResidentBytes - emptyResidentBytes) / 1024 / Math.max(1, connected);
 }

@@ -5,17 +5,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../../src/model/clock.ts';
 import { newAccountId, newContactId } from '../../../src/model/ids.ts';
+import type { JsonObject } from '../../../src/model/journal.ts';
 import type { PeerDevice, Signal, SignalWork } from '../../../src/model/signal.ts';
 import { createSignal } from '../../../src/whatsapp/signal/index.ts';
 import { CommittedState } from '../../support/signal-state.ts';
 import { KeyServer } from '../stand-in/keys.ts';
-import { StandInUser } from '../stand-in/user.ts';
+import { StandInUser, type ToDevice } from '../stand-in/user.ts';
 
 /** Operations in a second. */
 export interface Limits {
   readonly signalEncrypt: number;
   readonly signalDecrypt: number;
   readonly megolmEncrypt: number;
+  readonly megolmDecrypt: number;
   readonly fsync: number;
 }
 
@@ -28,7 +30,7 @@ async function rate(times: number, work: (number: number) => Promise<unknown> | 
 }
 
 export async function measureLimits(): Promise<Limits> {
-  return { ...(await signal()), megolmEncrypt: await megolm(), fsync: await disk() };
+  return { ...(await signal()), ...(await megolm()), fsync: await disk() };
 }
 
 class Endpoint {
@@ -72,13 +74,26 @@ async function signal(): Promise<Pick<Limits, 'signalEncrypt' | 'signalDecrypt'>
   return { signalEncrypt, signalDecrypt };
 }
 
-async function megolm(): Promise<number> {
+async function megolm(): Promise<Pick<Limits, 'megolmEncrypt' | 'megolmDecrypt'>> {
   const keys = new KeyServer();
   const [alice, bob] = [await StandInUser.create('@alice:bench', keys), await StandInUser.create('@bob:bench', keys)];
+  const room = '!room:bench';
   const content = { msgtype: 'm.text', body: 'a message of a conversation as people have it' };
-  const encrypt = () => alice.encrypt('!room:bench', bob.id, content, () => undefined);
+  const toDevice: ToDevice[] = [];
+  const events: JsonObject[] = [];
+  const encrypt = async () => {
+    const encrypted = await alice.encrypt(room, bob.id, content, (message) => toDevice.push(message));
+    const known = { room_id: room, sender: alice.id, type: 'm.room.encrypted', origin_server_ts: Date.now() };
+    events.push({ ...known, event_id: `$${events.length}:bench`, content: encrypted });
+  };
   await encrypt();
-  return rate(count, encrypt);
+  const megolmEncrypt = await rate(count, encrypt);
+  await bob.receive(toDevice);
+  const megolmDecrypt = await rate(count, async (number) => {
+    const event = events[number];
+    if (event !== undefined) await bob.decrypt(room, event);
+  });
+  return { megolmEncrypt, megolmDecrypt };
 }
 
 async function disk(): Promise<number> {

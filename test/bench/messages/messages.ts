@@ -25,6 +25,8 @@ export interface MessagesRow {
 
 export interface MessagesReport {
   readonly limits: Limits;
+  /** Resident bytes for each ghost that is in use: what the later chats have added, as far as there were several numbers of them. */
+  readonly ghostBytes: number | undefined;
   readonly rows: readonly MessagesRow[];
   /** Of a contact who writes for the first time: until the user is invited. */
   readonly firstContact: { readonly ms: number; readonly requests: number };
@@ -47,21 +49,31 @@ export async function benchMessages(
   const limits = await measureLimits();
   progress('limits measured');
   const rows: MessagesRow[] = [];
+  const resident: { chats: number; bytes: number }[] = [];
   const scene = await Scene.start();
   try {
     const one = await scene.addChats(1);
     const firstContact = { ms: one.ms, requests: one.requests };
     for (const chats of options.chats) {
       if (chats > scene.chats) await scene.addChats(chats - scene.chats);
+      resident.push({ chats: scene.chats, bytes: (await figuresOf(scene.bridge.pid)).residentBytes });
       for (const direction of ['to-matrix', 'to-whatsapp'] as const) {
         rows.push(await measure(scene, direction, chats, options.messages));
         progress(`${direction}: ${chats} chats`);
       }
     }
-    return { limits, rows, firstContact, synapse: options.synapse ? await measureSynapse() : undefined };
+    const synapse = options.synapse ? await measureSynapse() : undefined;
+    return { limits, ghostBytes: perGhost(resident), rows, firstContact, synapse };
   } finally {
     await scene.stop();
   }
+}
+
+function perGhost(resident: readonly { readonly chats: number; readonly bytes: number }[]): number | undefined {
+  // The first measurement warms the process up: what it adds says nothing of ghosts.
+  const [before, last] = resident.slice(1).slice(-2);
+  if (before === undefined || last === undefined || last.chats === before.chats) return undefined;
+  return (last.bytes - before.bytes) / (last.chats - before.chats);
 }
 
 async function measure(scene: Scene, direction: Direction, chats: number, messages: number): Promise<MessagesRow> {
@@ -115,14 +127,21 @@ function latencyOf(latencies: readonly number[]): Latency {
   return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
 }
 
-export function messagesTable({ limits, rows, firstContact, synapse }: MessagesReport): string[][] {
-  const megolm = (row: MessagesRow): string => `${Math.round((row.perSecond / limits.megolmEncrypt) * 100)} %`;
+export function messagesTable({ limits, ghostBytes, rows, firstContact, synapse }: MessagesReport): string[][] {
+  const { signalEncrypt, signalDecrypt, megolmEncrypt, megolmDecrypt } = limits;
+  const share = (part: number, whole: number): string => `${Math.round((part / whole) * 100)} %`;
+  /** What each message needs of both, one after the other in one thread. */
+  const both = (row: MessagesRow): number =>
+    row.direction === 'to-matrix'
+      ? 1 / (1 / signalDecrypt + 1 / megolmEncrypt)
+      : 1 / (1 / megolmDecrypt + 1 / signalEncrypt);
   return [
     [
       'direction',
       'chats',
       'messages/s',
-      'of raw Megolm',
+      'of raw ciphers',
+      'of fsyncs',
       'p50 ms',
       'p95 ms',
       'p99 ms',
@@ -134,7 +153,8 @@ export function messagesTable({ limits, rows, firstContact, synapse }: MessagesR
       row.direction,
       `${row.chats}`,
       row.perSecond.toFixed(0),
-      megolm(row),
+      share(row.perSecond, both(row)),
+      share(row.perSecond, limits.fsync),
       ...[row.latency.p50, row.latency.p95, row.latency.p99].map((ms) => ms.toFixed(1)),
       row.cpuMs.toFixed(1),
       (row.writtenBytes / 1024).toFixed(0),
@@ -142,9 +162,10 @@ export function messagesTable({ limits, rows, firstContact, synapse }: MessagesR
     ]),
     [`first contact: ${firstContact.ms.toFixed(0)} ms, ${firstContact.requests} requests to the homeserver`],
     [
-      `alone, in a second: ${limits.signalEncrypt.toFixed(0)} Signal encryptions, ${limits.signalDecrypt.toFixed(0)} decryptions, ` +
-        `${limits.megolmEncrypt.toFixed(0)} Megolm encryptions, ${limits.fsync.toFixed(0)} fsyncs`,
+      `alone, in a second: ${signalEncrypt.toFixed(0)} Signal encryptions, ${signalDecrypt.toFixed(0)} decryptions, ` +
+        `${megolmEncrypt.toFixed(0)} Megolm encryptions, ${megolmDecrypt.toFixed(0)} decryptions, ${limits.fsync.toFixed(0)} fsyncs`,
     ],
+    ...(ghostBytes === undefined ? [] : [[`memory: ${(ghostBytes / 1024).toFixed(0)} KiB for each ghost in use`]]),
     ...(synapse === undefined
       ? []
       : [

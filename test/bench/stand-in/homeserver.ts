@@ -12,6 +12,8 @@ import { Pushes, type PushTarget } from './pushes.ts';
 import { StandInUser, type ToDevice } from './user.ts';
 
 const serverName = 'localhost';
+/** As clients take it. */
+const fewKeys = 25;
 const keys = new KeyServer();
 let user: StandInUser | undefined;
 let pushes: Pushes | undefined;
@@ -64,6 +66,13 @@ type Handler = (asked: Asked) => JsonObject | undefined | Promise<JsonObject | u
 
 const nothing: Handler = () => ({});
 
+/** Every ghost takes a one-time key of the user, who makes others in time. */
+async function claim(body: JsonObject): Promise<JsonObject> {
+  const claimed = keys.claim(body);
+  if ((keys.counts(requireUser().id)?.oneTimeKeys ?? 0) < fewKeys) await requireUser().topUp();
+  return claimed;
+}
+
 /** By method and the first segment below /_matrix/client/v3. Undefined is answered 404. */
 const handlers: Readonly<Record<string, Handler>> = {
   'POST register': async ({ body }) => ({ user_id: `@${(await body()).username}:${serverName}` }),
@@ -82,7 +91,7 @@ const handlers: Readonly<Record<string, Handler>> = {
       case 'query':
         return keys.query(await body());
       case 'claim':
-        return keys.claim(await body());
+        return claim(await body());
       default:
         return undefined;
     }

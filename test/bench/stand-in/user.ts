@@ -1,12 +1,15 @@
 // A Matrix user with one cross-signed device, whose keys live in the stand-in's own key server.
 import {
+  DecryptionSettings,
   DeviceId,
+  DeviceLists,
   EncryptionSettings,
   initAsync,
   OlmMachine,
   RequestType,
   RoomId,
   type ToDeviceRequest,
+  TrustRequirement,
   UserId,
 } from '@matrix-org/matrix-sdk-crypto-wasm';
 import { z } from 'zod';
@@ -73,6 +76,25 @@ export class StandInUser {
     return JSON.parse(
       await this.#machine.encryptRoomEvent(new RoomId(room), 'm.room.message', JSON.stringify(content)),
     );
+  }
+
+  /** Takes what was sent to the user's device. */
+  async receive(messages: readonly ToDevice[]): Promise<void> {
+    const events = messages.map(({ sender, type, content }) => ({ sender, type, content }));
+    await this.#machine.receiveSyncChanges(JSON.stringify(events), new DeviceLists(), new Map());
+  }
+
+  async decrypt(room: string, event: JsonObject): Promise<void> {
+    const settings = new DecryptionSettings(TrustRequirement.Untrusted);
+    await this.#machine.decryptRoomEvent(JSON.stringify(event), new RoomId(room), settings);
+  }
+
+  /** More one-time keys, as a client makes them when it hears that few are left. */
+  async topUp(): Promise<void> {
+    const left = this.#keys.counts(this.id)?.oneTimeKeys ?? 0;
+    const counts = new Map([['signed_curve25519', left]]);
+    await this.#machine.receiveSyncChanges('[]', new DeviceLists(), counts, new Set(['signed_curve25519']));
+    await this.#sendOutgoing();
   }
 
   async #sendOutgoing(): Promise<void> {
