@@ -23,7 +23,12 @@ interface Room {
   readonly ghost: string;
   /** When each message of the ghost was taken. */
   readonly taken: number[];
+  /** The last ones, by transaction id: what is sent again because its answer did not come is the same event. */
+  readonly sent: Map<string, JsonObject>;
 }
+
+/** Of each room. */
+const remembered = 50;
 
 /** In the order in which they were made. */
 const rooms = new Map<string, Room>();
@@ -105,24 +110,37 @@ const handlers: Readonly<Record<string, Handler>> = {
   }),
   'GET joined_rooms': () => ({ joined_rooms: [] }),
   'POST createRoom': ({ as }) => {
-    const room: Room = { id: `!${randomBytes(12).toString('hex')}:${serverName}`, ghost: as, taken: [] };
+    const room: Room = {
+      id: `!${randomBytes(12).toString('hex')}:${serverName}`,
+      ghost: as,
+      taken: [],
+      sent: new Map(),
+    };
     rooms.set(room.id, room);
     return { room_id: room.id };
   },
   'PUT rooms': async ({ as, segments, body }) => {
-    const [, id = '', action, type = ''] = segments;
+    const [, id = '', action, type = '', transaction = ''] = segments;
     const content = await body();
     if (action !== 'send') return {};
     if (holding !== undefined) await holding.released;
+    const room = rooms.get(id);
+    const before = room?.sent.get(transaction);
+    if (before !== undefined) return { event_id: before.event_id };
     const event = roomEvent(id, as, type, content);
-    rooms.get(id)?.taken.push(sharedNow());
+    room?.taken.push(sharedNow());
+    room?.sent.set(transaction, event);
+    const [oldest] = room?.sent.keys() ?? [];
+    if (room !== undefined && oldest !== undefined && room.sent.size > remembered) room.sent.delete(oldest);
     // A homeserver pushes the events of our own users as well.
     if (echoes) requirePushes().add(event, as);
     return { event_id: event.event_id };
   },
   'GET rooms': ({ segments }) => {
     const [, id = '', action] = segments;
-    const ghost = rooms.get(id)?.ghost ?? '';
+    const room = rooms.get(id);
+    const ghost = room?.ghost ?? '';
+    if (action === 'messages') return { chunk: [...(room?.sent.values() ?? [])].reverse() };
     const member = (name: string) => ({ state_key: name, content: { membership: 'join' } });
     return action === 'members' ? { chunk: [member(ghost), member(requireUser().id)] } : undefined;
   },
