@@ -2,7 +2,7 @@
 // Everything here that writes runs while the primary's session is held, so a contact's devices change one step at a time.
 import type { Contact } from '../model/contact.ts';
 import { BridgeError, errorCode } from '../model/errors.ts';
-import type { InteropClient, ListedDevice } from '../model/interop.ts';
+import type { ContactLookup, InteropClient, ListedDevice } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
 import type { Portal } from '../model/portal.ts';
 import type { PeerDevice, PreKeyBundle, SignalWork } from '../model/signal.ts';
@@ -14,6 +14,7 @@ import {
   find,
   firstDevices,
   isDue,
+  isOlder,
   isProven,
   judge,
   keyText,
@@ -76,9 +77,14 @@ export async function refreshDevices(context: BridgeContext, chat: Chat): Promis
 /** Asks the network for the contact's devices, and forgets those that are no more. */
 export async function renewDevices(context: BridgeContext, chat: Chat): Promise<void> {
   const now = context.clock.now();
-  const listed = await listedDevices(context, chat);
+  const found = await listedDevices(context, chat);
   await withDevices(context, chat, async (unit, list) => {
-    const renewed = renew(list, listed ?? list.devices.map(asListed), now);
+    const primary = await unit.trust(peerOf(chat, primaryDevice));
+    const signed = found?.signedDevices && primary && signedBy(context, found.signedDevices, primary.key);
+    if (isOlder(list, signed)) {
+      context.logger.warn({ portal: chat.portal.id }, 'the network has shown an old list of devices of a contact');
+    }
+    const renewed = renew(list, found?.devices ?? list.devices.map(asListed), now, signed);
     const changes: Change[] = [putDevices(chat, renewed.list)];
     for (const gone of renewed.removed) {
       await unit.forget(peerOf(chat, gone.device));
@@ -90,9 +96,9 @@ export async function renewDevices(context: BridgeContext, chat: Chat): Promise<
 }
 
 /** Undefined where the network has no answer: what is known stays. */
-async function listedDevices(context: BridgeContext, chat: Chat): Promise<readonly ListedDevice[] | undefined> {
+async function listedDevices(context: BridgeContext, chat: Chat): Promise<ContactLookup | undefined> {
   try {
-    return (await chat.client.lookUp(chat.address))?.devices;
+    return await chat.client.lookUp(chat.address);
   } catch (error) {
     if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
     context.logger.warn(
@@ -101,6 +107,11 @@ async function listedDevices(context: BridgeContext, chat: Chat): Promise<readon
     );
     return undefined;
   }
+}
+
+function signedBy({ network }: BridgeContext, list: Uint8Array, primaryKey: Uint8Array): DeviceList['signed'] {
+  const signed = network.readSignedDevices(list, primaryKey);
+  return signed && { ...signed, by: keyText(primaryKey) };
 }
 
 const asListed = ({ device, keyIndex }: ContactDevice): ListedDevice => ({ device, keyIndex });
@@ -265,7 +276,7 @@ export async function admit(
     case 'new': {
       if (claim.primary === undefined) await unit.observeIdentity(primary, verdict.primaryKey);
       await unit.vouch(peer, identityKey);
-      const standing = { as: 'proven', by: keyText(verdict.primaryKey) } as const;
+      const standing = { as: 'proven', by: keyText(verdict.primaryKey), link: verdict.link } as const;
       const notices = verdict.news
         ? [addedNotice(chat.portal, chat.contact, find(list, device)?.since ?? now, identityKey, now)]
         : [];

@@ -2,7 +2,7 @@
 
 import type { MessageId } from '../model/ids.ts';
 import type { DeviceProof, ListedDevice } from '../model/interop.ts';
-import type { ContactDevice, DeviceList, DeviceStanding, PeerTrust } from '../model/trust.ts';
+import type { ContactDevice, DeviceList, DeviceStanding, LinkedDevice, PeerTrust } from '../model/trust.ts';
 
 export const primaryDevice = 0;
 
@@ -30,13 +30,23 @@ export interface Renewal {
   readonly removed: readonly ContactDevice[];
 }
 
-/** What follows from the network's answer. The primary never goes; devices that could not prove themselves get another try. */
-export function renew(known: DeviceList | undefined, listed: readonly ListedDevice[], now: number): Renewal {
+/**
+ * What follows from the network's answer. The primary never goes; devices that could not prove themselves get another try, and so do those
+ * that the primary's newest signed list does not have. `signed`: what came with the answer, verified.
+ */
+export function renew(
+  known: DeviceList | undefined,
+  listed: readonly ListedDevice[],
+  now: number,
+  signed?: DeviceList['signed'],
+): Renewal {
   const before = known ?? firstDevices(now);
+  const newest = isOlder(before, signed) ? before.signed : (signed ?? before.signed);
   const companions = listed.filter(({ device }) => device !== primaryDevice).slice(0, mostDevices - 1);
   const devices = companions.map(({ device, keyIndex }): ContactDevice => {
     const old = find(before, device);
-    const standing: DeviceStanding = old?.standing.as === 'proven' ? old.standing : { as: 'listed' };
+    const keeps = old?.standing.as === 'proven' && isLinked(newest, old.standing.by, old.standing.link);
+    const standing: DeviceStanding = keeps ? old.standing : { as: 'listed' };
     return { device, since: old?.since ?? now, standing, ...(keyIndex === undefined ? {} : { keyIndex }) };
   });
   const primary = before.devices.filter(({ device }) => device === primaryDevice);
@@ -44,9 +54,26 @@ export function renew(known: DeviceList | undefined, listed: readonly ListedDevi
     ({ device }) => device !== primaryDevice && !devices.some((kept) => kept.device === device),
   );
   return {
-    list: { ...before, since: before.since || now, checkedAt: now, devices: [...primary, ...devices] },
+    list: {
+      ...before,
+      since: before.since || now,
+      checkedAt: now,
+      devices: [...primary, ...devices],
+      ...(newest === undefined ? {} : { signed: newest }),
+    },
     removed: gone,
   };
+}
+
+/** Whether the network has shown a list that the primary has replaced since. */
+export function isOlder({ signed: known }: DeviceList, shown: DeviceList['signed']): boolean {
+  return known !== undefined && shown?.by === known.by && shown.timestamp < known.timestamp;
+}
+
+/** Whether a companion that the primary with this key has vouched for is linked still: it is in the signed list, or came after that. */
+function isLinked(signed: DeviceList['signed'], by: string, link: LinkedDevice | undefined): boolean {
+  if (signed === undefined || signed.by !== by) return true;
+  return link !== undefined && (signed.valid.includes(link.keyIndex) || link.timestamp > signed.timestamp);
 }
 
 export function find(list: DeviceList, device: number): ContactDevice | undefined {
@@ -106,7 +133,12 @@ export type Verdict =
   /** The key is the one that the primary has vouched for before. */
   | { readonly verdict: 'known' }
   /** The primary vouches for it now; `news`: the user is told of another device. */
-  | { readonly verdict: 'new'; readonly primaryKey: Uint8Array; readonly news: boolean }
+  | {
+      readonly verdict: 'new';
+      readonly primaryKey: Uint8Array;
+      readonly link: LinkedDevice;
+      readonly news: boolean;
+    }
   | { readonly verdict: 'unproven'; readonly why: string };
 
 /** Judges an identity key that is said to be a companion's. */
@@ -120,9 +152,10 @@ export function judge(list: DeviceList, claim: Claim, now: number): Verdict {
   const proofs = primary === undefined ? [prove(undefined)] : vouchers(primary, claim.purpose).map((key) => prove(key));
   const proof = proofs.find(({ outcome }) => outcome === 'proven') ?? proofs[0];
   if (proof?.outcome !== 'proven') return { verdict: 'unproven', why: proof?.why ?? 'no-primary' };
+  if (!isLinked(list.signed, keyText(proof.primaryKey), proof.link)) return { verdict: 'unproven', why: 'unlinked' };
   const cameLater = list.since > 0 && (known?.since ?? now) > list.since && known?.standing.as !== 'proven';
   const changed = pinnedKey !== undefined && !sameKey;
-  return { verdict: 'new', primaryKey: proof.primaryKey, news: cameLater || changed };
+  return { verdict: 'new', primaryKey: proof.primaryKey, link: proof.link, news: cameLater || changed };
 }
 
 /** What the network's refusal of a sending means: 479 is a list of devices that is not true any more, believed once per message. */

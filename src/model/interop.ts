@@ -4,6 +4,7 @@ import type { AccountId, MessageId, UserId } from './ids.ts';
 import type { Jid, UserJid } from './jid.ts';
 import type { MediaRetryAnswer, NetworkPicture } from './media.ts';
 import type { PreKeyBundle, PublicKeys, SignalCiphertext } from './signal.ts';
+import type { LinkedDevice, SignedDevices } from './trust.ts';
 
 /** A message stanza as it arrived: addressed, still encrypted. */
 export interface IncomingMessage {
@@ -126,6 +127,8 @@ export interface ContactLookup {
   /** All addresses of the person that the network names: phone-number JID and LID. */
   readonly addresses: readonly UserJid[];
   readonly devices: readonly ListedDevice[];
+  /** The primary's own list of its companions (ADVSignedKeyIndexList), where the network shows one; see `readSignedDevices`. */
+  readonly signedDevices?: Uint8Array;
 }
 
 export type PictureLookup =
@@ -227,7 +230,7 @@ export interface MessageStanza {
 }
 
 export type DeviceProof =
-  | { readonly outcome: 'proven'; readonly primaryKey: Uint8Array }
+  | { readonly outcome: 'proven'; readonly primaryKey: Uint8Array; readonly link: LinkedDevice }
   | {
       readonly outcome: 'unproven';
       readonly why: 'malformed' | 'no-primary' | 'other-primary' | 'account-signature' | 'device-signature';
@@ -250,6 +253,8 @@ export interface InteropNetwork {
    * that the proof itself names is taken, which is trust on first use. Pure; never throws.
    */
   proveDevice(deviceIdentity: Uint8Array, companionKey: Uint8Array, primaryKey: Uint8Array | undefined): DeviceProof;
+  /** The list of companions that the primary with this key (33 bytes) has signed; undefined where it has not signed this. Pure; never throws. */
+  readSignedDevices(signedList: Uint8Array, primaryKey: Uint8Array): SignedDevices | undefined;
 }
 
 /** The network's call at opt-in and opt-out. Both are idempotent per user. Rejects with BridgeError, `retry: 'later'` where it makes sense. */

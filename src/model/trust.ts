@@ -16,6 +16,22 @@ export interface DeviceList {
   /** The message that the network refused for a stale list. It is not asked for twice on account of the same message. */
   readonly refusedFor?: MessageId;
   readonly devices: readonly ContactDevice[];
+  /** The newest list of companions that the primary has signed, as far as one was ever shown. It never goes back. */
+  readonly signed?: SignedDevices & { readonly by: string };
+}
+
+/** What a primary has signed about its companions, verified. `by`, where it stands: its identity key, base64. */
+export interface SignedDevices {
+  /** When it was signed, in Unix seconds by the phone's clock. */
+  readonly timestamp: number;
+  /** Key indexes of the companions that are linked. */
+  readonly valid: readonly number[];
+}
+
+/** What a primary has signed about one companion: under which number it was linked, and when, in Unix seconds. */
+export interface LinkedDevice {
+  readonly keyIndex: number;
+  readonly timestamp: number;
 }
 
 export interface ContactDevice {
@@ -33,7 +49,7 @@ export type DeviceStanding =
   /** Named by the network; nobody has asked for its keys yet. */
   | { readonly as: 'listed' }
   /** Vouched for by the primary that had this identity key (base64). A primary with another key has not vouched for it. */
-  | { readonly as: 'proven'; readonly by: string }
+  | { readonly as: 'proven'; readonly by: string; readonly link?: LinkedDevice }
   /** Its keys came without a proof by the primary that has this identity key: it receives nothing, and what it sends is not the contact's. */
   | { readonly as: 'unproven'; readonly by?: string };
 

@@ -5,7 +5,7 @@ import type { Clock } from '../model/clock.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { InteropNetwork } from '../model/interop.ts';
 import type { Logger } from '../observability/logger.ts';
-import { proveDevice } from './adv.ts';
+import { proveDevice, readSignedDevices } from './adv.ts';
 import { Attempts } from './attempts.ts';
 import { Client } from './client.ts';
 import { createEnlistmentApi } from './enlistment.ts';
@@ -75,6 +75,7 @@ export function createInteropNetwork(options: InteropNetworkOptions): InteropNet
       return stanza;
     },
     proveDevice,
+    readSignedDevices,
     enlistment: (network) =>
       createEnlistmentApi({
         url: endpointsOf(network).enlistmentUrl.replace(/\/+$/, ''),

@@ -42,7 +42,13 @@ export function readLookUp(reply: Stanza): ContactLookup | undefined {
   if (addresses.size === 0) return undefined;
   const list = child(child(user, 'devices') ?? user, 'device-list');
   const devices = list ? readDevices(list) : [{ device: 0, keyIndex: undefined }];
-  return devices.length === 0 ? undefined : { addresses: [...addresses.values()], devices };
+  if (devices.length === 0) return undefined;
+  const signed = child(child(user, 'devices') ?? user, 'key-index-list')?.content;
+  return {
+    addresses: [...addresses.values()],
+    devices,
+    ...(signed instanceof Uint8Array ? { signedDevices: signed } : {}),
+  };
 }
 
 /** What no address can express is no device. */

@@ -24,7 +24,8 @@ import type { DeviceList } from '../../src/model/trust.ts';
 const key = (): Uint8Array => Uint8Array.of(5, ...randomBytes(32));
 const [primaryKey, companionKey, otherKey] = [key(), key(), key()];
 const pinned = (of: Uint8Array) => ({ state: 'pinned', key: of }) as const;
-const proven = { as: 'proven', by: keyText(primaryKey) } as const;
+const link = { keyIndex: 1, timestamp: 5 };
+const proven = { as: 'proven', by: keyText(primaryKey), link } as const;
 const listed = (...devices: number[]) => devices.map((device) => ({ device, keyIndex: device || undefined }));
 const numbers = ({ devices }: DeviceList): number[] => devices.map(({ device }) => device);
 
@@ -89,7 +90,7 @@ describe('the key of a companion', () => {
     purpose: 'sending',
     pinned: undefined,
     primary: pinned(primaryKey),
-    prove: () => ({ outcome: 'proven', primaryKey }),
+    prove: () => ({ outcome: 'proven', primaryKey, link }),
     ...over,
   });
   const refused = (why: (DeviceProof & { outcome: 'unproven' })['why']) => (): DeviceProof => ({
@@ -120,13 +121,46 @@ describe('the key of a companion', () => {
   test('that the primary’s new, unaccepted key vouches for is good enough to be read, not to be written to', () => {
     const primary = { state: 'changed', key: primaryKey, seen: otherKey } as const;
     const prove = (by: Uint8Array | undefined): DeviceProof =>
-      by === otherKey ? { outcome: 'proven', primaryKey: otherKey } : { outcome: 'unproven', why: 'other-primary' };
+      by === otherKey
+        ? { outcome: 'proven', primaryKey: otherKey, link }
+        : { outcome: 'unproven', why: 'other-primary' };
     expect(judge(known, claim({ primary, prove }), 20).verdict).toBe('unproven');
     expect(judge(known, claim({ primary, prove, purpose: 'opening' }), 20)).toMatchObject({ primaryKey: otherKey });
     const list = withStanding(known, 1, { as: 'proven', by: keyText(otherKey) }, 20);
     expect(isProven(find(list, 1), primary, 'opening')).toBe(true);
     expect(isProven(find(list, 1), primary, 'sending')).toBe(false);
     expect(isProven(find(list, 1), pinned(otherKey), 'sending')).toBe(true);
+  });
+
+  test('that has been unlinked is not proven by its old proof, whatever older list the network shows', () => {
+    const signed = (timestamp: number, ...valid: number[]) => ({ by: keyText(primaryKey), timestamp, valid });
+    const unlinked = renew(standing, listed(0), 20, signed(10)).list;
+    for (const shown of [undefined, signed(9, 1), signed(10)]) {
+      const { list } = renew(unlinked, listed(0, 1), 30, shown);
+      expect(list.signed).toEqual(signed(10));
+      expect(judge(list, claim(), 30)).toEqual({ verdict: 'unproven', why: 'unlinked' });
+    }
+    // One that the network goes on naming takes no part either, and nor does one of whose linking nothing is known.
+    const named = renew(standing, listed(0, 1), 20, signed(10)).list;
+    expect(find(named, 1)?.standing).toEqual({ as: 'listed' });
+    expect(judge(named, claim({ pinned: pinned(companionKey) }), 30)).toMatchObject({ why: 'unlinked' });
+    const earlier = withStanding(known, 1, { as: 'proven', by: keyText(primaryKey) }, 15);
+    expect(find(renew(earlier, listed(0, 1), 20, signed(10, 1)).list, 1)?.standing).toEqual({ as: 'listed' });
+  });
+
+  test('that is in the newest list, or was linked since, or by another primary, is judged by its proof', () => {
+    const by = keyText(primaryKey);
+    const first = renew(standing, listed(0, 1), 20, { by, timestamp: 10, valid: [1] }).list;
+    expect(find(first, 1)?.standing).toEqual(proven);
+    const since = { keyIndex: 2, timestamp: 11 };
+    const prove = (): DeviceProof => ({ outcome: 'proven', primaryKey, link: since });
+    expect(judge(first, claim({ device: 2, prove }), 30)).toMatchObject({ verdict: 'new', link: since });
+    const byOther = (): DeviceProof => ({ outcome: 'proven', primaryKey: otherKey, link });
+    const others = claim({ primary: pinned(otherKey), prove: byOther });
+    expect(judge({ ...first, signed: { by, timestamp: 12, valid: [] } }, others, 30).verdict).toBe('new');
+    expect(renew(first, listed(0), 40, { by: keyText(otherKey), timestamp: 1, valid: [] }).list.signed?.timestamp).toBe(
+      1,
+    );
   });
 
   test('without a valid proof is nobody’s', () => {

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { AdvSignedDeviceIdentitySchema } from '../../src/proto/adv_pb.ts';
 import { decodeProto } from '../../src/proto/decode.ts';
-import { proveDevice } from '../../src/whatsapp/adv.ts';
+import { proveDevice, readSignedDevices } from '../../src/whatsapp/adv.ts';
 
 const typed = (key: Uint8Array): Uint8Array => Uint8Array.of(5, ...key);
 const primary = Curve.generateKeyPair();
@@ -48,7 +48,8 @@ test('what Baileys presents is proven by the pinned primary, with and without th
       fc.boolean(),
       (rawId, timestamp, keyIndex, withKey) => {
         const proof = prove(link({ rawId, timestamp, keyIndex }, withKey));
-        expect(proof).toEqual({ outcome: 'proven', primaryKey: typed(primary.public) });
+        const linked = { keyIndex, timestamp };
+        expect(proof).toEqual({ outcome: 'proven', primaryKey: typed(primary.public), link: linked });
       },
     ),
     { numRuns: 20 },
@@ -105,4 +106,31 @@ test('nonsense is unproven, never an exception', () => {
     if (prove(cut).outcome === 'proven')
       expect(decodeProto(AdvSignedDeviceIdentitySchema, cut).details).toEqual(details);
   }
+});
+
+test('a list of devices counts where the primary has signed it, unchanged', () => {
+  const details = proto.ADVKeyIndexList.encode({
+    rawId: 7,
+    timestamp: 1_700_000_000,
+    currentIndex: 3,
+    validIndexes: [0, 1, 3],
+  });
+  const encoded = details.finish();
+  const signedBy = ({ private: key }: typeof primary, prefix = 2): Uint8Array => {
+    const accountSignature = Curve.sign(key, Buffer.concat([Uint8Array.of(6, prefix), encoded]));
+    return proto.ADVSignedKeyIndexList.encode({ details: encoded, accountSignature }).finish();
+  };
+  const read = (list: Uint8Array) => readSignedDevices(list, typed(primary.public));
+  const genuine = signedBy(primary);
+  expect(read(genuine)).toEqual({ timestamp: 1_700_000_000, valid: [1, 3] });
+  expect(read(signedBy(stranger))).toBeUndefined();
+  expect(read(signedBy(primary, 0))).toBeUndefined();
+  for (let at = 0; at < genuine.length; at += 1) {
+    const tampered = read(genuine.map((byte, i) => (i === at ? byte ^ 0x01 : byte)));
+    expect([undefined, read(genuine)]).toContainEqual(tampered);
+  }
+  const nothing = (bytes: Uint8Array): void => {
+    expect(read(bytes)).toBeUndefined();
+  };
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), nothing));
 });

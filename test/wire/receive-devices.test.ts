@@ -4,10 +4,11 @@ import { Curve, proto } from '@whiskeysockets/baileys';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { answerWaitMs, hold } from '../../src/bridge/awaited.ts';
 import type { ActiveAccount, BridgeContext, BridgeSettings } from '../../src/bridge/context.ts';
+import { renewDevices } from '../../src/bridge/device-sessions.ts';
 import { giveUpUnanswered, receiveMessage } from '../../src/bridge/receive.ts';
 import { systemClock } from '../../src/model/clock.ts';
 import type { AccountId, ContactId, MessageId, PortalId } from '../../src/model/ids.ts';
-import type { IncomingMessage } from '../../src/model/interop.ts';
+import type { IncomingMessage, InteropClient } from '../../src/model/interop.ts';
 import { interopJid, lidJid } from '../../src/model/jid.ts';
 import type { PublicKeys, SignalCiphertext } from '../../src/model/signal.ts';
 import { createLogger } from '../../src/observability/logger.ts';
@@ -61,6 +62,14 @@ class Sender {
     const accountSignatureKey = primary.keys.public;
     return proto.ADVSignedDeviceIdentity.encode({ details, accountSignature, accountSignatureKey }).finish();
   }
+}
+
+/** Which companions `primary` has signed to be linked, at so many Unix seconds. */
+function signedList(primary: Sender, timestamp: number, ...companions: readonly Sender[]): Uint8Array {
+  const validIndexes = [0, ...companions.map(({ device }) => device)];
+  const details = proto.ADVKeyIndexList.encode({ rawId: 1, timestamp, currentIndex: 9, validIndexes }).finish();
+  const accountSignature = Curve.sign(primary.keys.private, Buffer.concat([Uint8Array.of(6, 2), details]));
+  return proto.ADVSignedKeyIndexList.encode({ details, accountSignature }).finish();
 }
 
 beforeEach(async () => {
@@ -276,4 +285,34 @@ test('what was asked for again and never comes is told once; what does come is n
   const portal = lost.portal?.id ?? ('' as PortalId);
   expect((await store.inbox.find(portal, `notice:undecryptable:${lost.id}` as MessageId))?.isNotice).toBe(true);
   expect(await store.inbox.find(portal, `notice:undecryptable:${late.id}` as MessageId)).toBeUndefined();
+});
+
+test('a client that was unlinked is not heard again when the network names it with its old proof and an old list', async () => {
+  const [phone, client] = [new Sender(0), new Sender(3)];
+  const proof = client.provenBy(phone);
+  const { portal } = await receive(phone, 'from the phone');
+  expect((await receive(client, 'while linked', { deviceIdentity: proof })).row?.state.at).toBe('received');
+  const contact = await store.contacts.get(portal?.contact ?? ('' as ContactId));
+  if (portal === undefined || contact === undefined) throw new Error('no chat');
+
+  const show = async (companions: readonly Sender[], signedDevices: Uint8Array): Promise<void> => {
+    const devices = [phone, ...companions].map(({ device }) => ({ device, keyIndex: device || undefined }));
+    const network: Partial<InteropClient> = {
+      connected: true,
+      lookUp: async () => ({ addresses: [from], devices, signedDevices }),
+    };
+    // Nothing else is asked of the network.
+    const client = network as InteropClient;
+    await renewDevices(context, { account, portal, contact, address: from, client });
+  };
+  await show([client], signedList(phone, 10, client));
+  expect((await receive(client, 'still linked', { deviceIdentity: proof })).row?.state.at).toBe('received');
+  await show([], signedList(phone, 20));
+  await show([client], signedList(phone, 10, client));
+  expect((await receive(client, 'unlinked', { deviceIdentity: proof })).row).toBeUndefined();
+  await show([client], signedList(client, 30, client));
+  expect((await receive(client, 'unlinked still', { deviceIdentity: proof })).row).toBeUndefined();
+  // Linked again it takes part again: its session has gone, so it is asked for its message once more.
+  await show([client], signedList(phone, 30, client));
+  expect((await receive(client, 'linked again', { deviceIdentity: proof })).row?.state.at).toBe('awaited');
 });
