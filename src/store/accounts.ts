@@ -98,7 +98,7 @@ export function* setPendingCommand({ db, bridge }: Unit, user: UserId, command: 
     yield* run(db.deleteFrom('pending_command').where('user', '=', user));
     return;
   }
-  const row = { command: seal(bridge, commandPlace(user), command) };
+  const row = { command: seal(bridge, commandPlace(user), command), idle_since: null };
   yield* run(
     db
       .insertInto('pending_command')

@@ -142,7 +142,7 @@ async function build(database: Database, master: KeyObject, options: StoreOption
     get writable() {
       return writer.writable;
     },
-    prune: (before) => write(() => pruneBatch({ db }, before, PRUNE_BATCH)),
+    prune: (before) => write(() => pruneBatch({ db, now: options.clock.now() }, before, PRUNE_BATCH)),
     close: async () => {
       writer.stopWatching();
       await database.close();

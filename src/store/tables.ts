@@ -33,6 +33,8 @@ type Flag = 0 | 1;
 type RowId<Id> = ColumnType<Id, never, never>;
 /** When a row was dealt with; null until then. After the retention time it is forgotten. */
 type SettledAt = number | null;
+/** Since when the retention job has found nobody who needs the row; null while somebody does, or it has not looked yet. */
+type IdleSince = ColumnType<number | null, number | null | undefined, number | null>;
 
 export interface Tables {
   /** `moved`: the content lives elsewhere now, and must not be used here any more. */
@@ -64,7 +66,7 @@ export interface Tables {
   erasure: { user: UserId; rooms: string };
   departing_chat: { account: AccountId; room: RoomId | null; contact: ContactId };
   preference: { account: AccountId; read_receipts: Flag; typing: Flag; delivery_marks: Flag; reach: Reach };
-  pending_command: { user: UserId; command: Sealed };
+  pending_command: { user: UserId; command: Sealed; idle_since: IdleSince };
 
   /** `hash` is a keyed hash of the user. Both are null once it was erased. */
   consent_record: { id: RecordId; hash: Bytes | null; user: SealedOrErased };
@@ -123,7 +125,7 @@ export interface Tables {
   /** The same of rooms with the bot. */
   command_key_use: { room: RoomId; session: string; used: string; used_at: number };
   portal_visitor: { portal: PortalId; user: UserId; allowed: Flag };
-  user_trust: { user: UserId; master_key: Sealed; seen: SealedOrErased };
+  user_trust: { user: UserId; master_key: Sealed; seen: SealedOrErased; idle_since: IdleSince };
 
   /** What is known of a contact's devices, as JSON. */
   device_list: { contact: ContactId; account: AccountId; list: Sealed };
@@ -250,6 +252,7 @@ export interface Tables {
     confidential: Flag;
     text: SealedOrErased;
     event: SealedOrErased;
+    idle_since: IdleSince;
     settled_at: SettledAt;
   };
   hosted_file: { name: HostedName; account: AccountId; size: number; expires_at: number };

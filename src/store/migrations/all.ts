@@ -21,6 +21,7 @@ import * as roomKeyUses from './0018-room-key-uses.ts';
 import * as verifiedKeys from './0019-verified-keys.ts';
 import * as policyRooms from './0020-policy-rooms.ts';
 import * as commandKeyUses from './0030-command-key-uses.ts';
+import * as idleRows from './0031-idle-rows.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -44,4 +45,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0019-verified-keys': verifiedKeys,
   '0020-policy-rooms': policyRooms,
   '0030-command-key-uses': commandKeyUses,
+  '0031-idle-rows': idleRows,
 };
