@@ -82,6 +82,7 @@ async function exportChat(store: Store, portal: Portal): Promise<ExportedChat> {
     contactAddresses: (contact?.addresses ?? []).map(formatJid),
     ghost: (await store.contacts.ghost(contactId))?.actor.user,
     visitors: await store.visitors.of(id),
+    roomKeys: await store.roomKeyUses.of(id),
     devices: devices.map(([device, trust]) => ({ device, key: trust.state })),
   };
 }

@@ -310,6 +310,10 @@ export interface Store {
   };
   readonly roomKeyUses: {
     has(portal: PortalId, use: RoomKeyUse): Promise<boolean>;
+    /** Of each key of this chat, which indexes have been used: ranges, both ends included. */
+    of(
+      portal: PortalId,
+    ): Promise<readonly { readonly session: string; readonly used: readonly (readonly number[])[] }[]>;
     hasCommand(room: RoomId, use: RoomKeyUse): Promise<boolean>;
   };
   readonly visitors: {

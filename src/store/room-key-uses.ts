@@ -57,6 +57,10 @@ export function roomKeyUseReads({ db }: Reader): Store['roomKeyUses'] {
       const row = await select.where('session', '=', session).executeTakeFirst();
       return row !== undefined && has(read(row.used), index);
     },
+    of: async (portal) => {
+      const rows = await db.selectFrom('room_key_use').selectAll().where('portal', '=', portal).execute();
+      return rows.map(({ session, used }) => ({ session, used: read(used) }));
+    },
     hasCommand: async (room, { session, index }) => {
       const select = db.selectFrom('command_key_use').select('used').where('room', '=', room);
       const row = await select.where('session', '=', session).executeTakeFirst();

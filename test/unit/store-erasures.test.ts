@@ -39,6 +39,8 @@ test('nothing of an erased user is left, and all of the others', async () => {
     { change: 'bot-message.add', room: other.account.managementRoom, key: 'other', text: 'Hello' },
     { change: 'consent.record', user: erin.user, event: { what: 'withdrawn', network: 'whatsapp' } },
     { change: 'command-key.used', room: erin.managementRoom, use: { session: 'erins-session', index: 0 } },
+    { change: 'room-key.used', portal: portal.id, use: { session: 'erins-room-key', index: 2 } },
+    { change: 'visitor.add', portal: portal.id, user: '@erins-visitor:example.org' as never },
     { change: 'outbox.add', row: outgoing(portal, Buffer.from('words')) },
     change(room, '$erins-event' as EventId),
     change(erin.managementRoom, '$erins-command' as EventId),
@@ -50,6 +52,12 @@ test('nothing of an erased user is left, and all of the others', async () => {
   const data = await exportUser(store, erin.user, 0);
   expect(data).toMatchObject({ identity: 'pinned', consent: [{ what: 'withdrawn' }] });
   expect(data.accounts[0]?.messages).toHaveLength(1);
+  expect(data.accounts[0]?.chats).toMatchObject([
+    {
+      visitors: [{ user: '@erins-visitor:example.org', allowed: false }],
+      roomKeys: [{ session: 'erins-room-key', used: [[2, 2]] }],
+    },
+  ]);
 
   await eraseOffline(store, erin.user);
   // The network has confirmed the opt-out, and the ghost has gone.
@@ -68,6 +76,8 @@ test('nothing of an erased user is left, and all of the others', async () => {
     '$erins-event',
     '$erins-command',
     'erins-session',
+    'erins-room-key',
+    '@erins-visitor',
     contact.id,
   ];
   const bytes = await storedBytes(place);

@@ -315,6 +315,22 @@ describe('a changed identity', () => {
     await expect(encrypt('leak')).rejects.toMatchObject(refused);
   });
 
+  test('an earlier key that comes back after another one was accepted is a change like any other', async () => {
+    const next = new JsPeer();
+    await signal.exclusively([peer], async (unit) => {
+      await unit.observeIdentity(peer, them.identity.pubKey);
+      state.commit(unit.changes());
+    });
+    state.commit([{ change: 'peer.trust', peer, trust: { state: 'pinned', key: next.identity.pubKey } }]);
+    await signal.exclusively([peer], async (unit) => {
+      expect(await unit.observeIdentity(peer, next.identity.pubKey)).toBe('same');
+      expect(await unit.observeIdentity(peer, them.identity.pubKey)).toBe('changed');
+      state.commit(unit.changes());
+    });
+    expect(state.trusts.get(peerKey(peer))).toMatchObject({ state: 'changed', key: next.identity.pubKey });
+    await expect(encrypt('leak')).rejects.toMatchObject(refused);
+  });
+
   test('a message that was not authentic changes no trust', async () => {
     const changed = await reinstalled();
     await changed.start(published);
