@@ -1,5 +1,6 @@
 // Ways to weaken a chat that the homeserver has, and what comes of each.
 import { readFile } from 'node:fs/promises';
+import { DeviceId, EncryptionSettings, OlmMachine, RoomId, UserId } from '@matrix-org/matrix-sdk-crypto-wasm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { MatrixUser, Message } from '../../src/demo/matrix-user.ts';
 import type { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
@@ -12,7 +13,7 @@ let room: string;
 let botRoom: string;
 
 beforeAll(async () => {
-  world = await World.start();
+  world = await World.start({ overrides: { 'delivery.missing_key_wait_s': 3 } });
   alice = await world.homeserver.login('alice', { strict: true });
   botRoom = await world.optIn(alice);
   phone = await world.phone('31660000002', 'Bob');
@@ -93,4 +94,26 @@ test('a command to the bot is not taken again under a new event id', async () =>
   await alice.sendUnencrypted(botRoom, { ...content }, 'm.room.encrypted');
   await alice.waitForMessage(botRoom, ({ body }) => /an earlier message of yours once more/.test(body ?? ''));
   await world.ask(alice, botRoom, 'settings', /delivery marks off/);
+});
+
+test('a room key that is forwarded opens nothing, whoever forwards it', async () => {
+  // Somebody who says that they are a session of Alice's writes under a key of their own.
+  const forger = await OlmMachine.initialize(new UserId(alice.userId), new DeviceId('FORGER'));
+  const content = JSON.stringify({ msgtype: 'm.text', body: 'under a forwarded key' });
+  await forger.shareRoomKey(new RoomId(room), [], new EncryptionSettings());
+  const event = JSON.parse(await forger.encryptRoomEvent(new RoomId(room), 'm.room.message', content));
+  const [key] = JSON.parse(await forger.exportRoomKeys(() => true));
+  expect(key.session_id).toBe(event.session_id);
+  forger.close();
+
+  const ghost = (await alice.messages(room)).find(({ body }) => body === 'before')?.sender ?? '';
+  const devices = (await alice.client.getCrypto()?.getUserDeviceInfo([ghost]))?.get(ghost)?.keys() ?? [];
+  const to = [...devices].map((deviceId) => ({ userId: ghost, deviceId }));
+  expect(to).toHaveLength(1);
+  await alice.client.encryptAndSendToDevice('m.forwarded_room_key', to, key);
+  await alice.sendUnencrypted(room, event, 'm.room.encrypted');
+  await notice('waiting-for-key');
+  await alice.sendText(room, 'after the forwarded key');
+  await phone.received('after the forwarded key');
+  expect(await heard('under a forwarded key')).toBe(0);
 });
