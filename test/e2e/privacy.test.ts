@@ -102,3 +102,36 @@ test('after opt-out and erase nothing of the user is found in database, log or d
   );
   expect(found).toEqual([]);
 });
+
+test('with the bridge stopped the administrator gets the same, and what was erased is in no file, nor is the rest once it runs', async () => {
+  await world.startBridge();
+  const user = await world.homeserver.login('slartibartfast', { strict: true });
+  const other = await world.phone('31687650043', 'Magrathea Quux');
+  const room = await world.optIn(user);
+  await other.send(user.userId, 'before the end');
+  const chat = await world.joinPortal(user);
+  await user.waitForMessage(chat, ({ body }) => body === 'before the end');
+  await world.bridge.stop();
+
+  const out = join(world.homeserver.directory, 'stopped.json');
+  await run('export', '--user', user.userId, '--out', out);
+  const data = JSON.parse(await readFile(out, 'utf8'));
+  expect(data).toMatchObject({ user: user.userId, accounts: [{ managementRoom: room, chats: [{ room: chat }] }] });
+  expect(data.accounts[0].chats[0].contactAddresses).toContain(`${other.number}@s.whatsapp.net`);
+  await run('erase', '--user', user.userId, '--yes');
+  const found = async (traces: readonly string[]) =>
+    (await installationFiles()).flatMap(({ name, bytes }) =>
+      traces.filter((trace) => bytes.includes(trace)).map((trace) => `${trace} in ${name}`),
+    );
+  // Whom the network and the homeserver have still to be told of is known until they are.
+  const words = ['before the end', other.number, 'Magrathea'];
+  expect(await found(words)).toEqual([]);
+
+  const erased = async (): Promise<number> =>
+    (await readFile(world.logPath, 'utf8')).split('a user has been erased').length;
+  const before = await erased();
+  await world.startBridge();
+  await expect.poll(erased, { timeout: 30_000 }).toBeGreaterThan(before);
+  await world.bridge.stop();
+  expect(await found([...words, user.userId, 'slartibartfast', chat, room])).toEqual([]);
+});
