@@ -54,14 +54,13 @@ export function decideAgain(sdk: MatrixSdk, client: MatrixClient, timeoutMs: num
 }
 
 /** What has been accepted by the homeserver (no local echo) and is not being decrypted just now. */
-function settledEvents(
-  client: MatrixClient,
-  roomId: string,
-  events = client.getRoom(roomId)?.getLiveTimeline().getEvents() ?? [],
-): MatrixEvent[] {
+function settled(events: readonly MatrixEvent[]): MatrixEvent[] {
   const undecided = (event: MatrixEvent) => event.isBeingDecrypted() || event.shouldAttemptDecryption();
   return events.filter((event) => !event.isState() && event.status === null && !undecided(event));
 }
+
+const liveEvents = (client: MatrixClient, roomId: string): MatrixEvent[] =>
+  settled(client.getRoom(roomId)?.getLiveTimeline().getEvents() ?? []);
 
 async function withShield(sdk: MatrixSdk, client: MatrixClient, event: MatrixEvent): Promise<Message> {
   return { ...seen(event), shield: await shieldOf(sdk, client, event) };
@@ -87,14 +86,20 @@ export async function waitForMessage(
         client.off(MatrixEventEvent.Replaced, check);
       };
     },
-    probe: () => settledEvents(client, roomId).find((candidate) => accept(seen(candidate))),
-    seen: () => settledEvents(client, roomId).map((candidate) => describe(seen(candidate))),
+    probe: () => liveEvents(client, roomId).find((candidate) => accept(seen(candidate))),
+    seen: () => liveEvents(client, roomId).map((candidate) => describe(seen(candidate))),
   });
   return withShield(sdk, client, event);
 }
 
 /** The whole room, fetched back to its beginning; state left out, oldest first. */
 export async function allMessages(sdk: MatrixSdk, client: MatrixClient, roomId: string): Promise<Message[]> {
+  const events = settled(await allEvents(sdk, client, roomId));
+  return Promise.all(events.map((event) => withShield(sdk, client, event)));
+}
+
+/** Every event of the room that the library has or can fetch, oldest first, decrypted as far as that is possible. */
+export async function allEvents(sdk: MatrixSdk, client: MatrixClient, roomId: string): Promise<MatrixEvent[]> {
   const { EventTimeline } = sdk.sdk;
   const timeline = client.getRoom(roomId)?.getLiveTimeline();
   if (!timeline) throw new Error(`${client.getSafeUserId()} knows no room ${roomId}`);
@@ -110,7 +115,7 @@ export async function allMessages(sdk: MatrixSdk, client: MatrixClient, roomId: 
   const events = parts.flatMap((part) => part.getEvents());
   // The library decrypts some of them only when somebody looks.
   await Promise.all(events.map((event) => client.decryptEventIfNeeded(event)));
-  return Promise.all(settledEvents(client, roomId, events).map((event) => withShield(sdk, client, event)));
+  return events;
 }
 
 function seen(event: MatrixEvent): SeenEvent {

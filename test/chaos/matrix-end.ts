@@ -1,6 +1,7 @@
 // A Matrix user in a run: joins what they are invited to, does what the plan says, and knows what their client shows.
 import type { MatrixEvent } from 'matrix-js-sdk';
 import { loadMatrixSdk } from '../../src/demo/matrix-sdk.ts';
+import { allEvents } from '../../src/demo/matrix-timeline.ts';
 import type { MatrixUser } from '../../src/demo/matrix-user.ts';
 import { openFile, sendFile } from '../support/matrix-files.ts';
 import type { Received } from './ledger.ts';
@@ -43,15 +44,10 @@ export class MatrixEnd {
 
   /** Everything that others have put into this room, in the order of the room. */
   async history(room: string, expected: readonly Action[]): Promise<Received[]> {
-    const { EventTimeline } = (await loadMatrixSdk()).sdk;
     const { client, userId } = this.user;
-    const timeline = client.getRoom(room)?.getLiveTimeline();
-    if (!timeline) return [];
-    while (timeline.getPaginationToken(EventTimeline.BACKWARDS) !== null) {
-      if (!(await client.paginateEventTimeline(timeline, { backwards: true, limit: 100 }))) break;
-    }
-    const events = timeline.getEvents().filter((event) => !event.isState() && event.getSender() !== userId);
-    await Promise.all(events.map((event) => event.getDecryptionPromise()));
+    if (!client.getRoom(room)) return [];
+    const all = await allEvents(await loadMatrixSdk(), client, room);
+    const events = all.filter((event) => !event.isState() && event.getSender() !== userId);
     for (const event of events) this.#index(event);
     const reader = new Reader(this.events, expected);
     const received = events.flatMap((event) => reader.read(event) ?? []);
