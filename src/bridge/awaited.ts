@@ -34,6 +34,18 @@ export function givenUp(row: MissingRow, code: string): Change {
   return { change: 'inbox.park-missing', row, code };
 }
 
+/** What to commit for it, `told` included. While the contact asks to be let in, the user is told when that has been decided. */
+export function neverCame(portal: Portal, row: MissingRow, code: string, told: Change): Change[] {
+  switch (portal.acceptance.at) {
+    case 'accepted':
+      return [givenUp(row, code), told];
+    case 'requested':
+      return [{ change: 'request.dropped', portal: portal.id }];
+    case 'declined':
+      return [];
+  }
+}
+
 /** Since when this process has held a chat for a message, by `Clock.elapsed`. */
 export type Holds = Map<InboxId, number>;
 

@@ -6,10 +6,10 @@ import type { IncomingMessage, InteropClient } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
 import type { Portal } from '../model/portal.ts';
 import type { SignalCiphertext, SignalDecryption, SignalWork } from '../model/signal.ts';
-import type { Change, UnansweredMessage } from '../model/store.ts';
+import type { Change, MissingRow, UnansweredMessage } from '../model/store.ts';
 import type { DeviceList } from '../model/trust.ts';
 import { passed } from '../observability/fail-points.ts';
-import { answerWaitMs, arrival, givenUp, isMissing } from './awaited.ts';
+import { answerWaitMs, arrival, givenUp, isMissing, neverCame } from './awaited.ts';
 import { resolveContact } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { identityNotice, unprovenNotice } from './device-notices.ts';
@@ -227,7 +227,11 @@ async function storeFailure(
   return { portal };
 }
 
-function placeOf(portal: Portal, { id, device, timestamp }: IncomingMessage) {
+/** Where it stands, or would stand. */
+export function placeOf(
+  portal: Portal,
+  { id, device, timestamp }: Pick<IncomingMessage, 'id' | 'device' | 'timestamp'>,
+): MissingRow {
   return { account: portal.account, portal: portal.id, messageId: id, device, timestamp };
 }
 
@@ -238,18 +242,9 @@ function undecryptable(portal: Portal, contact: Contact, id: MessageId, timestam
   });
 }
 
-/** While the contact asks to be let in, the user is told when that has been decided. */
-function lost(portal: Portal, contact: Contact, { messageId, device }: UnansweredMessage, now: number): Change[] {
-  switch (portal.acceptance.at) {
-    case 'accepted': {
-      const place = { account: portal.account, portal: portal.id, messageId, device, timestamp: now };
-      return [givenUp(place, 'unanswered'), undecryptable(portal, contact, messageId, now)];
-    }
-    case 'requested':
-      return [{ change: 'request.dropped', portal: portal.id }];
-    case 'declined':
-      return [];
-  }
+function lost(portal: Portal, contact: Contact, { messageId: id, device }: UnansweredMessage, now: number): Change[] {
+  const place = placeOf(portal, { id, device, timestamp: now });
+  return neverCame(portal, place, 'unanswered', undecryptable(portal, contact, id, now));
 }
 
 /** Tells users of messages that were asked for again and have not come. Returns the portals in which something was said. */

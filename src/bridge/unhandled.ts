@@ -2,11 +2,12 @@
 import type { GivenUp, IncomingMessage } from '../model/interop.ts';
 import type { Portal } from '../model/portal.ts';
 import type { Change } from '../model/store.ts';
-import { givenUp } from './awaited.ts';
+import { neverCame } from './awaited.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { contactName, networkNames } from './labels.ts';
 import { noticeOnce } from './notices.ts';
 import { chatWith } from './receipts.ts';
+import { placeOf } from './receive.ts';
 
 /** Returns the portal in which something is said now. */
 export async function noteUnhandled(
@@ -23,23 +24,10 @@ export async function noteUnhandled(
     return undefined;
   }
   const { portal, contact } = chat;
-  switch (portal.acceptance.at) {
-    case 'declined':
-      return undefined;
-    case 'requested':
-      await context.store.commit([{ change: 'request.dropped', portal: portal.id }]);
-      return undefined;
-    case 'accepted': {
-      const { id, device, timestamp } = message;
-      const text = `A message from ${contactName(contact, portal)} could not be taken in by this server, however often it was tried. Whoever runs it can see why. Ask them to send it once more.`;
-      const place = { account: account.id, portal: portal.id, messageId: id, device, timestamp };
-      await context.store.commit([
-        givenUp(place, 'unhandled'),
-        noticeOnce(portal, `unhandled:${id}`, timestamp, { code: 'unhandled', text }),
-      ]);
-      return portal;
-    }
-  }
+  const text = `A message from ${contactName(contact, portal)} could not be taken in by this server, however often it was tried. Whoever runs it can see why. Ask them to send it once more.`;
+  const told = noticeOnce(portal, `unhandled:${message.id}`, message.timestamp, { code: 'unhandled', text });
+  await context.store.commit(neverCame(portal, placeOf(portal, message), 'unhandled', told));
+  return portal.acceptance.at === 'accepted' ? portal : undefined;
 }
 
 /** Whoever wants to be reached by everybody is told that somebody could not reach them. Blocked people and those without a chat look alike here. */
