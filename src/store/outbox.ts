@@ -124,10 +124,16 @@ const toDevices = (json: string): readonly number[] => JSON.parse(json);
 export function outboxReads({ db, keys }: Reader): Store['outbox'] {
   const select = db.selectFrom('outbox').selectAll();
   const open = db.selectFrom('outbox').where(isOpenOutbox);
+  const kept = select.where(isKept);
 
   async function opened(row: Row | undefined): Promise<OutboxRow | undefined> {
     const key = row && (await keys.find(accountKey(row.account)));
     return key && toOutboxRow(key, row);
+  }
+
+  async function oldest(found: typeof kept, limit: number): Promise<OutboxRow[]> {
+    const rows = await found.orderBy('created_at').limit(limit).execute();
+    return (await Promise.all(rows.map(opened))).filter((row) => row !== undefined);
   }
 
   return {
@@ -150,25 +156,10 @@ export function outboxReads({ db, keys }: Reader): Store['outbox'] {
       const count = db.fn.countAll<number>().as('count');
       return (await open.select(count).where('portal', '=', portal).executeTakeFirstOrThrow()).count;
     },
-    expired: async (before, limit) => {
-      const rows = await select
-        .where(isKept)
-        .where('created_at', '<', before)
-        .orderBy('created_at')
-        .limit(limit)
-        .execute();
-      return (await Promise.all(rows.map(opened))).filter((row) => row !== undefined);
-    },
-    unreadable: async (retries, before, limit) => {
-      const rows = await select
-        .where(isKept)
-        .where('created_at', '<', before)
-        .where('retries', '>=', retries)
-        .where('confirmed', '=', 0)
-        .orderBy('created_at')
-        .limit(limit)
-        .execute();
-      return (await Promise.all(rows.map(opened))).filter((row) => row !== undefined);
+    expired: (before, limit) => oldest(kept.where('created_at', '<', before), limit),
+    unreadable: (retries, before, limit) => {
+      const unconfirmed = kept.where('retries', '>=', retries).where('confirmed', '=', 0);
+      return oldest(unconfirmed.where('created_at', '<', before), limit);
     },
     byEvent: async (event) => opened(await select.where('event', '=', event).executeTakeFirst()),
   };

@@ -24,13 +24,15 @@ function withIndex(used: readonly Range[], index: number): readonly Range[] {
   return merged;
 }
 
-const withUse = (row: { readonly used: string } | undefined, index: number): string =>
-  JSON.stringify(withIndex(row ? read(row.used) : [], index));
+/** Of one key; undefined before it was used. */
+type Row = { readonly used: string } | undefined;
+
+const isUsed = (row: Row, index: number): boolean => row !== undefined && has(read(row.used), index);
+const withUse = (row: Row, index: number): string => JSON.stringify(withIndex(row ? read(row.used) : [], index));
 
 export function* noteRoomKeyUse({ db }: Unit, portal: PortalId, { session, index }: RoomKeyUse): Steps {
   const earlier = db.selectFrom('room_key_use').select('used').where('portal', '=', portal);
-  const row = yield* first(earlier.where('session', '=', session));
-  const used = withUse(row, index);
+  const used = withUse(yield* first(earlier.where('session', '=', session)), index);
   yield* run(
     db
       .insertInto('room_key_use')
@@ -54,8 +56,7 @@ export function roomKeyUseReads({ db }: Reader): Store['roomKeyUses'] {
   return {
     has: async (portal, { session, index }) => {
       const select = db.selectFrom('room_key_use').select('used').where('portal', '=', portal);
-      const row = await select.where('session', '=', session).executeTakeFirst();
-      return row !== undefined && has(read(row.used), index);
+      return isUsed(await select.where('session', '=', session).executeTakeFirst(), index);
     },
     of: async (portal) => {
       const rows = await db.selectFrom('room_key_use').selectAll().where('portal', '=', portal).execute();
@@ -63,8 +64,7 @@ export function roomKeyUseReads({ db }: Reader): Store['roomKeyUses'] {
     },
     hasCommand: async (room, { session, index }) => {
       const select = db.selectFrom('command_key_use').select('used').where('room', '=', room);
-      const row = await select.where('session', '=', session).executeTakeFirst();
-      return row !== undefined && has(read(row.used), index);
+      return isUsed(await select.where('session', '=', session).executeTakeFirst(), index);
     },
   };
 }

@@ -40,10 +40,11 @@ export function readLookUp(reply: Stanza): ContactLookup | undefined {
     named.filter(isKnownUser).map((jid) => [formatJid(withoutDevice(jid)), withoutDevice(jid)]),
   );
   if (addresses.size === 0) return undefined;
-  const list = child(child(user, 'devices') ?? user, 'device-list');
+  const place = child(user, 'devices') ?? user;
+  const list = child(place, 'device-list');
   const devices = list ? readDevices(list) : [{ device: 0, keyIndex: undefined }];
   if (devices.length === 0) return undefined;
-  const signed = child(child(user, 'devices') ?? user, 'key-index-list')?.content;
+  const signed = child(place, 'key-index-list')?.content;
   return {
     addresses: [...addresses.values()],
     devices,
