@@ -8,7 +8,7 @@ import { deleted } from '../bot/opt-out.ts';
 import type { BridgeContext } from '../context.ts';
 import { departureOf } from '../erasures.ts';
 import { networkNames } from '../labels.ts';
-import { closedText, whyClosed } from '../policy/eligibility.ts';
+import { type Closed, closedText, whyClosed } from '../policy/eligibility.ts';
 import { attestationRequest } from './attestation.ts';
 import { currentExplanation, explanationText, questionFor } from './explanation.ts';
 import { intactEntries, lastAbout } from './record.ts';
@@ -23,18 +23,19 @@ export interface ReviewEffects {
 export async function standingOf(
   context: BridgeContext,
   account: Account,
-): Promise<Standing & { readonly entries: readonly ConsentEntry[] | undefined }> {
+): Promise<Standing & { readonly entries: readonly ConsentEntry[] | undefined; readonly closed: Closed | undefined }> {
   const { settings, clock } = context;
   const entries = await intactEntries(context, account.user);
   const explanation = currentExplanation(settings, account.network);
+  const closed = await whyClosed(context, account.user);
   const demands = {
     networks: settings.networks,
-    mayOptIn: (await whyClosed(context, account.user)) === undefined,
+    mayOptIn: closed === undefined,
     attestationRequired: settings.attestation !== undefined,
     graceMs: settings.graceMs,
     endAfterMs: settings.endPausedMs,
   };
-  return { ...standing(account, entries, explanation, demands, clock.now()), entries };
+  return { ...standing(account, entries, explanation, demands, clock.now()), entries, closed };
 }
 
 /** Asks what has to be asked, pauses, resumes or ends the account. */
@@ -46,13 +47,13 @@ export async function review(context: BridgeContext, id: AccountId, effects: Rev
   if (stands.end) return end(context, account, stands.pause ?? 'record', effects);
   const said = new Saying(context, account, stands.entries !== undefined);
   for (const question of stands.ask) ask(context, said, account, question, stands);
-  if ((await whyClosed(context, account.user)) === undefined) announce(context, said, account, stands.entries);
+  if (stands.closed === undefined) announce(context, said, account, stands.entries);
   const { state } = account;
   let release: (() => void) | undefined;
   if (stands.pause !== undefined && state.at === 'active') {
     release = await effects.silence(id);
     said.record({ what: 'paused', network: account.network, why: stands.pause });
-    said.say(await pausedText(context, account, stands.pause));
+    said.say(pausedText(context, account, stands.pause, stands.closed));
   }
   if (stands.pause === undefined && state.at === 'paused') {
     said.record({ what: 'resumed', network: account.network });
@@ -145,7 +146,12 @@ function announce(
   }
 }
 
-async function pausedText(context: BridgeContext, { network, user }: Account, why: PauseReason): Promise<string> {
+function pausedText(
+  context: BridgeContext,
+  { network }: Account,
+  why: PauseReason,
+  closed: Closed | undefined,
+): string {
   const { settings } = context;
   const name = networkNames[network];
   const days = Math.round(settings.endPausedMs / 86_400_000);
@@ -155,7 +161,7 @@ async function pausedText(context: BridgeContext, { network, user }: Account, wh
     case 'network':
       return `${name} is not offered by this server any more. Nothing is sent or received. ${kept} ${ends}`;
     case 'permission':
-      return `${(await whyClosed(context, user)) === 'policy-room' ? closedText(context, 'policy-room') : 'The administrator of this server has closed the bridge to you.'} On ${name} nothing is sent or received any more. ${kept} ${ends}`;
+      return `${closed === 'policy-room' ? closedText(context, 'policy-room') : 'The administrator of this server has closed the bridge to you.'} On ${name} nothing is sent or received any more. ${kept} ${ends}`;
     case 'record':
       return `That you agreed to ${name} is not on record, or the record is damaged. Nothing is sent or received until you have agreed (again). ${kept}`;
     case 'attestation':
