@@ -1,5 +1,6 @@
 // The shape of the configuration file. Each leaf's error text says what is allowed; config.example.yaml says what it means.
 import { z } from 'zod';
+import { roomIdOrAlias } from '../model/ids.ts';
 
 const text = (allowed: string, pattern: RegExp) => z.string({ error: allowed }).regex(pattern, { error: allowed });
 const count = (allowed: string, least: number, most: number) =>
@@ -66,8 +67,6 @@ const serverName = text(
   'a Matrix server name, such as example.org',
   /^[A-Za-z0-9.-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$/,
 );
-/** Matrix spec, appendix "Common identifier format"; since room version 12 a room id need not name a server. */
-const roomIdOrAlias = /^(?=.{2,255}$)(![^\s\0]+|#[^\s\0:]+:[^\s\0]+)$/;
 const claimName = text('a claim name: letters, digits, _ . : / -', /^[\w.:/-]{1,128}$/);
 
 export const schema = section({

@@ -40,6 +40,9 @@ export function parseUserId(text: string): UserId | undefined {
   return /^@[\x21-\x39\x3b-\x7e]+:[A-Za-z0-9.:[\]-]+$/.test(text) && text.length <= 255 ? (text as UserId) : undefined;
 }
 
+/** A room id or alias (Matrix spec, appendix "Common identifier format"); since room version 12 a room id need not name a server. */
+export const roomIdOrAlias = /^(?=.{2,255}$)(![^\s\0]+|#[^\s\0:]+:[^\s\0]+)$/;
+
 export function localpartOf(user: UserId): string {
   return user.slice(1, user.indexOf(':'));
 }

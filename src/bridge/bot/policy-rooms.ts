@@ -1,5 +1,5 @@
 // `subscribe`, `unsubscribe`: policy rooms in which others say whom to block.
-import type { RoomId } from '../../model/ids.ts';
+import { type RoomId, roomIdOrAlias } from '../../model/ids.ts';
 import type { PolicySubscription } from '../../model/policy.ts';
 import { type BridgeContext, isActive } from '../context.ts';
 import { roomOf } from '../policy/operator-rooms.ts';
@@ -7,11 +7,11 @@ import { readText, subscription, unreadableText } from '../policy/policy-rooms.t
 import type { Answer, Command, CommandHandler } from './commands.ts';
 import { isForTwo, membersOf } from './members.ts';
 
-/** A room id or alias: at most 255 bytes (Matrix spec, appendix "Common identifier format"). */
-const roomName = /^(![^\s\0]+|#[^\s\0:]+:[^\s\0]+)$/;
+/** Of a room id or alias (Matrix spec, appendix "Common identifier format"). */
+const longestName = 255;
 
 export const subscribe: CommandHandler = async (context, command, [name = '', ...rest], effects): Promise<Answer> => {
-  if (rest.length > 0 || Buffer.byteLength(name) > 255 || !roomName.test(name))
+  if (rest.length > 0 || Buffer.byteLength(name) > longestName || !roomIdOrAlias.test(name))
     return { text: 'Send "subscribe" with a policy room: its id (!id) or an alias (#policy:example.org).' };
   const accounts = (await context.store.accounts.ofUser(command.user)).filter(isActive);
   if (accounts.length === 0) return { text: 'You have not opted in yet. Send "opt-in" first.' };
