@@ -13,27 +13,17 @@ const patience = 240_000;
 
 let world: World;
 let alice: MatrixUser;
-let busy: { readonly phone: SandboxPhone; readonly room: string };
+let busy: { readonly phone: SandboxPhone; readonly portal: string };
 let quiet: typeof busy;
 
 beforeAll(async () => {
   world = await World.start();
   alice = await world.homeserver.login('alice', { strict: true });
   await world.optIn(alice);
-  busy = await chat('31612345678', 'Anna');
-  quiet = await chat('31612345679', 'Ben');
+  busy = await world.chat(alice, '31612345678', 'Anna');
+  quiet = await world.chat(alice, '31612345679', 'Ben');
 });
 afterAll(() => world?.stop());
-
-async function chat(number: string, name: string): Promise<typeof busy> {
-  const phone = await world.phone(number, name);
-  await phone.send(alice.userId, `hello from ${name}`);
-  const room = await world.joinPortal(alice);
-  await alice.waitForMessage(room, ({ body }) => body === `hello from ${name}`);
-  await alice.sendText(room, `hello ${name}`);
-  await phone.received(`hello ${name}`);
-  return { phone, room };
-}
 
 const numbered = (name: string): string[] => Array.from({ length: backlog }, (_, n) => `${name} ${n + 1}`);
 const startsWith = (name: string) => (text: string | undefined) => text?.startsWith(`${name} `) === true;
@@ -58,13 +48,13 @@ test('what waits on either side arrives in order; what comes for another chat me
     await busy.phone.hasStatus(last, 'sent', patience);
   };
   const fromMatrix = async () => {
-    for (const text of outgoing) await alice.sendText(busy.room, text);
+    for (const text of outgoing) await alice.sendText(busy.portal, text);
   };
   await Promise.all([fromPhone(), fromMatrix()]);
   await world.startBridge();
   const id = await quiet.phone.send(alice.userId, 'am I in time?');
   await quiet.phone.hasStatus(id, 'delivered');
-  await alice.sendText(quiet.room, 'are you?');
+  await alice.sendText(quiet.portal, 'are you?');
   await quiet.phone.received('are you?');
   expect((await busy.phone.message(last, 'delivered', 0)).status).toBe('sent');
   await busy.phone.received(outgoing.at(-1) ?? '', patience);
@@ -73,6 +63,6 @@ test('what waits on either side arrives in order; what comes for another chat me
     .toBe('delivered');
   expect((await figuresOf(world.bridge.pid)).peakResidentBytes).toBeLessThan(mostResidentBytes);
   expect((await received(busy.phone)).filter(startsWith('out'))).toEqual(outgoing);
-  const shown = async () => (await alice.messages(busy.room)).map(({ body }) => body).filter(startsWith('in'));
+  const shown = async () => (await alice.messages(busy.portal)).map(({ body }) => body).filter(startsWith('in'));
   await expect.poll(shown, { timeout: 60_000, interval: 1_000 }).toEqual(incoming);
 }, 400_000);

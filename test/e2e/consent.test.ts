@@ -86,15 +86,9 @@ interface Chat {
 let numbers = 31_620_000_000;
 
 /** An open chat in which both have written. */
-async function chat(user: MatrixUser, name: string): Promise<Chat> {
+function chat(user: MatrixUser, name: string): Promise<Chat> {
   numbers += 1;
-  const phone = await world.phone(String(numbers), name);
-  await phone.send(user.userId, `hello from ${name}`);
-  const portal = await world.joinPortal(user);
-  await user.waitForMessage(portal, ({ body }) => body === `hello from ${name}`);
-  await user.sendText(portal, `hello ${name}`);
-  await phone.received(`hello ${name}`);
-  return { phone, portal };
+  return world.chat(user, String(numbers), name);
 }
 
 /** Begins to fetch a hosted file, and stops reading. */

@@ -17,12 +17,7 @@ beforeAll(async () => {
 afterAll(() => world?.stop());
 
 async function chat(number: string, name: string): Promise<{ phone: SandboxPhone; portal: string; ghost: string }> {
-  const phone = await world.phone(number, name);
-  await phone.send(alice.userId, `hello from ${name}`);
-  const portal = await world.joinPortal(alice);
-  await alice.waitForMessage(portal, ({ body }) => body === `hello from ${name}`);
-  await alice.sendText(portal, `hello ${name}`);
-  await phone.received(`hello ${name}`);
+  const { phone, portal } = await world.chat(alice, number, name);
   const ghost = (await alice.members(portal)).find(({ userId }) => userId.startsWith('@wa_'))?.userId ?? '';
   return { phone, portal, ghost };
 }

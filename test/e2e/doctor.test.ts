@@ -2,14 +2,13 @@
 import { execFile } from 'node:child_process';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
 import type { MatrixUser } from '../../src/demo/matrix-user.ts';
+import { program } from '../support/program.ts';
 import { World } from '../support/world.ts';
 
-const program = fileURLToPath(new URL('../../bin/matrix-appservice-whatsapp.js', import.meta.url));
 let world: World;
 let alice: MatrixUser;
 

@@ -1,18 +1,15 @@
 // An installation moves from SQLite to PostgreSQL: the same ghosts, rooms and ratchets, and a kill loses nothing there either.
-import { execFile } from 'node:child_process';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
 import type { MatrixUser } from '../../src/demo/matrix-user.ts';
 import type { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
 import { CuttingProxy } from '../support/cutting-proxy.ts';
 import { createSchema, type PostgresServer, startPostgres } from '../support/postgres-server.ts';
+import { runCommand } from '../support/program.ts';
 import { World } from '../support/world.ts';
 
-const program = fileURLToPath(new URL('../../bin/matrix-appservice-whatsapp.js', import.meta.url));
 const noShield = { color: 'none', reason: undefined };
 let server: PostgresServer;
 let proxy: CuttingProxy;
@@ -54,8 +51,7 @@ test('db copy moves it while the bridge is stopped, and the conversation goes on
   const { configPath } = world.installation;
   const { masterKey } = await alice.userTrust(ghost);
   const { url } = proxy;
-  const copy = () =>
-    promisify(execFile)(process.execPath, [program, 'db', 'copy', '--config', configPath, '--to', url]);
+  const copy = () => runCommand(configPath, 'db', 'copy', '--to', url);
   await expect(copy()).rejects.toMatchObject({ stderr: expect.stringContaining('another process is using') });
   await world.bridge.stop();
   await anna.send(alice.userId, 'sent during the move');

@@ -1,12 +1,11 @@
 // What is held about a user: they get it as a file, the log names nobody, and after `erase` nothing of them is found.
-import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { MatrixUser } from '../../src/demo/matrix-user.ts';
 import type { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
 import { openFile } from '../support/matrix-files.ts';
+import { runCommand } from '../support/program.ts';
 import { World } from '../support/world.ts';
 
 const number = '31687650042';
@@ -78,8 +77,7 @@ test('the user gets what is held as an encrypted file, the administrator the sam
 });
 
 async function run(...args: readonly string[]): Promise<string> {
-  const program = ['bin/matrix-appservice-whatsapp.js', ...args, '--config', world.installation.configPath];
-  return (await promisify(execFile)(process.execPath, program)).stdout;
+  return (await runCommand(world.installation.configPath, ...args)).stdout;
 }
 
 test('after opt-out and erase nothing of the user is found in database, log or directory', async () => {

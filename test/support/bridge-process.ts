@@ -6,9 +6,8 @@ import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { program } from './program.ts';
 
-const program = fileURLToPath(new URL('../../bin/matrix-appservice-whatsapp.js', import.meta.url));
 const startLimitMs = 60_000;
 /** Compiled code is kept between processes: a test starts many of them. */
 const compileCache = join(tmpdir(), 'matrix-appservice-whatsapp-compiled');

@@ -171,6 +171,17 @@ export class World {
     return invite.roomId;
   }
 
+  /** An open chat with a new contact, in which both have written. */
+  async chat(user: MatrixUser, number: string, name: string): Promise<{ phone: SandboxPhone; portal: string }> {
+    const phone = await this.phone(number, name);
+    await phone.send(user.userId, `hello from ${name}`);
+    const portal = await this.joinPortal(user);
+    await user.waitForMessage(portal, ({ body }) => body === `hello from ${name}`);
+    await user.sendText(portal, `hello ${name}`);
+    await phone.received(`hello ${name}`);
+    return { phone, portal };
+  }
+
   async stop(): Promise<void> {
     await this.bridge.stop();
     await this.sandbox.close();
