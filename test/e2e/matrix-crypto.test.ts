@@ -171,10 +171,17 @@ async function joinedPortal(bridge: Bridge, actor: Actor, user: MatrixUser, name
 }
 
 /** How many to-device messages Synapse keeps for the actor. */
-function waitingToDevice(actor: Actor): unknown {
+const waitingToDevice = (actor: Actor): unknown =>
+  inSynapse('select count(*) from device_inbox where user_id = ?', actor.user);
+
+/** How many transactions with this event Synapse keeps to push again. */
+const waitingTransactions = (event: string): unknown =>
+  inSynapse("select count(*) from application_services_txns where event_ids like '%' || ? || '%'", event);
+
+function inSynapse(query: string, about: string): unknown {
   const database = new Database(synapse.databasePath, { readonly: true });
   try {
-    return database.prepare('select count(*) from device_inbox where user_id = ?').pluck().get(actor.user);
+    return database.prepare(query).pluck().get(about);
   } finally {
     database.close();
   }
@@ -309,6 +316,8 @@ test('room keys that Synapse dropped while the bridge was away are fetched back'
   });
   const id = await user.sendText(portal, 'are you there?');
   await seen;
+  // One that Synapse writes down while it recovers is forgotten until the bridge is away once more (1.163).
+  await expect.poll(() => waitingTransactions(id), { timeout: 30_000 }).toBe(1);
   endpoint = bridge.router;
   await homeserver.ping();
   const event = await bridge.event(({ event_id }) => event_id === id);
