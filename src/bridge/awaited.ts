@@ -1,8 +1,9 @@
 // Messages that could not be decrypted and were asked for again: they keep their place in the chat for a while, and come late after that.
+
+import type { Change, MissingRow } from '../model/change.ts';
 import type { InboxId } from '../model/ids.ts';
 import type { InboxBody, InboxRow } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
-import type { Change, MissingRow } from '../model/store.ts';
 import type { BridgeContext } from './context.ts';
 import { noticeOnce } from './notices.ts';
 import type { Step } from './workers.ts';

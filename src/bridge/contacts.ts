@@ -1,10 +1,11 @@
 // Contacts: who an address belongs to. One person keeps one contact, whatever addresses turn up later.
 import { randomBytes } from 'node:crypto';
 import type { Network } from '../model/account.ts';
+import type { Change } from '../model/change.ts';
 import type { Contact, ContactName, Ghost } from '../model/contact.ts';
 import { type ContactId, type DeviceId, ghostActorId, newContactId, type UserId } from '../model/ids.ts';
 import { sameUser, type UserJid, withoutDevice } from '../model/jid.ts';
-import type { Change, Store } from '../model/store.ts';
+import type { Store } from '../model/store.ts';
 import { looksOf } from '../translate/look-alikes.ts';
 import { cleanName } from '../translate/names.ts';
 import type { BridgeSettings } from './context.ts';

@@ -1,9 +1,10 @@
 // Damaged rows: whoever was to have what was in them is told, and everything else goes on.
+
+import type { Change } from '../model/change.ts';
 import type { Actor } from '../model/contact.ts';
 import { DamagedCryptoStore, type DamagedPlace, DamagedRow } from '../model/damaged-row.ts';
 import type { RoomId } from '../model/ids.ts';
 import type { Portal } from '../model/portal.ts';
-import type { Change } from '../model/store.ts';
 import type { BridgeContext } from './context.ts';
 import { contactName } from './labels.ts';
 import { noticeOnce, notSent } from './notices.ts';

@@ -1,10 +1,11 @@
 // What a contact does to earlier messages, in Matrix: reactions and redactions, which are plain events. Each may be repeated after a crash.
+
+import type { Change } from '../model/change.ts';
 import type { Ghost } from '../model/contact.ts';
 import type { EventId, RoomId } from '../model/ids.ts';
 import type { InboxRow } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
 import type { MessageReference, MessageTarget } from '../model/reference.ts';
-import type { Change } from '../model/store.ts';
 import { passed } from '../observability/fail-points.ts';
 import type { ToMatrix } from '../translate/to-matrix.ts';
 import type { BridgeContext } from './context.ts';

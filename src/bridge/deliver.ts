@@ -1,10 +1,11 @@
 // WhatsApp to Matrix, second half: the oldest inbox row of a portal goes into its room. One row at a time, in order.
+
+import type { Change } from '../model/change.ts';
 import type { Contact, Ghost } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { EventId, PortalId, RoomId } from '../model/ids.ts';
 import type { InboxBody, InboxRow, InboxState, Notice, SealedEvent } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
-import type { Change } from '../model/store.ts';
 import { passed } from '../observability/fail-points.ts';
 import type { ToMatrixEvent } from '../translate/media/types.ts';
 import { type Holds, hold } from './awaited.ts';

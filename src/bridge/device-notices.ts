@@ -1,9 +1,9 @@
 // What is said in a portal about the contact's keys and devices. Each of these notices is written once.
 import { createHash } from 'node:crypto';
+import type { Change } from '../model/change.ts';
 import type { Contact } from '../model/contact.ts';
 import type { Portal } from '../model/portal.ts';
 import type { SignalWork } from '../model/signal.ts';
-import type { Change } from '../model/store.ts';
 import type { ContactDevice } from '../model/trust.ts';
 import { contactName, networkNames } from './labels.ts';
 import { noticeOnce } from './notices.ts';

@@ -1,12 +1,13 @@
 // Sessions with the devices of a contact: the list is kept true, each device's keys are judged, sessions are started.
 // Everything here that writes runs while the primary's session is held, so a contact's devices change one step at a time.
+
+import type { Change } from '../model/change.ts';
 import type { Contact } from '../model/contact.ts';
 import { BridgeError, errorCode } from '../model/errors.ts';
 import type { ContactLookup, InteropClient, ListedDevice } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
 import type { Portal } from '../model/portal.ts';
 import type { PeerDevice, PreKeyBundle, SignalWork } from '../model/signal.ts';
-import type { Change } from '../model/store.ts';
 import type { ContactDevice, DeviceList } from '../model/trust.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { addedNotice, identityNotice, removedNotice, unprovenNotice } from './device-notices.ts';

@@ -1,8 +1,9 @@
 // Matrix to WhatsApp, first half: events of one room are handled one after another, in the order in which they were pushed.
+
+import type { Change } from '../model/change.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { RoomId } from '../model/ids.ts';
 import type { StoredEvent } from '../model/journal.ts';
-import type { Change } from '../model/store.ts';
 import { passed } from '../observability/fail-points.ts';
 import type { CommandEffects } from './bot/commands.ts';
 import { handleManagementEvent } from './bot/management.ts';

@@ -1,8 +1,9 @@
 // Replies to notices: commands for the bridge, never relayed.
+
+import type { Change } from '../model/change.ts';
 import type { EventId } from '../model/ids.ts';
 import type { NoticePicture } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
-import type { Change } from '../model/store.ts';
 import type { PeerTrust } from '../model/trust.ts';
 import type { CommandEffects } from './bot/commands.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';

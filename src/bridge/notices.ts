@@ -1,8 +1,9 @@
 // Notices: what the bridge itself says in a portal. They go through the inbox, so they are durable and keep their place.
+
+import type { Change } from '../model/change.ts';
 import type { EventId, MessageId } from '../model/ids.ts';
 import type { Notice } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
-import type { Change } from '../model/store.ts';
 
 /** The id of the row that holds a notice. */
 export const noticeId = (key: string): MessageId => `notice:${key}` as MessageId;

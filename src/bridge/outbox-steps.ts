@@ -1,6 +1,7 @@
 // Where an outbox row goes next: decisions about what its devices have confirmed, asked for again, or will never ask for.
+
+import type { Change } from '../model/change.ts';
 import type { OutboxRow } from '../model/journal.ts';
-import type { Change } from '../model/store.ts';
 
 type RowChange = Change & { readonly change: 'outbox.state' };
 

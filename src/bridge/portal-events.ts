@@ -1,4 +1,6 @@
 // What a Matrix user does in a portal: messages become outbox rows, replies to notices are commands, the rest is refused aloud.
+
+import type { Change } from '../model/change.ts';
 import type { Ghost } from '../model/contact.ts';
 import { errorCode } from '../model/errors.ts';
 import type { EventId } from '../model/ids.ts';
@@ -7,7 +9,6 @@ import type { JsonObject, LateEvent, MatrixEvent } from '../model/journal.ts';
 import type { MatrixDecryption } from '../model/matrix.ts';
 import type { HostedName } from '../model/media.ts';
 import type { Portal } from '../model/portal.ts';
-import type { Change } from '../model/store.ts';
 import { passed } from '../observability/fail-points.ts';
 import { capabilities } from '../translate/capabilities.ts';
 import { markedLate } from '../translate/late.ts';

@@ -1,4 +1,6 @@
 // What a Matrix user does to earlier messages: reactions, edits, redactions become outbox rows, or are refused aloud.
+
+import type { Change } from '../model/change.ts';
 import type { Ghost } from '../model/contact.ts';
 import type { EventId } from '../model/ids.ts';
 import { newMessageId } from '../model/ids.ts';
@@ -6,7 +8,6 @@ import type { JsonObject, MatrixEvent } from '../model/journal.ts';
 import type { HostedName } from '../model/media.ts';
 import type { Portal } from '../model/portal.ts';
 import type { MessageReference, MessageTarget } from '../model/reference.ts';
-import type { Change } from '../model/store.ts';
 import { capabilities, editWindowMs } from '../translate/capabilities.ts';
 import { deletion, edit, editsFile, type Meant, reaction, relatedEvent } from '../translate/references.ts';
 import { refusedText, type ToWhatsApp } from '../translate/to-whatsapp.ts';

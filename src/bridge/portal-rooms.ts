@@ -1,10 +1,10 @@
 // Portal rooms: the ghost, its name and its room are made as far as they are missing. Every step may be repeated after a crash.
 import type { Account, Network } from '../model/account.ts';
+import type { Change } from '../model/change.ts';
 import type { Actor, Contact, Ghost } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { MessageId, RoomId } from '../model/ids.ts';
 import type { Portal } from '../model/portal.ts';
-import type { Change } from '../model/store.ts';
 import { passed } from '../observability/fail-points.ts';
 import type { BridgeContext } from './context.ts';
 import { bridgeInfo, displayName, labelNotice, portalTopic, requestText, roomName } from './labels.ts';

@@ -1,11 +1,12 @@
 // Matrix to WhatsApp: what the user has read is told to the contact, if the user has switched that on. Durable from the push on.
+
+import type { Change } from '../model/change.ts';
 import type { EventId, MessageId, RoomId } from '../model/ids.ts';
 import type { InteropClient } from '../model/interop.ts';
 import type { ReadReceipt } from '../model/matrix.ts';
 import type { Portal } from '../model/portal.ts';
 import type { Reading } from '../model/reading.ts';
 import type { KeptReference } from '../model/reference.ts';
-import type { Change } from '../model/store.ts';
 import { preferredAddress } from './contacts.ts';
 import { type ActiveAccount, type BridgeContext, isActive, isOurs } from './context.ts';
 import { blockerOf } from './policy/blocks.ts';

@@ -1,4 +1,6 @@
 // Receipts from the contact, and retry receipts: which message is settled, which must be encrypted again.
+
+import type { Change } from '../model/change.ts';
 import type { Contact } from '../model/contact.ts';
 import { errorCode } from '../model/errors.ts';
 import type { MessageId, PortalId } from '../model/ids.ts';
@@ -7,7 +9,6 @@ import type { UserJid } from '../model/jid.ts';
 import type { OutboxRow } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
 import type { PeerDevice, PreKeyBundle, SignalWork } from '../model/signal.ts';
-import type { Change } from '../model/store.ts';
 import type { DeviceList } from '../model/trust.ts';
 import { passed } from '../observability/fail-points.ts';
 import { answerWaitMs } from './awaited.ts';

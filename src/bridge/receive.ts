@@ -1,4 +1,6 @@
 // WhatsApp to Matrix, first half: a stanza becomes an inbox row, in one commit with the ratchet that decrypted it.
+
+import type { Change, MissingRow, UnansweredMessage } from '../model/change.ts';
 import type { Contact } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { MessageId, PortalId } from '../model/ids.ts';
@@ -6,7 +8,6 @@ import type { IncomingMessage, InteropClient } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
 import type { Portal } from '../model/portal.ts';
 import type { SignalCiphertext, SignalDecryption, SignalWork } from '../model/signal.ts';
-import type { Change, MissingRow, UnansweredMessage } from '../model/store.ts';
 import type { DeviceList } from '../model/trust.ts';
 import { passed } from '../observability/fail-points.ts';
 import { answerWaitMs, arrival, givenUp, isMissing, neverCame } from './awaited.ts';

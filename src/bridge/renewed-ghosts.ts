@@ -1,9 +1,9 @@
 // A ghost whose keys on Matrix are damaged gets new ones, and everybody who has a chat with it is told why; other ghosts are left alone.
 import { randomBytes } from 'node:crypto';
+import type { Change } from '../model/change.ts';
 import type { Actor } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { DeviceId } from '../model/ids.ts';
-import type { Change } from '../model/store.ts';
 import type { BridgeContext } from './context.ts';
 import { contactName } from './labels.ts';
 import { noticeOnce } from './notices.ts';

@@ -1,7 +1,7 @@
 // Trust towards Matrix: the user's own identity is pinned, and nothing is sent while no device of theirs may receive it.
 import type { Account } from '../model/account.ts';
+import type { Change } from '../model/change.ts';
 import type { UserId } from '../model/ids.ts';
-import type { Change } from '../model/store.ts';
 import type { BridgeContext } from './context.ts';
 
 const noDeviceKey = (user: UserId): string => `no-eligible-device:${user}`;

@@ -1,8 +1,9 @@
 // A portal is for the contact's ghost and one user. Whoever else gets in holds it, both ways, until they are gone or the user lets them stay.
+
+import type { Change } from '../model/change.ts';
 import type { PortalId, RoomId, UserId } from '../model/ids.ts';
 import type { MatrixEvent } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
-import type { Change } from '../model/store.ts';
 import type { BridgeContext } from './context.ts';
 
 export interface Visits {

@@ -1,5 +1,5 @@
 // Every change has its steps: the one place where the vocabulary of changes meets the tables.
-import type { Change } from '../model/store.ts';
+import type { Change } from '../model/change.ts';
 import { eraseAccount, finishDeparture, putAccount, putDeparture, setPendingCommand } from './accounts.ts';
 import { addBlock, removeBlock } from './blocks.ts';
 import { addBotMessage, encryptBotMessage, finishBotMessage, releaseBotMessage } from './bot-messages.ts';

@@ -1,8 +1,9 @@
 // What the bot has to say in management rooms: each key once, the text until it is sent.
 import { sql } from 'kysely';
+import type { Change } from '../model/change.ts';
 import type { BotMessageSeq, RoomId } from '../model/ids.ts';
 import type { SealedEvent } from '../model/journal.ts';
-import type { Change, Store } from '../model/store.ts';
+import type { Store } from '../model/store.ts';
 import { openedRow } from './damaged.ts';
 import { gone } from './errors.ts';
 import { type Place, seal, sealJson, unsealJson, unsealText } from './sealing.ts';

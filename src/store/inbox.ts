@@ -1,5 +1,6 @@
 // The inbox: messages and notices on their way to Matrix. Content is erased as soon as the next state no longer needs it.
 import { type Selectable, sql } from 'kysely';
+import type { AwaitedRow, MissingRow, UnansweredMessage } from '../model/change.ts';
 import type { EventId, InboxId, MessageId, PortalId } from '../model/ids.ts';
 import type {
   InboxBody,
@@ -10,7 +11,7 @@ import type {
   Notice,
   SealedEvent,
 } from '../model/journal.ts';
-import type { AwaitedRow, MissingRow, Store, UnansweredMessage } from '../model/store.ts';
+import type { Store } from '../model/store.ts';
 import { noteActivity } from './accounts.ts';
 import { openedRow, unlessDamaged } from './damaged.ts';
 import { conflict, gone } from './errors.ts';

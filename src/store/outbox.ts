@@ -1,8 +1,9 @@
 // The outbox: messages on their way to WhatsApp. The payload outlives the sending, for retry receipts, until it is erased by name.
 import { type Selectable, sql } from 'kysely';
+import type { Change } from '../model/change.ts';
 import type { OutboxId, PortalId } from '../model/ids.ts';
 import type { NewOutboxRow, OutboxRow, OutboxState, OutgoingFile } from '../model/journal.ts';
-import type { Change, Store } from '../model/store.ts';
+import type { Store } from '../model/store.ts';
 import { noteActivity } from './accounts.ts';
 import { openedRow, unlessDamaged } from './damaged.ts';
 import { gone } from './errors.ts';

@@ -1,6 +1,7 @@
 // A database as a large installation has it after years: accounts, contacts with ghosts and open chats, sessions, messages that are done with.
 import { randomBytes } from 'node:crypto';
 import type { Account } from '../../src/model/account.ts';
+import type { Change } from '../../src/model/change.ts';
 import type { Clock } from '../../src/model/clock.ts';
 import {
   type DeviceId,
@@ -14,7 +15,7 @@ import {
   type UserId,
 } from '../../src/model/ids.ts';
 import { interopJid, lidJid, phoneJid } from '../../src/model/jid.ts';
-import type { Change, Store } from '../../src/model/store.ts';
+import type { Store } from '../../src/model/store.ts';
 import { createSignal } from '../../src/whatsapp/signal/index.ts';
 
 export interface Population {

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { inject, onTestFinished } from 'vitest';
 import type { Account } from '../../src/model/account.ts';
+import type { Change } from '../../src/model/change.ts';
 import type { Contact, Ghost } from '../../src/model/contact.ts';
 import {
   type AccountId,
@@ -23,7 +24,6 @@ import {
 import { interopJid, lidJid, phoneJid, type UserJid } from '../../src/model/jid.ts';
 import type { NewInboxRow, NewOutboxRow } from '../../src/model/journal.ts';
 import type { Portal } from '../../src/model/portal.ts';
-import type { Change } from '../../src/model/store.ts';
 import { type OpenCryptoJournal, openCryptoJournal } from '../../src/store/crypto-journal.ts';
 import type { StoreLocation } from '../../src/store/database.ts';
 import { type OpenStore, openStore } from '../../src/store/open-store.ts';

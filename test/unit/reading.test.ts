@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { ActiveAccount, BridgeContext, BridgeSettings } from '../../src/bridge/context.ts';
 import { confirmation, confirmReading, readingChanges } from '../../src/bridge/reading.ts';
+import type { Change } from '../../src/model/change.ts';
 import type { Contact } from '../../src/model/contact.ts';
 import { BridgeError } from '../../src/model/errors.ts';
 import {
@@ -17,7 +18,6 @@ import type { InteropClient } from '../../src/model/interop.ts';
 import type { MatrixEvent } from '../../src/model/journal.ts';
 import type { Homeserver } from '../../src/model/matrix.ts';
 import type { Portal } from '../../src/model/portal.ts';
-import type { Change } from '../../src/model/store.ts';
 import type { OpenStore } from '../../src/store/open-store.ts';
 import { aChat, anAccount, message, openTestStore } from '../support/store.ts';
 

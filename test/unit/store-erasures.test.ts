@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest';
 import { eraseOffline } from '../../src/bridge/erasures.ts';
 import { exportUser } from '../../src/bridge/user-export.ts';
+import type { Change } from '../../src/model/change.ts';
 import type { EventId, RoomId } from '../../src/model/ids.ts';
-import type { Change } from '../../src/model/store.ts';
 import { aChat, anAccount, aPlace, openTestStore, outgoing, storedBytes, unique } from '../support/store.ts';
 
 const change = (room: RoomId, event: EventId): Change => ({

@@ -1,6 +1,7 @@
 // `chat <phone number> [name]`: opens a portal with somebody on the network.
+
+import type { Change } from '../../model/change.ts';
 import { phoneJid } from '../../model/jid.ts';
-import type { Change } from '../../model/store.ts';
 import { resolveContact, shownName } from '../contacts.ts';
 import { type BridgeContext, type BridgeSettings, isActive } from '../context.ts';
 import { networkNames } from '../labels.ts';

@@ -1,8 +1,8 @@
 // The bot's commands: parsed once, each answered in one commit with the event that carried it.
 import type { Network } from '../../model/account.ts';
+import type { Change } from '../../model/change.ts';
 import type { AccountId, EventId, PortalId, RoomId, UserId } from '../../model/ids.ts';
 import type { InteropClient } from '../../model/interop.ts';
-import type { Change } from '../../model/store.ts';
 import { isAttestation } from '../consent/attestation.ts';
 import type { ActiveAccount, BridgeContext } from '../context.ts';
 import type { Handled } from '../matrix-events.ts';

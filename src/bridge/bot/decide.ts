@@ -1,6 +1,7 @@
 // `accept` and `decline`: the answer to a request, by its number, or by the phone number or name of who asks.
+
+import type { Change } from '../../model/change.ts';
 import type { Portal } from '../../model/portal.ts';
-import type { Change } from '../../model/store.ts';
 import type { BridgeContext } from '../context.ts';
 import { accept, decline, declinedText } from '../policy/requests.ts';
 import { chatsOf, fits, readName } from '../policy/which.ts';

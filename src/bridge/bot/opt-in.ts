@@ -1,6 +1,6 @@
 // `opt-in`: an explanation first. Nothing happens before the answer (yes.ts).
 import type { Account, Network } from '../../model/account.ts';
-import type { Change } from '../../model/store.ts';
+import type { Change } from '../../model/change.ts';
 import { attestationRequest } from '../consent/attestation.ts';
 import { currentExplanation, explanationText, questionFor, sameExplanation } from '../consent/explanation.ts';
 import { intactEntries, lastAbout } from '../consent/record.ts';

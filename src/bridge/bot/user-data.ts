@@ -1,5 +1,5 @@
 // `export` and `erase`: what is held about the user, given out or deleted.
-import type { Change } from '../../model/store.ts';
+import type { Change } from '../../model/change.ts';
 import { writeMatrixFile } from '../../translate/media/matrix-file.ts';
 import type { BridgeContext } from '../context.ts';
 import { beginErasure } from '../erasures.ts';

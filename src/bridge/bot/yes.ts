@@ -1,7 +1,7 @@
 // `yes`: to what was asked last.
 import type { Account, Network } from '../../model/account.ts';
+import type { Change } from '../../model/change.ts';
 import { newAccountId } from '../../model/ids.ts';
-import type { Change } from '../../model/store.ts';
 import { currentExplanation, questionFor } from '../consent/explanation.ts';
 import { decided } from '../consent/record.ts';
 import type { BridgeContext } from '../context.ts';

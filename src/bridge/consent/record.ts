@@ -1,8 +1,8 @@
 // What is on record about a user's consent, as far as it can be relied on.
 import type { Network } from '../../model/account.ts';
+import type { Change } from '../../model/change.ts';
 import type { ConsentEntry, ConsentEvent } from '../../model/consent.ts';
 import type { UserId } from '../../model/ids.ts';
-import type { Change } from '../../model/store.ts';
 import type { BridgeContext } from '../context.ts';
 
 /** Undefined where the record is damaged: then none of it counts. */

@@ -1,8 +1,8 @@
 // Review: an account is brought to how it stands. At the start, every hour, and whenever its user has answered something.
 import type { Account } from '../../model/account.ts';
+import type { Change } from '../../model/change.ts';
 import type { ConsentEntry, ConsentEvent, PauseReason } from '../../model/consent.ts';
 import type { AccountId } from '../../model/ids.ts';
-import type { Change } from '../../model/store.ts';
 import { passed } from '../../observability/fail-points.ts';
 import { deleted } from '../bot/opt-out.ts';
 import type { BridgeContext } from '../context.ts';

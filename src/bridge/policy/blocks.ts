@@ -1,10 +1,10 @@
 // Blocks: whoever a user, or the administrator for all of them, does not want to hear of. Asked right before anything goes either way.
 import { randomBytes } from 'node:crypto';
 import type { Block, BlockPattern } from '../../model/block.ts';
+import type { Change } from '../../model/change.ts';
 import type { Contact } from '../../model/contact.ts';
 import type { AccountId } from '../../model/ids.ts';
 import { formatJid, type UserJid, withoutDevice } from '../../model/jid.ts';
-import type { Change } from '../../model/store.ts';
 import type { BridgeContext } from '../context.ts';
 import { phoneNumberOf } from '../phone-numbers.ts';
 import { policyRoomBlocking } from './policy-rooms.ts';

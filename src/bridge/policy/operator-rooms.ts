@@ -1,6 +1,7 @@
 // The policy rooms of the administrator, as the configuration names them.
+
+import type { Change } from '../../model/change.ts';
 import type { RoomId } from '../../model/ids.ts';
-import type { Change } from '../../model/store.ts';
 import type { BridgeContext } from '../context.ts';
 import type { Step } from '../workers.ts';
 import { subscription } from './policy-rooms.ts';

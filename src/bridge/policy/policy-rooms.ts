@@ -1,10 +1,10 @@
 // Policy rooms: followed as long as somebody subscribes. What was read last is stored and holds, whether the homeserver is there or not.
 import { randomBytes } from 'node:crypto';
+import type { Change } from '../../model/change.ts';
 import { BridgeError } from '../../model/errors.ts';
 import type { AccountId, ContactId, RoomId } from '../../model/ids.ts';
 import type { MatrixEvent } from '../../model/journal.ts';
 import type { PolicyRoom, PolicySubscription, Subscriber } from '../../model/policy.ts';
-import type { Change } from '../../model/store.ts';
 import { ghostUser } from '../contacts.ts';
 import type { BridgeContext } from '../context.ts';
 import { leaveIfThere } from '../portal-rooms.ts';

@@ -1,10 +1,10 @@
 // Requests: contacts whom the user does not know wait for a decision, and learn nothing of it or of the waiting.
 import type { Account } from '../../model/account.ts';
+import type { Change } from '../../model/change.ts';
 import type { Contact } from '../../model/contact.ts';
 import { type AccountId, newPortalId, type PortalId } from '../../model/ids.ts';
 import type { InboxRow } from '../../model/journal.ts';
 import type { Acceptance, Portal } from '../../model/portal.ts';
-import type { Change } from '../../model/store.ts';
 import type { BridgeContext } from '../context.ts';
 import { networkNames } from '../labels.ts';
 import { noticeOnce } from '../notices.ts';
