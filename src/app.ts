@@ -1,23 +1,20 @@
 // The composition root: builds every part from the configuration, plugs adapters into ports, starts and stops them in order.
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Router } from 'express';
 import { adminRouter } from './admin/router.ts';
 import { adminToken } from './admin/token.ts';
+import { closeServer, listenAll } from './app/listeners.ts';
+import { everyHour, startBridge } from './app/schedule.ts';
+import { bridgeSettings, endpoints } from './app/settings.ts';
 import { Bridge } from './bridge/bridge.ts';
-import type { BridgeContext, BridgeSettings } from './bridge/context.ts';
+import type { BridgeContext } from './bridge/context.ts';
 import { eraseOffline } from './bridge/erasures.ts';
 import { queueAdmin } from './bridge/queue-admin.ts';
 import { userDataAdmin } from './bridge/user-data-admin.ts';
-import { loadAuthority } from './config/authority.ts';
-import { type Config, mayOptIn, type NetworkConfig } from './config/config.ts';
+import type { Config } from './config/config.ts';
 import { loadMasterKey } from './config/master-key.ts';
 import { createMatrix } from './matrix/matrix.ts';
 import { loadRegistration } from './matrix/registration.ts';
-import type { Network } from './model/account.ts';
 import type { Disclosed } from './model/budget/recipients.ts';
 import { type Clock, systemClock } from './model/clock.ts';
-import { BridgeError } from './model/errors.ts';
 import { botActorId, type DeviceId, type UserId } from './model/ids.ts';
 import type { OptInRegister } from './model/provider.ts';
 import type { Store } from './model/store.ts';
@@ -29,9 +26,8 @@ import { createProvider } from './provider/provider.ts';
 import { openCryptoJournal } from './store/crypto-journal.ts';
 import { openStore } from './store/open-store.ts';
 import { installationReport } from './store/report.ts';
-import type { MediaHosts } from './whatsapp/media/hosts.ts';
 import { createNetworkMedia } from './whatsapp/media/network-media.ts';
-import { createInteropNetwork, type NetworkEndpoints } from './whatsapp/network.ts';
+import { createInteropNetwork } from './whatsapp/network.ts';
 import { createSignal } from './whatsapp/signal/index.ts';
 
 export { eraseOffline, queueAdmin, userDataAdmin };
@@ -49,10 +45,8 @@ export interface App {
   stop(): Promise<void>;
 }
 
-const hour = 60 * 60 * 1000;
-const day = 24 * hour;
+const dayMs = 24 * 60 * 60 * 1000;
 const megabyte = 1024 * 1024;
-const homeserverRetryMs = 2_000;
 
 /** Rejects with BridgeError where it cannot start: configuration, keys, database, an address in use. */
 export async function startApp({ config, logger, clock = systemClock }: AppOptions): Promise<App> {
@@ -123,7 +117,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     directory: config.media.directory,
     publicUrl: config.provider.public_url,
     quotaBytes: config.media.quota_mb * megabyte,
-    keepMs: config.media.keep_days * day,
+    keepMs: config.media.keep_days * dayMs,
     files: store.hostedFiles,
     clock,
     logger,
@@ -161,7 +155,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     minter: provider.minter,
     clock,
     logger,
-    settings: settings(config, store.instanceId),
+    settings: bridgeSettings(config, store.instanceId),
     bot: {
       id: botActorId,
       user: botUser,
@@ -247,167 +241,4 @@ function optInRegister(store: Store): OptInRegister {
     isOptedIn: async (user: UserId) => (await store.accounts.ofUser(user)).length > 0,
     isLeaving: (user: UserId) => store.accounts.isLeaving(user),
   };
-}
-
-function settings(config: Config, instanceId: string): BridgeSettings {
-  return {
-    instanceId,
-    serverName: config.homeserver.server_name,
-    botName: config.appservice.bot.display_name,
-    operator: {
-      name: config.operator.name,
-      contact: config.operator.contact,
-      privacyUrl: config.operator.privacy_url,
-    },
-    ghostPrefix: config.appservice.ghost_prefix,
-    networks: networks(config),
-    readReceipts: new Set(networks(config).filter((network) => config.networks[network]?.read_receipts)),
-    blocked: config.policy.blocked,
-    policyRooms: config.policy.rooms,
-    mostPolicyRooms: config.policy.rooms_per_user,
-    requests: {
-      people: config.policy.requests,
-      messages: config.policy.request_messages,
-      waitMs: config.policy.request_days * day,
-    },
-    federatePortals: config.portals.federate,
-    devicePolicy: config.encryption.devices,
-    mayOptIn: (user) => mayOptIn(config, user),
-    attestation: config.permissions.attestation.required
-      ? { validMs: config.permissions.attestation.valid_days * day }
-      : undefined,
-    graceMs: config.consent.grace_days * day,
-    endPausedMs: config.consent.end_after_days * day,
-    defaultCountry: config.phone_numbers.default_country,
-    pictures: config.contacts.pictures,
-    receiptWaitMs: config.delivery.receipt_wait_days * day,
-    retentionMs: config.delivery.retention_days * day,
-    retries: config.delivery.retries,
-    missingKeyWaitMs: config.delivery.missing_key_wait_s * 1000,
-    lateKeyWaitMs: config.delivery.late_key_wait_h * hour,
-    maxFileBytes: config.media.max_size_mb * megabyte,
-    transfers: config.media.transfers,
-  };
-}
-
-function networks(config: Config): Network[] {
-  const all: readonly Network[] = ['whatsapp', 'messenger'];
-  return all.filter((network) => config.networks[network] !== undefined);
-}
-
-function endpoints(config: Config): { readonly [N in Network]?: NetworkEndpoints | undefined } {
-  const of = (network: NetworkConfig | undefined): NetworkEndpoints | undefined =>
-    network && {
-      chatUrl: network.chat_url,
-      rootKey: Buffer.from(network.root_key, 'hex'),
-      enlistmentUrl: network.enlistment_url,
-      readReceipts: network.read_receipts,
-      media: mediaHosts(network.media),
-    };
-  return { whatsapp: of(config.networks.whatsapp), messenger: of(config.networks.messenger) };
-}
-
-function mediaHosts({ host, hosts, private_addresses, authority }: NetworkConfig['media']): MediaHosts {
-  return {
-    host,
-    allowed: hosts,
-    privateAddresses: private_addresses,
-    authority: authority === undefined ? undefined : loadAuthority(authority),
-  };
-}
-
-/** Tries until the homeserver answers; what cannot pass by itself rejects. */
-async function startBridge(
-  bridge: Bridge,
-  context: BridgeContext,
-  botName: string,
-  signal: AbortSignal,
-): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      await bridge.start(botName);
-      return;
-    } catch (error) {
-      if (!(error instanceof BridgeError) || error.retry !== 'later') throw error;
-      context.logger.warn({ code: error.code, err: error }, 'the homeserver does not let us in yet; trying again');
-      await context.clock.sleep(error.retryAfterMs ?? homeserverRetryMs, signal);
-    }
-  }
-}
-
-/** Now and then every hour. `tasks` by what the log says where one fails; the next hour tries again. */
-async function everyHour(
-  tasks: Readonly<Record<string, () => Promise<void>>>,
-  clock: Clock,
-  logger: Logger,
-  signal: AbortSignal,
-): Promise<void> {
-  while (!signal.aborted) {
-    for (const [failure, task] of Object.entries(tasks)) {
-      if (signal.aborted) return;
-      await task().catch((error: unknown) => logger.error({ err: error }, failure));
-    }
-    await clock.sleep(hour, signal);
-  }
-}
-
-interface Routers {
-  readonly appservice: readonly RequestHandler[];
-  readonly provider: readonly Router[];
-  readonly health: Router;
-  readonly metrics: Router;
-}
-
-/** One listener for all, or several where the configuration separates them. */
-async function listenAll(config: Config, logger: Logger, routers: Routers): Promise<Server[]> {
-  const { health, provider, appservice, metrics } = routers;
-  const apart = config.provider.listen;
-  const metricsApart = config.metrics.enabled ? config.metrics.listen : undefined;
-  const servers: Server[] = [];
-  try {
-    if (apart) servers.push(await listen(application(logger, ...provider), apart));
-    if (metricsApart) servers.push(await listen(application(logger, metrics), metricsApart));
-    const main = application(logger, health, ...(apart ? [] : provider), ...appservice);
-    servers.push(await listen(main, config.appservice.listen));
-    return servers;
-  } catch (error) {
-    await Promise.all(servers.map(closeServer));
-    throw error;
-  }
-}
-
-function application(logger: Logger, ...handlers: readonly RequestHandler[]): Express {
-  const app = express().disable('x-powered-by').disable('etag');
-  for (const handler of handlers) app.use(handler);
-  app.use((_request, response) => void response.status(404).json({ error: 'There is nothing here.' }));
-  return app.use(failure(logger));
-}
-
-/** Left to itself, express shows the stack to whoever asked, and writes it past our log. */
-function failure(logger: Logger): ErrorRequestHandler {
-  return (error, request, response, _next) => {
-    logger.error({ path: request.path, err: error }, 'a request failed');
-    if (response.headersSent) response.destroy();
-    else response.status(500).json({ error: 'Internal error.' });
-  };
-}
-
-async function listen(app: Express, address: { readonly host: string; readonly port: number }): Promise<Server> {
-  const server = createServer(app);
-  server.listen(address.port, address.host);
-  try {
-    await once(server, 'listening');
-  } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
-    throw new BridgeError('app.listen', `cannot listen on ${address.host}:${address.port} (${code})`, { cause });
-  }
-  return server;
-}
-
-async function closeServer(server: Server): Promise<void> {
-  server.closeIdleConnections();
-  const closed = once(server, 'close');
-  server.close();
-  server.closeAllConnections();
-  await closed;
 }

@@ -25,7 +25,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   bridge: ['model', 'observability', 'translate'],
   sandbox: [...ground, 'whatsapp/binary', 'whatsapp/noise'],
   demo: ground,
-  'app.ts': [...ground, 'matrix', 'whatsapp', 'provider', 'store', 'translate', 'bridge', 'admin'],
+  'app.ts': [...ground, 'matrix', 'whatsapp', 'provider', 'store', 'translate', 'bridge', 'admin', 'app'],
+  app: [...ground, 'whatsapp', 'bridge'],
   cli: [...ground, 'matrix', 'whatsapp', 'provider', 'store', 'admin', 'sandbox', 'demo', 'app.ts'],
 };
 
