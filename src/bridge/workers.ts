@@ -18,6 +18,9 @@ export interface WorkersOptions<Key> {
   readonly patienceMs?: number;
 }
 
+/** Makes workers that share clock, log and what is done about damaged rows. `parallel`: how many keys at once. */
+export type MakeWorkers = <Key>(name: string, step: WorkersOptions<Key>['step'], parallel?: number) => Workers<Key>;
+
 /** Keys of a long list that are looked at together. */
 const wokenAtOnce = 500;
 
