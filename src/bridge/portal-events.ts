@@ -253,7 +253,7 @@ async function said(
 /** The room goes on; the sender is told why this one has not been sent yet. */
 function standAside(context: BridgeContext, portal: Portal, event: MatrixEvent, effects: CommandEffects): Handled {
   const text =
-    'This has not been sent yet: the key to it has not reached the bridge. It is sent, marked as late, as soon as the key comes.';
+    'This has not been sent yet: the key to it has not reached the bridge. It is sent, marked as late, as soon as the key comes. To have it sent at once, delete it and write it again.';
   const told = notSent(portal, event.event_id, context.clock.now(), 'waiting-for-key', text);
   return { kind: 'late', changes: [told], after: () => effects.wakePortal(portal.id) };
 }

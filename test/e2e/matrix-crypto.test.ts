@@ -12,7 +12,7 @@ import {
 } from '@matrix-org/matrix-sdk-crypto-wasm';
 import Database from 'better-sqlite3';
 import express, { type Router } from 'express';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { MatrixUser } from '../../src/demo/matrix-user.ts';
 import { freePort, type Synapse, startSynapse } from '../../src/demo/synapse.ts';
 import { CryptoDatabases } from '../../src/matrix/crypto/databases.ts';
@@ -184,6 +184,29 @@ function inSynapse(query: string, about: string): unknown {
     return database.prepare(query).pluck().get(about);
   } finally {
     database.close();
+  }
+}
+
+/** Destroys what the actor's machine knows of its sessions with devices. */
+async function loseSessions(of: Bridge, actor: Actor): Promise<void> {
+  await of.matrix.crypto.close();
+  const { rows } = await of.journal.load(actor.id);
+  const sessions = rows.filter(({ store }) => store === 'session');
+  expect(sessions.length).toBeGreaterThan(0);
+  of.journal.append(
+    actor.id,
+    sessions.map(({ database, store, key }) => ({ op: 'delete', database, store, key })),
+  );
+  of.reopen();
+}
+
+/** Takes so many of the actor's one-time keys, as devices do that begin a session. */
+async function claimKeys(actor: Actor, by: MatrixUser, count: number): Promise<void> {
+  const body = JSON.stringify({ one_time_keys: { [actor.user]: { [actor.device]: 'signed_curve25519' } } });
+  const headers = { authorization: `Bearer ${by.client.getAccessToken()}` };
+  for (let taken = 0; taken < count; taken++) {
+    const answer = await fetch(`${synapse.url}/_matrix/client/v3/keys/claim`, { method: 'POST', headers, body });
+    expect(answer.status).toBe(200);
   }
 }
 
@@ -490,6 +513,61 @@ test('machines are closed and opened again as their number is limited', async ()
   expect(keys[0]).not.toBe(keys[1]);
   await small.matrix.crypto.close();
   expect(small.fatal).toEqual([]);
+});
+
+describe('a ghost that cannot open what a device sends it begins another session, so that it hears what is said next', () => {
+  /** A chat in which both have spoken: there is a session with the user's device. */
+  async function chat(name: string): Promise<{ actor: Actor; room: RoomId }> {
+    const actor = await bridge.actor(name);
+    const room = await joinedPortal(bridge, actor, user, name);
+    await exchange(actor, room);
+    return { actor, room };
+  }
+
+  async function exchange(actor: Actor, room: RoomId): Promise<void> {
+    await bridge.say(actor, room, user, 'can you hear me?');
+    await user.waitForMessage(room, body('can you hear me?'));
+    expect(await bridge.hear(actor, room, user, 'I can')).toMatchObject({ outcome: 'decrypted' });
+  }
+
+  /** Under a room key of its own, which is sent to the ghost's device. */
+  async function heardAnew(actor: Actor, room: RoomId): Promise<string> {
+    await user.client.getCrypto()?.forceDiscardSession(room);
+    return (await bridge.hear(actor, room, user, 'and now?')).outcome;
+  }
+
+  test('its sessions are lost', async () => {
+    const { actor, room } = await chat('otto');
+    await loseSessions(bridge, actor);
+    expect(await heardAnew(actor, room)).toBe('missing-key');
+    await expect.poll(() => heardAnew(actor, room), { timeout: 30_000 }).toBe('decrypted');
+  });
+
+  test('its sessions are older than those of the device, as after a backup was restored', async () => {
+    const { actor, room } = await chat('olga');
+    const restored = bridge.afterKill();
+    await exchange(actor, await joinedPortal(bridge, actor, user, 'olga-2'));
+    bridge = restored;
+    endpoint = bridge.router;
+    expect(await heardAnew(actor, room)).toBe('missing-key');
+    // A session that is younger than an hour is not replaced.
+    expect(await heardAnew(actor, room)).toBe('missing-key');
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 2 * 3_600_000 });
+    onTestFinished(() => void vi.useRealTimers());
+    expect(await heardAnew(actor, room)).toBe('missing-key');
+    await expect.poll(() => heardAnew(actor, room), { timeout: 30_000 }).toBe('decrypted');
+  });
+});
+
+test('a ghost has fresh one-time keys as soon as the homeserver counts few', async () => {
+  const actor = await bridge.actor('olaf');
+  const room = await joinedPortal(bridge, actor, user, 'olaf');
+  const keys = () => inSynapse('select count(*) from e2e_one_time_keys_json where user_id = ?', actor.user);
+  expect(keys()).toBe(50);
+  await claimKeys(actor, user, 40);
+  expect(keys()).toBe(10);
+  await user.sendText(room, 'something is pushed');
+  await expect.poll(keys, { timeout: 30_000 }).toBeGreaterThanOrEqual(50);
 });
 
 describe('a set-up that is killed', () => {

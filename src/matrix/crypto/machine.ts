@@ -6,6 +6,7 @@ import {
   type KeysQueryRequest,
   type KeysUploadRequest,
   OlmMachine,
+  ProcessedToDeviceEventType,
   RequestType,
   RoomId,
   type SignatureUploadRequest,
@@ -98,16 +99,22 @@ export class Machine {
     return requests;
   }
 
-  /** Feeds what came from the homeserver. Without counts the machine must not be told any: it takes missing ones for zero. */
-  async receive(part: KeyPart): Promise<void> {
+  /**
+   * Feeds what came from the homeserver. Without counts the machine must not be told any: it takes missing ones for zero. Returns the
+   * messages that it could not decrypt.
+   */
+  async receive(part: KeyPart): Promise<readonly JsonObject[]> {
     const events = JSON.stringify(part.toDevice);
     const lists = new DeviceLists(userIds(part.devicesChanged), userIds(part.devicesLeft));
     const { keyCounts: counts, fallbackKeys: fallback } = part;
-    await this.call((olm) =>
+    const processed = await this.call((olm) =>
       counts === undefined
         ? olm.receiveSyncChangesMsc4186(events, lists, new Map(), fallback)
         : olm.receiveSyncChanges(events, lists, new Map(counts), fallback),
     );
+    return processed
+      .filter(({ type }) => type === ProcessedToDeviceEventType.UnableToDecrypt)
+      .map(({ rawEvent }): JsonObject => JSON.parse(rawEvent));
   }
 
   close(): void {

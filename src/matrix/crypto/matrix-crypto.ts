@@ -24,6 +24,7 @@ import { type KeyPart, pushedKeys, syncedKeys } from './key-part.ts';
 import { Machine } from './machine.ts';
 import { reportPanics } from './panic.ts';
 import { MachinePool, type Turn } from './pool.ts';
+import { renewSessions } from './renew-sessions.ts';
 import { decryptFrom, encryptFor } from './room-encryption.ts';
 
 export interface MachineCryptoOptions {
@@ -95,8 +96,9 @@ export class MachineCrypto implements MatrixCrypto {
         if (!this.#concerns(actor, part)) return;
         try {
           await this.#pool.useExisting(actor, async (machine) => {
-            await machine.receive(part);
+            const undecryptable = await machine.receive(part);
             await this.#databases.flushed();
+            await this.#renewSessions(machine, undecryptable);
             await machine.sendOutgoing();
           });
         } catch (error) {
@@ -121,16 +123,18 @@ export class MachineCrypto implements MatrixCrypto {
   async recover(actor: Actor): Promise<void> {
     const wasOpen = this.#pool.isOpen(actor.id);
     await this.#pool.useExisting(actor, async (machine, turn) => {
+      const undecryptable: JsonObject[] = [];
       for (let round = 0; round < maxSyncRounds; round++) {
         // The first call asks for what came since the last one, and by that acknowledges what came before.
         const synced = syncedKeys(await machine.post(await this.#syncRequest(actor)));
-        await machine.receive(synced);
+        undecryptable.push(...(await machine.receive(synced)));
         await this.#databases.flushed();
         this.#options.journal.setSyncToken(actor.id, synced.nextBatch);
         if (synced.toDevice.length === 0) break;
       }
       // Device list changes were dropped as well, and those are not kept for anybody.
       await machine.call((olm) => olm.markAllTrackedUsersAsDirty());
+      await this.#renewSessions(machine, undecryptable);
       await machine.sendOutgoing();
       // Opened for this alone, it would drive out one that is in use.
       if (!wasOpen) await turn.close();
@@ -190,6 +194,12 @@ export class MachineCrypto implements MatrixCrypto {
     const result = await this.#pool.use(actor, task);
     await this.#databases.flushed();
     return result;
+  }
+
+  async #renewSessions(machine: Machine, undecryptable: readonly JsonObject[]): Promise<void> {
+    const count = await renewSessions(machine, undecryptable);
+    if (count > 0)
+      this.#options.logger.info({ actor: machine.actor.id, count }, 'sessions with devices were made anew');
   }
 
   /**
