@@ -3,7 +3,7 @@
 import type { Change } from '../model/change.ts';
 import type { Contact } from '../model/contact.ts';
 import { errorCode } from '../model/errors.ts';
-import type { MessageId, PortalId } from '../model/ids.ts';
+import type { MessageId, OutboxId, PortalId } from '../model/ids.ts';
 import type { IncomingReceipt, RetryReceipt } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
 import type { OutboxRow } from '../model/journal.ts';
@@ -23,6 +23,8 @@ import { blockerOf } from './policy/blocks.ts';
 
 /** How often the known clients ask for one message. */
 const clientRetries = 5;
+/** Rows that are looked at together. */
+const unreadablePage = 100;
 
 interface Chat {
   readonly contact: Contact;
@@ -197,15 +199,19 @@ function exhausted(context: BridgeContext, { contact, portal }: Chat, row: Outbo
  */
 export async function giveUpUnreadable(context: BridgeContext): Promise<readonly PortalId[]> {
   const { store, clock } = context;
+  const before = clock.now() - answerWaitMs;
+  const next = (after?: OutboxId) => store.outbox.unreadable(clientRetries, before, unreadablePage, after);
   const told: PortalId[] = [];
-  for (const row of await store.outbox.unreadable(clientRetries, clock.now() - answerWaitMs, 100)) {
-    const portal = await store.portals.get(row.portal);
-    const contact = portal && (await store.contacts.get(portal.contact));
-    if (portal === undefined || contact === undefined) continue;
-    // Counted over all devices: each of those that have not confirmed may have asked.
-    if (row.retries < clientRetries * row.waitingFor.length) continue;
-    await store.commit(exhausted(context, { portal, contact }, row));
-    told.push(portal.id);
+  for (let rows = await next(); rows.length > 0; rows = await next(rows.at(-1)?.id)) {
+    for (const row of rows) {
+      const portal = await store.portals.get(row.portal);
+      const contact = portal && (await store.contacts.get(portal.contact));
+      if (portal === undefined || contact === undefined) continue;
+      // Counted over all devices: each of those that have not confirmed may have asked.
+      if (row.retries < clientRetries * row.waitingFor.length) continue;
+      await store.commit(exhausted(context, { portal, contact }, row));
+      told.push(portal.id);
+    }
   }
   return told;
 }

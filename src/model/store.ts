@@ -4,7 +4,7 @@ import type { Block, BlockPattern } from './block.ts';
 import type { Change, UnansweredMessage } from './change.ts';
 import type { ConsentCheck, ConsentEntry } from './consent.ts';
 import type { Actor, Contact, ContactPicture, Ghost } from './contact.ts';
-import type { AccountId, ActorId, ContactId, EventId, MessageId, PortalId, RoomId, UserId } from './ids.ts';
+import type { AccountId, ActorId, ContactId, EventId, MessageId, OutboxId, PortalId, RoomId, UserId } from './ids.ts';
 import type { UserJid } from './jid.ts';
 import type { BotMessage, InboxRow, LateEvent, OutboxRow, StoredEvent, StoredTransaction } from './journal.ts';
 import type { RoomKeyUse } from './matrix.ts';
@@ -139,8 +139,8 @@ export interface Store {
     waiting(portal: PortalId): Promise<number>;
     /** Acknowledged rows created before `before` (ms) whose payload is still kept. */
     expired(before: number, limit: number): Promise<readonly OutboxRow[]>;
-    /** Of what `expired` means: those that nobody has confirmed although so many retry receipts were answered. */
-    unreadable(retries: number, before: number, limit: number): Promise<readonly OutboxRow[]>;
+    /** Of what `expired` means, after the row `after`: those that nobody has confirmed although so many retry receipts were answered. */
+    unreadable(retries: number, before: number, limit: number, after?: OutboxId): Promise<readonly OutboxRow[]>;
   };
   /** Which event is which message; remembered for the retention time. */
   readonly references: {

@@ -132,8 +132,8 @@ export function outboxReads({ db, keys }: Reader): Store['outbox'] {
     return key && toOutboxRow(key, row);
   }
 
-  async function oldest(found: typeof kept, limit: number): Promise<OutboxRow[]> {
-    const rows = await found.orderBy('created_at').limit(limit).execute();
+  async function some(found: typeof kept, limit: number): Promise<OutboxRow[]> {
+    const rows = await found.limit(limit).execute();
     return (await Promise.all(rows.map(opened))).filter((row) => row !== undefined);
   }
 
@@ -157,10 +157,11 @@ export function outboxReads({ db, keys }: Reader): Store['outbox'] {
       const count = db.fn.countAll<number>().as('count');
       return (await open.select(count).where('portal', '=', portal).executeTakeFirstOrThrow()).count;
     },
-    expired: (before, limit) => oldest(kept.where('created_at', '<', before), limit),
-    unreadable: (retries, before, limit) => {
+    expired: (before, limit) => some(kept.where('created_at', '<', before).orderBy('created_at'), limit),
+    unreadable: (retries, before, limit, after) => {
       const unconfirmed = kept.where('retries', '>=', retries).where('confirmed', '=', 0);
-      return oldest(unconfirmed.where('created_at', '<', before), limit);
+      const old = unconfirmed.where('created_at', '<', before).orderBy('id');
+      return some(after === undefined ? old : old.where('id', '>', after), limit);
     },
     byEvent: async (event) => opened(await select.where('event', '=', event).executeTakeFirst()),
   };

@@ -87,3 +87,15 @@ test('what nobody confirms although it was sent again as often as clients ask: t
   expect(await store.queue.list({ which: 'parked', limit: 10 })).toMatchObject([{ code: 'retries-exhausted', event }]);
   expect(await giveUpUnreadable(contextAt(12 * minute))).toEqual([]);
 });
+
+test('messages for which another device may still ask do not keep a later one from being given up', async () => {
+  const rows = Array.from({ length: 101 }, () => outgoing(portal, Uint8Array.of(1)));
+  await store.commit(rows.map((row) => ({ change: 'outbox.add', row })));
+  for (const [index, { event }] of rows.entries()) {
+    const { id } = present(await store.outbox.byEvent(event));
+    const waitingFor = index === 100 ? [0] : [0, 1];
+    await store.commit([{ change: 'outbox.state', id, state: { at: 'acknowledged' }, waitingFor, retries: 5 }]);
+  }
+  expect(await giveUpUnreadable(contextAt(11 * 60_000))).toEqual([portal.id]);
+  expect(await told()).toMatchObject({ code: 'not-decrypted', about: rows[100]?.event });
+});
