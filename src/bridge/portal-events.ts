@@ -20,6 +20,7 @@ import { outgoingFile } from './files/to-whatsapp.ts';
 import { done, type Handled } from './matrix-events.ts';
 import { noticeReply } from './notice-replies.ts';
 import { type NoticePlace, notSent } from './notices.ts';
+import { orphaned } from './orphaned-events.ts';
 import { accept, decline, declinedText } from './policy/requests.ts';
 import { editChanges, reactionChanges, redactionChanges } from './portal-references.ts';
 import { leaveIfThere } from './portal-rooms.ts';
@@ -50,7 +51,7 @@ export async function handlePortalEvent(
   const account = await context.store.accounts.get(portal.account);
   const ghost = await context.store.contacts.ghost(portal.contact);
   if (account?.state.at === 'paused') return { kind: 'held' };
-  if (!isActive(account) || ghost === undefined) return done();
+  if (!isActive(account) || ghost === undefined) return orphaned(context, portal, account, event, effects);
   const chat: Chat = { account, portal, ghost };
   if (event.type === 'm.room.member') return membership(context, chat, event, effects);
   // Whoever else may have got in here: only the account's user speaks through this portal.
@@ -272,7 +273,8 @@ export async function handleLatePortalEvent(
 ): Promise<Handled> {
   const account = await context.store.accounts.get(portal.account);
   const ghost = await context.store.contacts.ghost(portal.contact);
-  if (!isActive(account) || ghost === undefined) return done();
+  if (account?.state.at === 'paused') return { kind: 'held' };
+  if (!isActive(account) || ghost === undefined) return orphaned(context, portal, account, late.event, effects);
   if (await context.store.visitors.hold(portal.id)) return { kind: 'held' };
   return encrypted(context, { account, portal, ghost }, late.event, new Map(), effects, late);
 }
