@@ -11,7 +11,7 @@ import { createSchema } from '../support/postgres-server.ts';
 import { World } from '../support/world.ts';
 import { type Account, accountOf, isSound } from './ledger.ts';
 import type { Kill, Plan, Round } from './plan.ts';
-import { Traffic } from './traffic.ts';
+import { laneOf, Traffic } from './traffic.ts';
 import { suffer } from './trouble.ts';
 import { Visitor } from './visitor.ts';
 
@@ -114,15 +114,28 @@ class Run {
       this.#options.onProgress?.(`${spell.trouble} for ${spell.ms} ms`);
       await suffer(this.#world, this.#proxy, this.#traffic, spell);
     }
-    await this.#traffic.close();
+    const stuck = await this.#stuck();
     const account = accountOf(await this.#traffic.lanes());
     const complaints = [
       ...account.complaints,
       ...this.#traffic.failures,
       ...((await this.#visitor?.complaints()) ?? []),
+      ...stuck,
       ...this.#notReached.map((step) => `${step} was not reached`),
     ];
     return { ...account, complaints };
+  }
+
+  /** What came only with the next process was not lost: the one before it stood still. */
+  async #stuck(): Promise<string[]> {
+    const missing = await this.#traffic.close();
+    if (missing.length === 0) return [];
+    this.#options.onProgress?.(`the bridge's log while it stood still: ${await keptLog(this.#world, this.#plan)}`);
+    await this.#world.bridge.kill();
+    await this.#world.startBridge();
+    const lost = await this.#traffic.arrived(missing);
+    const came = missing.filter((action) => !lost.includes(action));
+    return came.map((action) => `${laneOf(action)}: #${action.number} stood still until the next start`);
   }
 
   /** From the start of a process to its end. */

@@ -76,15 +76,15 @@ export class Traffic {
     }
   }
 
-  /** Resolves when these have come to the other side, or never will. */
-  async arrived(actions: readonly Action[]): Promise<void> {
+  /** Resolves when these have come to the other side, or never will; answers those that have not. */
+  async arrived(actions: readonly Action[]): Promise<readonly Action[]> {
     const texts = actions.filter(({ kind }) => kind === 'text');
-    await Promise.all(
-      texts.map(async ({ number, chat, from }) => {
-        const { user, phone } = await this.chat(chat);
-        await (from === 'whatsapp' ? user.events : phone.ids).wait(number, patienceMs);
-      }),
-    );
+    const missing = texts.map(async (action) => {
+      const { user, phone } = await this.chat(action.chat);
+      const there = await (action.from === 'whatsapp' ? user.events : phone.ids).wait(action.number, patienceMs);
+      return there === undefined ? [action] : [];
+    });
+    return (await Promise.all(missing)).flat();
   }
 
   /** Resolves when everything that was begun has arrived and its senders know it, as far as they are told. */
@@ -97,8 +97,8 @@ export class Traffic {
     }
   }
 
-  /** Writes a last text in every lane and waits for them: what was written before has arrived by then, or never will. */
-  async close(): Promise<void> {
+  /** Writes a last text in every lane and waits for them: what was written before has arrived by then, or never will. Answers those that have not come. */
+  async close(): Promise<readonly Action[]> {
     await this.#order.drain();
     const last = [...this.#sent.values()]
       .flatMap((sent) => sent[0] ?? [])
@@ -108,7 +108,7 @@ export class Traffic {
       });
     this.begin(last);
     await this.#order.drain();
-    await this.arrived(last);
+    return this.arrived(last);
   }
 
   /** What each lane was given, and what came out of it. */
@@ -176,7 +176,7 @@ export class Traffic {
   }
 }
 
-const laneOf = ({ chat, from }: Pick<Action, 'chat' | 'from'>): string => `chat ${chat} from ${from}`;
+export const laneOf = ({ chat, from }: Pick<Action, 'chat' | 'from'>): string => `chat ${chat} from ${from}`;
 
 async function found<Value>(what: string, value: Promise<Value | undefined>): Promise<Value> {
   const answer = await value;
