@@ -13,19 +13,25 @@ const noticeField = 'matrix-appservice-whatsapp.notice';
 export class MatrixEnd {
   readonly user: MatrixUser;
   /** Which event is which action, of either side. */
-  readonly events = new Numbers<string>();
+  readonly events: Numbers<string>;
   /** Which room is which chat. */
-  readonly rooms = new Numbers<string>();
+  readonly rooms: Numbers<string>;
   readonly #chatOf: (number: number) => number | undefined;
 
-  private constructor(user: MatrixUser, chatOf: (number: number) => number | undefined) {
+  private constructor(user: MatrixUser, chatOf: (number: number) => number | undefined, came: () => void) {
     this.user = user;
+    this.events = new Numbers(came);
+    this.rooms = new Numbers(came);
     this.#chatOf = chatOf;
   }
 
-  /** `chatOf`: the chat of an action. */
-  static async of(user: MatrixUser, chatOf: (number: number) => number | undefined): Promise<MatrixEnd> {
-    const end = new MatrixEnd(user, chatOf);
+  /** `chatOf`: the chat of an action; `came` is called for everything that arrives. */
+  static async of(
+    user: MatrixUser,
+    chatOf: (number: number) => number | undefined,
+    came: () => void,
+  ): Promise<MatrixEnd> {
+    const end = new MatrixEnd(user, chatOf, came);
     const { RoomEvent, RoomMemberEvent, MatrixEventEvent } = (await loadMatrixSdk()).sdk;
     user.client.on(RoomMemberEvent.Membership, (event, member) => {
       const isInvitation = member.userId === user.userId && member.membership === 'invite';

@@ -21,11 +21,18 @@ export class Numbers<Value> {
   readonly #values = new Map<number, Value>();
   readonly #numbers = new Map<Value, number>();
   readonly #waiting = new Map<number, ((value: Value) => void)[]>();
+  readonly #came: () => void;
+
+  /** `came` is called for each that becomes known. */
+  constructor(came: () => void) {
+    this.#came = came;
+  }
 
   set(number: number, value: Value): void {
     this.#numbers.set(value, number);
     if (this.#values.has(number)) return;
     this.#values.set(number, value);
+    this.#came();
     for (const resolve of this.#waiting.get(number) ?? []) resolve(value);
     this.#waiting.delete(number);
   }
@@ -38,14 +45,15 @@ export class Numbers<Value> {
     return this.#numbers.get(value);
   }
 
-  /** Resolves once it is known; undefined where that takes longer. */
-  async wait(number: number, timeoutMs: number): Promise<Value | undefined> {
+  /** Resolves once it is known; undefined where `over` is aborted before. */
+  async wait(number: number, over: AbortSignal): Promise<Value | undefined> {
     const known = this.#values.get(number);
-    if (known !== undefined) return known;
+    if (known !== undefined || over.aborted) return known;
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(undefined), timeoutMs);
+      const giveUp = (): void => resolve(undefined);
+      over.addEventListener('abort', giveUp, { once: true });
       const found = (value: Value): void => {
-        clearTimeout(timer);
+        over.removeEventListener('abort', giveUp);
         resolve(value);
       };
       this.#waiting.set(number, [...(this.#waiting.get(number) ?? []), found]);

@@ -16,13 +16,15 @@ const unsupported = toBinary(MessageSchema, create(MessageSchema, { pinInChatMes
 export class PhoneEnd {
   readonly phone: SandboxPhone;
   /** Which message id is which action, of either side. */
-  readonly ids = new Numbers<string>();
+  readonly ids: Numbers<string>;
   readonly #entries: PhoneMessage[] = [];
   #stopped = false;
   #following: Promise<void>;
 
-  constructor(phone: SandboxPhone) {
+  /** `came` is called for everything that arrives. */
+  constructor(phone: SandboxPhone, came: () => void) {
     this.phone = phone;
+    this.ids = new Numbers(came);
     this.#following = this.#follow();
   }
 

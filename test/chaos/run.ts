@@ -110,6 +110,7 @@ class Run {
       this.#options.onProgress?.(`${index + 1}/${rounds.length} ${what} (${Math.round(performance.now() - began)} ms)`);
     }
     await this.#world.startBridge();
+    this.#traffic.lives();
     for (const spell of this.#plan.spells) {
       this.#options.onProgress?.(`${spell.trouble} for ${spell.ms} ms`);
       await suffer(this.#world, this.#proxy, this.#traffic, spell);
@@ -133,7 +134,8 @@ class Run {
     this.#options.onProgress?.(`the bridge's log while it stood still: ${await keptLog(this.#world, this.#plan)}`);
     await this.#world.bridge.kill();
     await this.#world.startBridge();
-    const lost = await this.#traffic.arrived(missing);
+    this.#traffic.lives();
+    const lost = await this.#traffic.awaited(missing);
     const came = missing.filter((action) => !lost.includes(action));
     return came.map((action) => `${laneOf(action)}: #${action.number} stood still until the next start`);
   }
@@ -153,6 +155,8 @@ class Run {
   async #end(bridge: BridgeProcess, kill: Kill): Promise<void> {
     const ended = new AbortController();
     void bridge.exited.then(() => ended.abort());
+    // A step is given its time from when work begins; a moment of death is counted from birth.
+    if (kill.at === 'step') await bridge.ready;
     await systemClock.sleep(lifeOf(kill), ended.signal);
     if (!bridge.alive) return;
     if (kill.at === 'step' && kill.certain) this.#notReached.push(kill.step);

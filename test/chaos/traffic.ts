@@ -5,10 +5,11 @@ import { Serial } from '../../src/model/serial.ts';
 import type { World } from '../support/world.ts';
 import type { Lane } from './ledger.ts';
 import { MatrixEnd } from './matrix-end.ts';
+import { Patience } from './patience.ts';
 import { PhoneEnd } from './phone-end.ts';
 import type { Action, Side } from './plan.ts';
 
-/** How long something that an action is about may take to arrive. Long after that nothing comes any more. */
+/** How long nothing may come while a process lives that is not killed. Long after that nothing comes any more. */
 const patienceMs = 90_000;
 const firstPhone = 31_620_000_000;
 const swaps = z.object({ swapped: z.array(z.string()) });
@@ -30,19 +31,23 @@ export class Traffic {
   /** What was handed over, by lane. */
   readonly #sent = new Map<string, Action[]>();
   readonly #failures: string[] = [];
+  readonly #patience: Patience;
   #closing = firstClosing;
 
-  private constructor(world: World, users: readonly MatrixEnd[], actions: Map<number, Action>) {
+  private constructor(world: World, users: readonly MatrixEnd[], actions: Map<number, Action>, patience: Patience) {
     this.#world = world;
     this.#users = users;
     this.#actions = actions;
+    this.#patience = patience;
   }
 
   /** `users` have opted in. */
   static async between(world: World, users: readonly MatrixUser[]): Promise<Traffic> {
     const actions = new Map<number, Action>();
     const chatOf = (number: number): number | undefined => actions.get(number)?.chat;
-    return new Traffic(world, await Promise.all(users.map((user) => MatrixEnd.of(user, chatOf))), actions);
+    const patience = new Patience(patienceMs);
+    const ends = users.map((user) => MatrixEnd.of(user, chatOf, () => patience.renew()));
+    return new Traffic(world, await Promise.all(ends), actions, patience);
   }
 
   get users(): readonly MatrixEnd[] {
@@ -76,12 +81,17 @@ export class Traffic {
     }
   }
 
+  /** The process that runs now is not killed: from now on something must come. */
+  lives(): void {
+    this.#patience.begin();
+  }
+
   /** Resolves when these have come to the other side, or never will; answers those that have not. */
-  async arrived(actions: readonly Action[]): Promise<readonly Action[]> {
+  async arrived(actions: readonly Action[], over = AbortSignal.timeout(patienceMs)): Promise<readonly Action[]> {
     const texts = actions.filter(({ kind }) => kind === 'text');
     const missing = texts.map(async (action) => {
       const { user, phone } = await this.chat(action.chat);
-      const there = await (action.from === 'whatsapp' ? user.events : phone.ids).wait(action.number, patienceMs);
+      const there = await (action.from === 'whatsapp' ? user.events : phone.ids).wait(action.number, over);
       return there === undefined ? [action] : [];
     });
     return (await Promise.all(missing)).flat();
@@ -108,7 +118,12 @@ export class Traffic {
       });
     this.begin(last);
     await this.#order.drain();
-    return this.arrived(last);
+    return this.awaited(last);
+  }
+
+  /** `arrived`, for as long as anything comes at all. */
+  awaited(actions: readonly Action[]): Promise<readonly Action[]> {
+    return this.arrived(actions, this.#patience.over);
   }
 
   /** What each lane was given, and what came out of it. */
@@ -133,22 +148,24 @@ export class Traffic {
   }
 
   async stop(): Promise<void> {
+    this.#patience.end();
     await Promise.all([...this.#phones.values()].map(async (phone) => (await phone).stop()));
   }
 
   async #perform(action: Action): Promise<void> {
     const { user, phone } = await this.chat(action.chat);
     const { about } = action;
+    const { over } = this.#patience;
     if (action.from === 'matrix') {
-      const room = await found(`the room of chat ${action.chat}`, user.rooms.wait(action.chat, patienceMs));
-      const event = about === undefined ? undefined : await found(`#${about}`, user.events.wait(about, patienceMs));
+      const room = await found(`the room of chat ${action.chat}`, user.rooms.wait(action.chat, over));
+      const event = about === undefined ? undefined : await found(`#${about}`, user.events.wait(about, over));
       // What is taken back before it was pushed is pushed without its content.
-      if (action.kind === 'deletion') await found(`#${about} on the phone`, phone.ids.wait(about ?? 0, patienceMs));
+      if (action.kind === 'deletion') await found(`#${about} on the phone`, phone.ids.wait(about ?? 0, over));
       await user.perform(action, room, event);
     } else {
-      const id = about === undefined ? undefined : await found(`#${about}`, phone.ids.wait(about, patienceMs));
+      const id = about === undefined ? undefined : await found(`#${about}`, phone.ids.wait(about, over));
       // What is taken back before it was seen could not be told from another.
-      if (about !== undefined) await found(`#${about} in Matrix`, user.events.wait(about, patienceMs));
+      if (about !== undefined) await found(`#${about} in Matrix`, user.events.wait(about, over));
       await phone.perform(action, user.user.userId, id);
     }
     this.#sent.set(laneOf(action), [...(this.#sent.get(laneOf(action)) ?? []), action]);
@@ -169,7 +186,7 @@ export class Traffic {
 
   #phone(index: number): Promise<PhoneEnd> {
     const make = async (): Promise<PhoneEnd> =>
-      new PhoneEnd(await this.#world.phone(String(firstPhone + index), `Phone ${index}`));
+      new PhoneEnd(await this.#world.phone(String(firstPhone + index), `Phone ${index}`), () => this.#patience.renew());
     const known = this.#phones.get(index) ?? make();
     this.#phones.set(index, known);
     return known;
