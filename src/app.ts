@@ -3,10 +3,11 @@ import { adminRouter } from './admin/router.ts';
 import { adminToken } from './admin/token.ts';
 import { closeServer, listenAll } from './app/listeners.ts';
 import { everyHour, startBridge } from './app/schedule.ts';
-import { bridgeSettings, endpoints } from './app/settings.ts';
+import { bridgeSettings, endpoints, limitSettings } from './app/settings.ts';
 import { Bridge } from './bridge/bridge.ts';
 import type { BridgeContext } from './bridge/context.ts';
 import { eraseOffline } from './bridge/erasures.ts';
+import { Limits } from './bridge/limits/limits.ts';
 import { queueAdmin } from './bridge/queue-admin.ts';
 import { userDataAdmin } from './bridge/user-data-admin.ts';
 import type { Config } from './config/config.ts';
@@ -131,14 +132,17 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
       heldChats: store.counts.heldChats,
       ghosts: store.counts.ghosts,
       hostedBytes: store.hostedFiles.total,
+      limitedChats: () => limits.heldChats(),
       connections: () => {
         const { connected, wanted } = bridge?.connections ?? { connected: 0, wanted: 0 };
         return { online: connected, offline: wanted - connected };
       },
     },
   });
+  const limits = new Limits({ settings: limitSettings(config), store, clock, onWait: metrics.counters.limited });
   const context: BridgeContext = {
     store,
+    limits,
     homeserver: matrix.homeserver,
     crypto: matrix.crypto,
     network: createInteropNetwork({

@@ -3,6 +3,7 @@ import type { BridgeSettings } from '../bridge/context.ts';
 import { loadAuthority } from '../config/authority.ts';
 import { type Config, mayOptIn, type NetworkConfig } from '../config/config.ts';
 import type { Network } from '../model/account.ts';
+import type { LimitRate, LimitSettings } from '../model/limit.ts';
 import type { MediaHosts } from '../whatsapp/media/hosts.ts';
 import type { NetworkEndpoints } from '../whatsapp/network.ts';
 
@@ -48,6 +49,25 @@ export function bridgeSettings(config: Config, instanceId: string): BridgeSettin
     lateKeyWaitMs: config.delivery.late_key_wait_h * hour,
     maxFileBytes: config.media.max_size_mb * megabyte,
     transfers: config.media.transfers,
+  };
+}
+
+export function limitSettings({ limits }: Config): LimitSettings {
+  const { young_days, messages, new_chats, requests, media_mb } = limits;
+  const rate = ({ per_s, account, young, everybody }: typeof messages, size = 1): LimitRate => ({
+    perMs: per_s * 1000,
+    account: account * size,
+    young: young * size,
+    everybody: everybody * size,
+  });
+  return {
+    youngMs: young_days * day,
+    rates: {
+      messages: rate(messages),
+      'new-chats': rate(new_chats),
+      requests: { ...rate(requests), contact: requests.contact },
+      media: rate(media_mb, megabyte),
+    },
   };
 }
 

@@ -138,6 +138,7 @@ export class Bridge {
     await this.#connections.stop();
     await this.#transactions.stop();
     await Promise.all([...this.#workers(), this.#userTyping, this.#contactTyping].map((each) => each.stop()));
+    await this.#upkeep.end();
   }
 
   /** Room keys have come: events that waited for them may be tried again. */

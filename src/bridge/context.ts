@@ -10,6 +10,7 @@ import type { Signal } from '../model/signal.ts';
 import type { Store } from '../model/store.ts';
 import type { DevicePolicy } from '../model/trust.ts';
 import type { Logger } from '../observability/logger.ts';
+import type { Limits } from './limits/limits.ts';
 import type { BlockedNumbers } from './policy/blocks.ts';
 
 export interface BridgeSettings {
@@ -75,6 +76,7 @@ export interface BridgeContext {
   readonly logger: Logger;
   readonly settings: BridgeSettings;
   readonly bot: Actor;
+  readonly limits: Limits;
   readonly counters: BridgeCounters;
 }
 

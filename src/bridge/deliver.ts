@@ -43,6 +43,7 @@ export async function deliverNext(
   if (portal === undefined || row === undefined) return 'idle';
   const next = await whatToShow(context, portal, row);
   if (next === 'skip') await setState(context, row, { at: 'done', event: undefined });
+  if (typeof next === 'object') return { waitMs: next.waitMs };
   if (next !== 'show') return next === 'skip' ? 'again' : 'idle';
   if (row.state.at === 'awaited') return hold(context, row, row.state.since, holds);
   holds.delete(row.id);
@@ -59,6 +60,7 @@ export async function deliverNext(
     const asks = (await context.store.portals.get(portalId))?.acceptance.at === 'requested';
     const told = asks ? [requestTold(chat.account)] : [];
     await context.store.commit([{ change: 'portal.state', portal: portalId, state }, ...told]);
+    if (asks) await context.limits.count('requests', { account: chat.account, contact: portal.contact });
   }
   return 'again';
 }

@@ -12,6 +12,7 @@ import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { type Chat, peerOf, putDevices, reach, refreshDevices, withDevices } from './device-sessions.ts';
 import { addressees, afterRefusal, primaryDevice } from './devices.ts';
 import { contactName, networkNames } from './labels.ts';
+import { holdOutgoing } from './limits/outgoing.ts';
 import { afterSending, afterStaleList, withoutDevice } from './outbox-steps.ts';
 import { parkRow } from './parked-rows.ts';
 import { blockedText, blockerOf } from './policy/blocks.ts';
@@ -39,6 +40,8 @@ export async function sendNext(
     return 'again';
   }
   if (row.state.at === 'ready' && (await isHeld(context, chat))) return 'idle';
+  const limited = isFirstSending(row) ? await holdOutgoing(context, 'messages', { ...chat, row }) : undefined;
+  if (limited !== undefined) return { waitMs: limited.waitMs };
   try {
     switch (row.state.at) {
       case 'ready':
@@ -63,6 +66,9 @@ export async function sendNext(
     return 'again';
   }
 }
+
+/** What is encrypted already, or again for a device that has asked, is no new message. */
+const isFirstSending = ({ state, retries }: OutboxRow): boolean => state.at === 'ready' && retries === 0;
 
 async function openChat(
   context: BridgeContext,
@@ -195,6 +201,7 @@ async function sendRow(context: BridgeContext, chat: Chat, row: OutboxRow, stanz
       context.counters.delivered('to-whatsapp', row.retries > 0 ? 'retried' : 'delivered');
       await context.store.commit([afterSending(now)]);
       passed('M12-sending-recorded');
+      if (row.retries === 0) await context.limits.count('messages', { account: chat.account });
       const { event, messageId } = row;
       context.logger.debug({ portal: chat.portal.id, messageId, event }, 'the network has a message');
       return 'again';

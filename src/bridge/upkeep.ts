@@ -1,4 +1,4 @@
-// What goes on beside the chats: taking up the journals, missed messages to devices, and what has run out.
+// What goes on beside the chats: taking up the journals, missed messages to devices, what counts against limits, and what has run out.
 import type { PortalId, RoomId } from '../model/ids.ts';
 import type { BridgeContext } from './context.ts';
 import { expireRequests } from './policy/requests.ts';
@@ -15,9 +15,12 @@ export interface UpkeepEffects {
   wakeInbox(portals: readonly PortalId[]): Promise<void>;
 }
 
-type Duty = 'taking-up' | 'recovery' | 'housekeeping' | 'expiry';
+const duties = ['taking-up', 'recovery', 'housekeeping', 'limits', 'expiry'] as const;
+type Duty = (typeof duties)[number];
 
 const expiryCheckMs = 5 * 60 * 1000;
+/** So much of what counts against limits is forgotten by a crash. */
+const limitsFlushMs = 5_000;
 
 export class Upkeep {
   readonly workers: Workers<Duty>;
@@ -33,12 +36,20 @@ export class Upkeep {
   }
 
   start(): void {
-    for (const duty of ['taking-up', 'recovery', 'housekeeping', 'expiry'] as const) this.workers.wake(duty);
+    for (const duty of duties) this.workers.wake(duty);
   }
 
   /** The homeserver has dropped messages to devices. */
   recover(): void {
     this.workers.wake('recovery');
+  }
+
+  /** To be called when nothing counts any more. */
+  async end(): Promise<void> {
+    const { limits, logger } = this.#context;
+    await limits.flush().catch((error: unknown) => {
+      logger.warn({ err: error }, 'what counts against limits could not be written down');
+    });
   }
 
   async #keepUp(duty: Duty): Promise<Step> {
@@ -50,6 +61,9 @@ export class Upkeep {
         return this.#recover();
       case 'housekeeping':
         return this.#recovery.next();
+      case 'limits':
+        await this.#context.limits.flush();
+        return { waitMs: limitsFlushMs };
       case 'expiry':
         return this.#expire();
     }

@@ -42,6 +42,7 @@ async function exportAccount(store: Store, account: Account): Promise<ExportedAc
     interopAccountId: enlistment?.interopAccountId,
     address: enlistment && formatJid(enlistment.jid),
     preferences: await store.accounts.preferences(id),
+    limits: await exportLimits(store, id),
     blocks: (await store.blocks.list(id)).map(({ label, createdAt }) => ({ label, since: time(createdAt) })),
     policyRooms: await exportPolicyRooms(store, id),
     chats,
@@ -62,6 +63,11 @@ async function exportAccount(store: Store, account: Account): Promise<ExportedAc
       expiresAt: time(expiresAt),
     })),
   };
+}
+
+async function exportLimits(store: Store, account: AccountId): Promise<ExportedAccount['limits']> {
+  const uses = await store.limitUses.of(account);
+  return uses.map(({ limit, points, until }) => ({ limit, used: points, until: time(until) }));
 }
 
 async function exportPolicyRooms(store: Store, account: AccountId): Promise<ExportedAccount['policyRooms']> {

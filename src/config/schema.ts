@@ -69,6 +69,17 @@ const serverName = text(
 );
 const claimName = text('a claim name: letters, digits, _ . : / -', /^[\w.:/-]{1,128}$/);
 
+/** So many of one account, fewer while it is young, so many of everybody together; in so many seconds. */
+function limit(account: number, young: number, everybody: number, perS: number) {
+  const most = (preset: number) => count('a whole number from 1 to 1000000000', 1, 1_000_000_000).default(preset);
+  return {
+    account: most(account),
+    young: most(young),
+    everybody: most(everybody),
+    per_s: count('a whole number of seconds from 1 to 2592000', 1, 2_592_000).default(perS),
+  };
+}
+
 export const schema = section({
   homeserver: section({ url: httpAddress, server_name: serverName }),
   appservice: section({
@@ -156,6 +167,14 @@ export const schema = section({
   limits: optional({
     open_crypto_stores: count('a whole number from 4 to 10000', 4, 10_000).default(200),
     connecting: count('a whole number from 1 to 10000', 1, 10_000).default(50),
+    young_days: count('a whole number of days from 0 to 365', 0, 365).default(7),
+    messages: optional(limit(1000, 500, 200_000, 3600)),
+    new_chats: optional(limit(100, 30, 5000, 86_400)),
+    requests: optional({
+      ...limit(100, 50, 10_000, 86_400),
+      contact: count('a whole number from 1 to 1000000000', 1, 1_000_000_000).default(5),
+    }),
+    media_mb: optional(limit(2000, 500, 50_000, 3600)),
   }),
   logging: optional({
     level: choice('debug', 'info', 'warn', 'error').default('info'),

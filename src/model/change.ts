@@ -29,6 +29,7 @@ import type {
   OutboxProgress,
   SealedEvent,
 } from './journal.ts';
+import type { LimitUse } from './limit.ts';
 import type { RoomKeyUse } from './matrix.ts';
 import type { PolicyRoom, PolicySubscription } from './policy.ts';
 import type { Acceptance, Portal, PortalState } from './portal.ts';
@@ -44,6 +45,8 @@ export type Change =
   /** Creates the account, with a data key of its own, or updates it. */
   | { readonly change: 'account.put'; readonly account: Account }
   | { readonly change: 'account.preferences'; readonly account: AccountId; readonly preferences: Preferences }
+  /** How much of a limit has been used; of an account or contact that is gone nothing is kept. */
+  | { readonly change: 'limit.used'; readonly use: LimitUse }
   /** Destroys the account's data key, then its rows; what the network still has to be told stays as `departure`. */
   | { readonly change: 'account.erase'; readonly departure: Departure }
   | { readonly change: 'departure.put'; readonly departure: Departure }

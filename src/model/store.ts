@@ -7,6 +7,7 @@ import type { Actor, Contact, ContactPicture, Ghost } from './contact.ts';
 import type { AccountId, ActorId, ContactId, EventId, MessageId, OutboxId, PortalId, RoomId, UserId } from './ids.ts';
 import type { UserJid } from './jid.ts';
 import type { BotMessage, InboxRow, LateEvent, OutboxRow, StoredEvent, StoredTransaction } from './journal.ts';
+import type { LimitName, LimitScope, LimitSubject, LimitUse } from './limit.ts';
 import type { RoomKeyUse } from './matrix.ts';
 import type { HostedFile } from './media.ts';
 import type { PolicyRoom, PolicyRule, PolicySubscription, Subscriber } from './policy.ts';
@@ -69,6 +70,11 @@ export interface Store {
     requests(account: AccountId): Promise<readonly Portal[]>;
     /** Declined ones that still have a room; at start. */
     toClose(): Promise<readonly PortalId[]>;
+  };
+  readonly limitUses: {
+    get(limit: LimitName, scope: LimitScope, subject: LimitSubject): Promise<LimitUse | undefined>;
+    /** All of this account. */
+    of(account: AccountId): Promise<readonly LimitUse[]>;
   };
   readonly blocks: {
     /** The oldest first. */

@@ -2,6 +2,7 @@
 import type { Network, Preferences } from './account.ts';
 import type { ConsentEntry } from './consent.ts';
 import type { AccountId, EventId, MessageId, PortalId, RoomId, UserId } from './ids.ts';
+import type { LimitName } from './limit.ts';
 import type { HostedFile } from './media.ts';
 import type { Acceptance, Visitor } from './portal.ts';
 
@@ -34,6 +35,8 @@ export interface ExportedAccount {
   readonly interopAccountId: string | undefined;
   readonly address: string | undefined;
   readonly preferences: Preferences;
+  /** How much of each rate limit has been used: messages, chats, requests, or bytes of files. */
+  readonly limits: readonly { readonly limit: LimitName; readonly used: number; readonly until: string }[];
   /** Whom the user has blocked, as they wrote it. */
   readonly blocks: readonly { readonly label: string; readonly since: string }[];
   /** To which the user subscribes, as they named them. */

@@ -2,6 +2,7 @@
 import type { RequestHandler } from 'express';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Disclosed } from '../model/budget/recipients.ts';
+import { type HeldLimit, heldLimits, type LimitName, type LimitScope } from '../model/limit.ts';
 
 const outcomes = ['delivered', 'retried', 'notice', 'refused', 'failed', 'requested', 'withheld'] as const;
 const fileOutcomes = ['carried', 'gone', 'corrupt', 'too-large', 'unavailable', 'host-full'] as const;
@@ -25,6 +26,8 @@ export interface MetricsOptions {
     readonly ghosts?: ReadNow;
     /** Bytes of the files that wait for the network to fetch them. */
     readonly hostedBytes?: ReadNow;
+    /** Chats that wait for a limit, by the limit. */
+    readonly limitedChats?: () => Readonly<Record<HeldLimit, number>>;
     readonly connections?: () => Readonly<Record<(typeof states)[number], number>>;
   };
 }
@@ -36,6 +39,7 @@ export interface Metrics {
     delivered(direction: 'to-matrix' | 'to-whatsapp', outcome: string): void;
     retry(direction: 'asked' | 'answered' | 'refused'): void;
     file(direction: 'to-matrix' | 'to-whatsapp', outcome: string): void;
+    limited(limit: LimitName, scope: LimitScope): void;
   };
   readonly disclosed: Disclosed;
   /** Measures what the homeserver pushes; to be mounted before its endpoint. */
@@ -64,6 +68,12 @@ export function createMetrics({ processMetrics, gauges = {} }: MetricsOptions = 
     name: 'maw_files_total',
     help: 'Files carried over or given up, by direction and outcome',
     labelNames: ['direction', 'outcome'],
+    registers,
+  });
+  const limited = new Counter({
+    name: 'maw_limited_total',
+    help: 'How often a limit of the configuration (limits) made something wait, by limit and whose it was',
+    labelNames: ['limit', 'scope'],
     registers,
   });
   const metadataBytes = new Counter({
@@ -107,6 +117,19 @@ export function createMetrics({ processMetrics, gauges = {} }: MetricsOptions = 
   );
   gauge('maw_ghosts', 'Ghosts that have a device and an identity', gauges.ghosts);
   gauge('maw_hosted_bytes', 'Bytes of the files that we host for the network', gauges.hostedBytes);
+  const { limitedChats } = gauges;
+  if (limitedChats) {
+    new Gauge({
+      name: 'maw_limited_chats',
+      help: 'Chats that wait for a limit now, by limit',
+      labelNames: ['limit'],
+      registers,
+      collect() {
+        const now = limitedChats();
+        for (const limit of heldLimits) this.set({ limit }, now[limit]);
+      },
+    });
+  }
   const { connections } = gauges;
   if (connections) {
     new Gauge({
@@ -128,6 +151,7 @@ export function createMetrics({ processMetrics, gauges = {} }: MetricsOptions = 
       delivered: (direction, outcome) =>
         messages.inc({ direction, outcome: outcomes.find((known) => known === outcome) ?? 'other' }),
       retry: (direction) => retries.inc({ direction }),
+      limited: (limit, scope) => limited.inc({ limit, scope }),
       file: (direction, outcome) =>
         files.inc({ direction, outcome: fileOutcomes.find((known) => outcome.endsWith(known)) ?? 'other' }),
     },

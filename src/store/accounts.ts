@@ -8,6 +8,7 @@ import { gone } from './errors.ts';
 import { holdings } from './holdings.ts';
 import { toHostedFile } from './hosted-files.ts';
 import { accountKey } from './keyring.ts';
+import { eraseLimitUses } from './limit-uses.ts';
 import { preferenceReads } from './preferences.ts';
 import { type DataKey, type Place, seal, sealJson, unsealJson, unsealText } from './sealing.ts';
 import { first, mustChange, run, type Steps } from './steps.ts';
@@ -64,6 +65,7 @@ export function* eraseAccount(unit: Unit, departure: Departure): Steps {
       .where('event', 'is not', null),
   );
   yield* mustChange(db.deleteFrom('account').where('id', '=', id), 'the account');
+  yield* eraseLimitUses(unit, id);
   yield* putDeparture(unit, departure);
 }
 

@@ -22,6 +22,7 @@ import {
   setInboxFile,
   setInboxState,
 } from './inbox.ts';
+import { putLimitUse } from './limit-uses.ts';
 import { mergeContacts } from './merge.ts';
 import { addOutbox, dropDevice, setOutboxPayload, setOutboxState } from './outbox.ts';
 import { duePicture, putPicture } from './pictures.ts';
@@ -61,6 +62,8 @@ function apply(unit: Unit, change: Change): Steps {
   switch (change.change) {
     case 'account.put':
       return putAccount(unit, change.account);
+    case 'limit.used':
+      return putLimitUse(unit, change.use);
     case 'account.preferences':
       return putPreferences(unit, change.account, change.preferences);
     case 'account.erase':

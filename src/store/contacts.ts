@@ -7,6 +7,7 @@ import { formatJid, isUserJid, parseJid, type UserJid, withoutDevice } from '../
 import type { Store } from '../model/store.ts';
 import { conflict, gone } from './errors.ts';
 import { contactKey } from './keyring.ts';
+import { eraseLimitUses } from './limit-uses.ts';
 import { looksLikeAnother, putLooks } from './looks.ts';
 import { type DataKey, lookupHash, type Place, seal, sealJson, unsealJson, unsealText } from './sealing.ts';
 import { first, mustChange, run, type Steps } from './steps.ts';
@@ -79,11 +80,13 @@ export function* nameContact(unit: Unit, contact: ContactId, name: ContactName):
   yield* putLooks(unit, contact, name.looks);
 }
 
-export function* eraseContact({ db, keys }: Unit, contact: ContactId): Steps {
+export function* eraseContact(unit: Unit, contact: ContactId): Steps {
+  const { db, keys } = unit;
   const used = yield* first(db.selectFrom('portal').select('id').where('contact', '=', contact).limit(1));
   if (used) throw conflict('a portal of the contact');
   yield* keys.destroy(contactKey(contact));
   yield* mustChange(db.deleteFrom('contact').where('id', '=', contact), 'the contact');
+  yield* eraseLimitUses(unit, contact);
 }
 
 export function* putGhost({ db, keys }: Unit, ghost: Ghost): Steps {

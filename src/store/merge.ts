@@ -6,6 +6,7 @@ import { deviceListPlace } from './devices.ts';
 import { gone } from './errors.ts';
 import { discardInbox, inboxPlace } from './inbox.ts';
 import { accountKey, contactKey } from './keyring.ts';
+import { eraseLimitUses } from './limit-uses.ts';
 import { moveLooks } from './looks.ts';
 import { setAcceptance, toAcceptance } from './portals.ts';
 import { moveReactions } from './reactions.ts';
@@ -28,6 +29,7 @@ export function* mergeContacts(unit: Unit, into: ContactId, from: ContactId): St
   yield* movePortals(unit, into, from);
   yield* unit.keys.destroy(contactKey(from));
   yield* mustChange(unit.db.deleteFrom('contact').where('id', '=', from), 'the contact');
+  yield* eraseLimitUses(unit, from);
 }
 
 function* moveName(unit: Unit, into: ContactId, from: ContactId): Steps {

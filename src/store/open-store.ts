@@ -20,6 +20,7 @@ import { eventReads } from './events.ts';
 import { hostedFiles } from './hosted-files.ts';
 import { inboxReads } from './inbox.ts';
 import { Keyring } from './keyring.ts';
+import { limitUseReads } from './limit-uses.ts';
 import { inspectSchema } from './migrate.ts';
 import { outboxReads } from './outbox.ts';
 import { pictureReads } from './pictures.ts';
@@ -118,6 +119,7 @@ async function build(database: Database, master: KeyObject, options: StoreOption
     pictures: pictureReads(reader),
     portals: portalReads(reader),
     blocks: blockReads(reader),
+    limitUses: limitUseReads(reader),
     policyRooms: policyRoomReads(reader),
     inbox: inboxReads(reader),
     outbox: outboxReads(reader),

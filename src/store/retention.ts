@@ -1,5 +1,6 @@
 // Retention: the ids of what was dealt with are remembered against doubles, then forgotten; so is what nobody needs any more.
 import { sql } from 'kysely';
+import { pruneLimitUses } from './limit-uses.ts';
 import { all, countChanges, run, type Steps } from './steps.ts';
 import type { Unit } from './unit.ts';
 
@@ -30,6 +31,7 @@ export function* pruneBatch({ db, now }: Pick<Unit, 'db' | 'now'>, before: numbe
   pruned += yield* pruneCommandKeyUses(db, before);
   for (const table of ['pending_command', 'user_trust'] as const)
     pruned += yield* pruneWithoutAccount(db, table, now, before);
+  pruned += yield* pruneLimitUses({ db, now });
   return pruned + (yield* pruneUnsaid(db, now, before));
 }
 

@@ -20,6 +20,7 @@ import type {
   UserId,
 } from '../model/ids.ts';
 import type { InboxState, OutboxState } from '../model/journal.ts';
+import type { LimitName, LimitScope, LimitSubject } from '../model/limit.ts';
 import type { HostedName } from '../model/media.ts';
 import type { PolicyRoom } from '../model/policy.ts';
 import type { Acceptance } from '../model/portal.ts';
@@ -66,6 +67,8 @@ export interface Tables {
   erasure: { user: UserId; rooms: string };
   departing_chat: { account: AccountId; room: RoomId | null; contact: ContactId };
   preference: { account: AccountId; read_receipts: Flag; typing: Flag; delivery_marks: Flag; reach: Reach };
+  /** What is over is `until` then, and forgotten. */
+  limit_use: { name: LimitName; scope: LimitScope; subject: LimitSubject; points: number; until: number };
   pending_command: { user: UserId; command: Sealed; idle_since: IdleSince };
 
   /** `hash` is a keyed hash of the user. Both are null once it was erased. */

@@ -21,6 +21,7 @@ import { tlsIdentity } from '../../src/sandbox/tls-certificate.ts';
 import { type OpenStore, openStore } from '../../src/store/open-store.ts';
 import { createSignal } from '../../src/whatsapp/signal/index.ts';
 import { BridgeProcess } from '../support/bridge-process.ts';
+import { hardlyLimited } from '../support/limits.ts';
 import { Apart } from './apart.ts';
 import type { StandInHomeserver } from './stand-in/homeserver.ts';
 import type { StandInNetwork } from './stand-in/network.ts';
@@ -85,7 +86,7 @@ export class Scene {
         mediaAuthority: certificateAuthority(),
       },
       // All of them write to the one user for the first time at once.
-      overrides: { policy: { requests: mostChats }, ...overrides },
+      overrides: { policy: { requests: mostChats }, ...hardlyLimited, ...overrides },
     });
     const masterKey = await homeserver.call('makeUser', user);
     if (masterKey === undefined) throw new Error('the user has no identity');

@@ -6,6 +6,7 @@ import { systemClock } from '../../src/model/clock.ts';
 import type { DeliveryStep } from '../../src/model/delivery-steps.ts';
 import { killVariable, naiveVariable } from '../../src/observability/fail-points.ts';
 import type { BridgeProcess } from '../support/bridge-process.ts';
+import { hardlyLimited } from '../support/limits.ts';
 import { MoodyProxy } from '../support/moody-proxy.ts';
 import { createSchema } from '../support/postgres-server.ts';
 import { World } from '../support/world.ts';
@@ -41,7 +42,7 @@ export async function run(plan: Plan, options: RunOptions = {}): Promise<Outcome
   const place = options.postgres === undefined ? {} : { 'database.postgres': await createSchema(options.postgres) };
   const proxy: { current?: MoodyProxy } = {};
   const world = await World.start({
-    overrides: place,
+    overrides: { ...hardlyLimited, ...place },
     between: async (synapseUrl, sandboxUrl) => {
       proxy.current = await MoodyProxy.start(synapseUrl);
       return { homeserverUrl: proxy.current.url, enlistmentUrl: `${sandboxUrl}/enlist` };

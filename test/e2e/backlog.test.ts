@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { MatrixUser } from '../../src/demo/matrix-user.ts';
 import type { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
 import { figuresOf } from '../bench/process-figures.ts';
+import { hardlyLimited } from '../support/limits.ts';
 import { World } from '../support/world.ts';
 
 /** Each way, 2,000 in all: a real Synapse on two cores takes some thirty a second. `npm run bench -- backlog` takes 100,000 each way. */
@@ -17,7 +18,7 @@ let busy: { readonly phone: SandboxPhone; readonly portal: string };
 let quiet: typeof busy;
 
 beforeAll(async () => {
-  world = await World.start();
+  world = await World.start({ overrides: hardlyLimited });
   alice = await world.homeserver.login('alice', { strict: true });
   await world.optIn(alice);
   busy = await world.chat(alice, '31612345678', 'Anna');

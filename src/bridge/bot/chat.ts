@@ -1,10 +1,11 @@
 // `chat <phone number> [name]`: opens a portal with somebody on the network.
-
+import type { Account } from '../../model/account.ts';
 import type { Change } from '../../model/change.ts';
 import { phoneJid } from '../../model/jid.ts';
 import { resolveContact, shownName } from '../contacts.ts';
 import { type BridgeContext, type BridgeSettings, isActive } from '../context.ts';
 import { networkNames } from '../labels.ts';
+import { reasonText, untilText } from '../limits/words.ts';
 import { noticeOnce } from '../notices.ts';
 import { type PhoneNumber, readPhoneNumber } from '../phone-numbers.ts';
 import { accept, newPortal } from '../policy/requests.ts';
@@ -35,7 +36,13 @@ export async function chat(
   const client = effects.client(account);
   if (client === undefined || !client.connected)
     return { text: `${networkNames[network]} cannot be reached at the moment. Try again in a while.` };
+  const isNew = !(await hasChat(context, account, request));
+  const wait = isNew ? await context.limits.wait('new-chats', { account }) : undefined;
+  if (wait !== undefined)
+    return { text: `${reasonText(wait)}. Nobody was looked for. Send this again ${untilText(wait)}.` };
   const found = await client.lookUp(phoneJid(request.digits));
+  // Whatever the network has answered: numbers are not to be tried out.
+  if (isNew) await context.limits.count('new-chats', { account });
   if (found === undefined)
     return { text: `Nobody with that number can be reached on ${networkNames[network]} from here.` };
   const resolved = await resolveContact(store, settings, network, found.addresses);
@@ -66,6 +73,12 @@ export async function chat(
     ...(renamed && { before: () => renameRoom(context, network, renamed) }),
     after: () => effects.wakePortal(portal.id),
   };
+}
+
+/** Whether the user has a chat with whoever is known to have this number. */
+async function hasChat({ store }: BridgeContext, { id, network }: Account, { digits }: PhoneNumber): Promise<boolean> {
+  const [contact] = await store.contacts.byAddress(network, [phoneJid(digits)]);
+  return contact !== undefined && (await store.portals.find(id, contact.id)) !== undefined;
 }
 
 interface ChatRequest extends PhoneNumber {

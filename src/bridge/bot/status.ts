@@ -2,6 +2,7 @@
 import type { Disconnect } from '../../model/interop.ts';
 import { type BridgeContext, isActive } from '../context.ts';
 import { networkNames } from '../labels.ts';
+import { heldText } from '../limits/words.ts';
 import type { Answer, Command, CommandEffects } from './commands.ts';
 import { switchedOn } from './preferences.ts';
 
@@ -43,6 +44,7 @@ export async function status(
       lines.push(
         `${name}: opted in, ${client?.connected ? 'connected' : `not connected at the moment${because(client?.trouble)}`}. Chats: ${chats.length}. Requests: ${asking}. Waiting for you: ${inbox}. Waiting to be sent: ${outbox}. Settings: ${await switchedOn(context, account)}`,
       );
+      lines.push(...context.limits.heldOf(account.id).map(heldText));
       if (visited > 0) {
         lines.push(
           `Somebody else is in ${visited} of your chats: nothing is delivered there until you "allow" or "remove" them.`,

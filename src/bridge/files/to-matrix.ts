@@ -12,9 +12,12 @@ import type { FileToMatrix } from '../../translate/media/types.ts';
 import { preferredAddress } from '../contacts.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from '../context.ts';
 import { contactName } from '../labels.ts';
+import type { Hold } from '../limits/limits.ts';
+import { reasonText, untilText } from '../limits/words.ts';
 import { readable } from '../shown.ts';
 import type { Step } from '../workers.ts';
 import { fileLimit } from './limit.ts';
+import { metered } from './metered.ts';
 import type { TransferSlots } from './slots.ts';
 
 /** How long a chat waits for a file that the sender was asked for again, in milliseconds. */
@@ -63,6 +66,8 @@ export class FilesToMatrix {
       const left = row.file.since + askedWaitMs - this.#context.clock.now();
       return left > 0 ? { waitMs: left } : this.#fail(waiting, 'media.gone');
     }
+    const wait = await this.#context.limits.hold(portal, 'media', { account: waiting.account });
+    if (wait !== undefined) return this.#waitForLimit(waiting, wait);
     try {
       return await this.#settle(row, await this.#carry(waiting));
     } catch (error) {
@@ -91,14 +96,31 @@ export class FilesToMatrix {
     const { networkMedia, matrixMedia } = this.#context;
     const again = row.file?.at === 'found' ? { directPath: row.file.directPath, url: undefined } : {};
     const file: NetworkFile = { ...media.file, ...again };
-    return this.#slots.run(account.id, async (signal) => {
-      const open = () => networkMedia.open(account.network, file, { maxBytes: limit, signal });
+    const transfer = async (signal: AbortSignal, passing: (bytes: FileBytes) => FileBytes): Promise<IncomingFile> => {
+      const open = async (): Promise<OpenedFile> => {
+        const { size, bytes } = await networkMedia.open(account.network, file, { maxBytes: limit, signal });
+        return { size, bytes: passing(bytes) };
+      };
       const upload = (size: number, bytes: FileBytes) => matrixMedia.upload(ghost.actor, size, bytes, signal);
       const uploaded = await whole(open, upload);
       const thumbnail = await this.#thumbnail(media, upload);
       passed('WF1-file-uploaded');
       return { at: 'uploaded', ...uploaded, thumbnail };
-    });
+    };
+    return metered(this.#context, account, media.file.size, (passing) =>
+      this.#slots.run(account.id, (signal) => transfer(signal, passing)),
+    );
+  }
+
+  /** The user is told in the room with the bot: what stands in the chat comes after the file. */
+  async #waitForLimit({ row, account }: Waiting, wait: Hold): Promise<Step> {
+    if (wait.isNew) {
+      const text = `${reasonText(wait)}. A file that a contact has sent you waits, and so does what they have written after it. It goes on by itself, in order, ${untilText(wait)}.`;
+      const key = `limit-media:${account.id}:${wait.until}`;
+      await this.#context.store.commit([{ change: 'bot-message.add', room: account.managementRoom, key, text }]);
+      this.#wakeInbox(row.portal);
+    }
+    return { waitMs: wait.waitMs };
   }
 
   /** A message is shown without its thumbnail where the homeserver does not take that. */

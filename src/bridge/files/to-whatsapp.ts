@@ -4,7 +4,7 @@ import type { Ghost } from '../../model/contact.ts';
 import { BridgeError } from '../../model/errors.ts';
 import type { OutboxId, PortalId } from '../../model/ids.ts';
 import type { JsonObject, OutboxRow, OutgoingFile } from '../../model/journal.ts';
-import type { MatrixFile, TransferOptions } from '../../model/media.ts';
+import type { FileBytes, MatrixFile, TransferOptions } from '../../model/media.ts';
 import type { Portal } from '../../model/portal.ts';
 import type { Quoted } from '../../model/reference.ts';
 import { passed } from '../../observability/fail-points.ts';
@@ -13,8 +13,10 @@ import { fileNotSentText, unreadableFile } from '../../translate/media/failures.
 import { type FileToWhatsApp, largestThumbnail } from '../../translate/media/types.ts';
 import { refusedText, toWhatsApp } from '../../translate/to-whatsapp.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from '../context.ts';
+import { holdOutgoing } from '../limits/outgoing.ts';
 import { parkRow } from '../parked-rows.ts';
 import type { Step } from '../workers.ts';
+import { metered } from './metered.ts';
 import type { TransferSlots } from './slots.ts';
 
 /** How often a file that cannot be carried at the moment is tried, each time later than before: for about a quarter of an hour. */
@@ -71,6 +73,12 @@ export class FilesToWhatsApp {
       await parkRow(this.#context, portal, row, 'not-carried', text);
       return this.#settle(row);
     }
+    const limited = await holdOutgoing(this.#context, 'media', { account, portal, row });
+    if (limited !== undefined) {
+      // What the user is told stands in the chat.
+      if (limited.told) this.#settled(portalId);
+      return { waitMs: limited.waitMs };
+    }
     try {
       const payload = await carry(this.#context, this.#slots, { row, file, account, portal, ghost, media });
       await store.commit([{ change: 'outbox.payload', id: row.id, payload }]);
@@ -112,14 +120,14 @@ async function carry(
   const { networkMedia, matrixMedia, mediaHost, settings } = context;
   const maxBytes = settings.maxFileBytes;
   if ((media.size ?? 0) > maxBytes) throw new BridgeError('media.too-large', 'a file is larger than the limit');
-  return slots.run(account.id, async (signal) => {
+  const transfer = async (signal: AbortSignal, passing: (bytes: FileBytes) => FileBytes): Promise<Uint8Array> => {
     const options: TransferOptions = { maxBytes, signal };
     const { source } = media;
     const opened =
       source.kind === 'encrypted'
         ? await matrixMedia.open(ghost.actor, source.file, options)
         : await matrixMedia.openPublic(ghost.actor, source.uri, options);
-    const sealing = networkMedia.seal(media.mediaKind, file.mediaKey, opened.bytes);
+    const sealing = networkMedia.seal(media.mediaKind, file.mediaKey, passing(opened.bytes));
     await mediaHost.put(
       account.id,
       file.name,
@@ -135,7 +143,10 @@ async function carry(
       timestamp: row.createdAt,
       ...(thumbnail === undefined ? {} : { thumbnail }),
     });
-  });
+  };
+  return metered(context, account, media.size ?? 0, (passing) =>
+    slots.run(account.id, (signal) => transfer(signal, passing)),
+  );
 }
 
 const encryptedSize = (size: number): number => (Math.floor(size / cipherBlock) + 1) * cipherBlock + macBytes;

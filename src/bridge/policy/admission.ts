@@ -6,6 +6,7 @@ import type { AccountId } from '../../model/ids.ts';
 import type { InboxRow } from '../../model/journal.ts';
 import type { Acceptance, Portal } from '../../model/portal.ts';
 import type { BridgeContext } from '../context.ts';
+import type { Wait } from '../limits/limits.ts';
 import { blockerOf } from './blocks.ts';
 import { nextOfRequest } from './requests.ts';
 
@@ -68,7 +69,7 @@ export async function whatToShow(
   context: BridgeContext,
   portal: Portal,
   row: InboxRow,
-): Promise<'show' | 'wait' | 'skip'> {
+): Promise<'show' | 'wait' | 'skip' | Wait> {
   const contact = row.isNotice ? undefined : await context.store.contacts.get(portal.contact);
   if (contact !== undefined && (await blockerOf(context, portal.account, contact)) !== undefined) return 'skip';
   return portal.acceptance.at === 'requested' ? nextOfRequest(context, portal, row) : 'show';

@@ -7,6 +7,7 @@ import type { InboxRow } from '../../model/journal.ts';
 import type { Acceptance, Portal } from '../../model/portal.ts';
 import type { BridgeContext } from '../context.ts';
 import { networkNames } from '../labels.ts';
+import type { Wait } from '../limits/limits.ts';
 import { noticeOnce } from '../notices.ts';
 import { leaveIfThere } from '../portal-rooms.ts';
 import { readable } from '../shown.ts';
@@ -45,14 +46,18 @@ export function requestTold(account: Account): Change {
 /** Of a request the user gets the invitation and its first notice; the rest waits. What only clients say to each other is no reason to ask. */
 export async function nextOfRequest(
   context: BridgeContext,
-  { id, state }: Portal,
+  portal: Portal,
   row: InboxRow,
-): Promise<'skip' | 'show' | 'wait'> {
+): Promise<'skip' | 'show' | 'wait' | Wait> {
+  const { id, state } = portal;
   if (row.state.at === 'received' && row.state.body.kind === 'message') {
     if (readable(context, row, row.state.body.payload)?.kind === 'silent') return 'skip';
   }
   if (state.at === 'open' && state.labelled) return 'wait';
-  return (await context.store.inbox.messagesWaiting(id)) > 0 ? 'show' : 'wait';
+  if ((await context.store.inbox.messagesWaiting(id)) === 0) return 'wait';
+  const account = await context.store.accounts.get(portal.account);
+  if (account === undefined) return 'wait';
+  return (await context.limits.hold(id, 'requests', { account, contact: portal.contact })) ?? 'show';
 }
 
 /** Lets the contact in: what waits is delivered, in order, and confirmed to them. */

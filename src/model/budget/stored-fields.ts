@@ -12,6 +12,7 @@ export const retentions = {
   policyRoom: 'until nobody subscribes to the room any more',
   departure: 'until the homeserver and the network have agreed to the opt-out',
   erasure: 'until the erasure is done',
+  limit: 'until the time of the limit is over (`limits.*.per_s`), at most with the account or the contact',
   answer: 'until the question is answered, `delivery.retention_days` where the user has no account, or `erase`',
   commands: 'while the room is that of an account, and `delivery.retention_days` after it was used last; `erase`',
   user: '`delivery.retention_days` beyond opt-out, so that a swapped identity is noticed when the user comes back, or until `erase`',
@@ -60,6 +61,12 @@ export const storedTables: Readonly<Record<string, StoredTable>> = {
     holds: 'what the user has switched on, and who may reach them',
     kept: 'account',
     plain: 'account read_receipts typing delivery_marks reach',
+  },
+  limit_use: {
+    file: 'store',
+    holds: 'how much of its rate limits an account or a contact has used, and all together: numbers',
+    kept: 'limit',
+    plain: 'name scope subject points until',
   },
   departure: {
     file: 'store',

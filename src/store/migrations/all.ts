@@ -22,6 +22,7 @@ import * as verifiedKeys from './0019-verified-keys.ts';
 import * as policyRooms from './0020-policy-rooms.ts';
 import * as commandKeyUses from './0030-command-key-uses.ts';
 import * as idleRows from './0031-idle-rows.ts';
+import * as limitUses from './0032-limit-uses.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
@@ -46,4 +47,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0020-policy-rooms': policyRooms,
   '0030-command-key-uses': commandKeyUses,
   '0031-idle-rows': idleRows,
+  '0032-limit-uses': limitUses,
 };
