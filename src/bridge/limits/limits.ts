@@ -121,6 +121,11 @@ export class Limits {
     return { ...wait, isNew };
   }
 
+  /** The chat does not wait for this any more, whatever the limit. */
+  release(portal: PortalId, limit: HeldLimit): void {
+    this.#held.delete(`${limit}:${portal}`);
+  }
+
   /** `points` may be negative: so many less than were counted before. */
   async count(limit: LimitName, whose: Limited, points = 1): Promise<void> {
     for (const [meter, subject] of this.#metersOf(limit, whose)) {

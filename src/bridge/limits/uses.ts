@@ -21,9 +21,8 @@ export class LimitUses {
   async get(place: LimitPlace, perMs: number): Promise<LimitUse> {
     const key = place.join(':');
     const found = this.#known.get(key) ?? (await this.#store.limitUses.get(...place));
-    const [limit, scope, subject] = place;
     // Somebody else may have counted while it was read.
-    const use = this.#known.get(key) ?? found ?? { limit, scope, subject, points: 0, until: 0 };
+    const use = this.#known.get(key) ?? found ?? unused(place);
     const now = this.#clock.now();
     const current = use.until <= now ? { ...use, points: 0 } : { ...use, until: Math.min(use.until, now + perMs) };
     this.#known.set(key, current);
@@ -34,11 +33,11 @@ export class LimitUses {
   async add(place: LimitPlace, points: number, perMs: number): Promise<LimitUse> {
     await this.get(place, perMs);
     const key = place.join(':');
-    // As it is now: nothing is awaited between this and the end.
-    const use = this.#known.get(key) ?? (await this.get(place, perMs));
+    // As it is now; what has been forgotten since was over.
+    const use = this.#known.get(key) ?? unused(place);
     const now = this.#clock.now();
-    const until = use.until <= now ? now + perMs : use.until;
-    const counted = { ...use, points: Math.max(0, use.points + points), until };
+    const before = use.until <= now ? { points: 0, until: now + perMs } : use;
+    const counted = { ...use, points: Math.max(0, before.points + points), until: before.until };
     this.#known.set(key, counted);
     this.#fresh.add(key);
     return counted;
@@ -59,3 +58,5 @@ export class LimitUses {
     }
   }
 }
+
+const unused = ([limit, scope, subject]: LimitPlace): LimitUse => ({ limit, scope, subject, points: 0, until: 0 });

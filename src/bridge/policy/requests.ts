@@ -83,7 +83,8 @@ export async function decline(context: BridgeContext, portal: Portal): Promise<C
 }
 
 /** Once nobody asks any more, the next one is told of again. */
-async function decided({ store }: BridgeContext, portal: Portal): Promise<Change[]> {
+async function decided({ store, limits }: BridgeContext, portal: Portal): Promise<Change[]> {
+  limits.release(portal.id, 'requests');
   const others = (await store.portals.requests(portal.account)).filter(({ id }) => id !== portal.id);
   return others.length > 0 ? [] : [{ change: 'bot-message.release', key: toldKey(portal.account) }];
 }
