@@ -131,7 +131,7 @@ test('a stranger who writes to many is shown to them one after the other, and le
   const status = () => world.ask(bob, bobsBotRoom, 'status', /opted in/);
   await expect
     .poll(async () => (await status()).body, patience)
-    .toContain('limit for requests is reached: 1 of them wait');
+    .toContain('limit for requests is reached: one more, to be shown to you from');
   await world.ask(bob, bobsBotRoom, 'requests', /"Emil"/);
   expect((await bob.messages(bobsBotRoom)).filter(({ body }) => /unknown to you asks/.test(body ?? ''))).toEqual([]);
   expect((await emil.message(id, 'delivered', 0)).status).toBe('sent');

@@ -54,6 +54,6 @@ export function heldText({ limit, chats, until }: HeldChats): string {
     case 'media':
       return `The limit for files is reached: what is in ${where} waits until ${at}, and goes on by itself then.`;
     case 'requests':
-      return `The limit for requests is reached: ${chats} of them wait until ${at} to be shown to you. "requests" lists them already.`;
+      return `The limit for requests is reached: ${chats === 1 ? 'one' : chats} more, to be shown to you from ${at} on. "requests" lists them already.`;
   }
 }
