@@ -45,10 +45,11 @@ export function* putAccount({ db, keys }: Unit, account: Account): Steps {
   );
 }
 
-/** That it carries a message, noted at most once an hour. */
+/** That it carries a message, noted at most once an hour. It is asked first, for a write puts whatever is remembered of accounts out of date. */
 export function* noteActivity({ db, now }: Unit, id: AccountId): Steps {
-  const update = db.updateTable('account').set({ active_at: now });
-  yield* run(update.where('id', '=', id).where('active_at', '<', now - activityMs));
+  const before = now - activityMs;
+  const due = yield* first(db.selectFrom('account').select('id').where('id', '=', id).where('active_at', '<', before));
+  if (due) yield* run(db.updateTable('account').set({ active_at: now }).where('id', '=', id));
 }
 
 /** The key first: from there on nothing of the account can be read, whatever happens to the rows. */

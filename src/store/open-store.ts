@@ -21,6 +21,7 @@ import { hostedFiles } from './hosted-files.ts';
 import { inboxReads } from './inbox.ts';
 import { Keyring } from './keyring.ts';
 import { limitUseReads } from './limit-uses.ts';
+import { Memory, remembered } from './memory.ts';
 import { inspectSchema } from './migrate.ts';
 import { outboxReads } from './outbox.ts';
 import { pictureReads } from './pictures.ts';
@@ -53,6 +54,8 @@ export type StoreOptions = StoreLocation & {
   /** Nothing can be written any more (disk full, read-only, server away). It is tried again by itself until `onBack`. */
   readonly onAway?: (error: BridgeError) => void;
   readonly onBack?: () => void;
+  /** How many answers of reads are kept in memory, most of them of some hundred bytes. Default 20,000; 0: none. */
+  readonly remembers?: number | undefined;
 };
 
 export interface OpenStore extends Store {
@@ -68,6 +71,7 @@ export interface OpenStore extends Store {
   close(): Promise<void>;
 }
 
+const mostRemembered = 20_000;
 /** Rows of each journal deleted in one transaction. */
 const PRUNE_BATCH = 500;
 
@@ -103,35 +107,43 @@ async function build(database: Database, master: KeyObject, options: StoreOption
 
   const writer = new WatchedWriter(database.writer, { probe: () => nothing(db), onAway, onBack });
   const reader = { db, keys, ...own };
-  const write = <Result>(steps: () => Steps<Result>): Promise<Result> => writer.submit(steps);
+  const memory = new Memory(options.remembers ?? mostRemembered);
+  const write = <Result>(steps: () => Steps<Result>, durable?: () => void): Promise<Result> =>
+    memory.writing(steps, (watched) => writer.submit(watched, durable));
 
   return {
     commit: async (changes) => {
       const commitKeys = keys.forCommit();
-      await writer.submit(
+      await write(
         () => applyAll({ db, ...own, keys: commitKeys, now: clock.now() }, changes),
         () => keys.adopt(commitKeys),
       );
       if (commitKeys.destroyed) await database.scrub();
     },
-    accounts: accountReads(reader),
-    contacts: contactReads(reader),
-    pictures: pictureReads(reader),
-    portals: portalReads(reader),
-    blocks: blockReads(reader),
+    accounts: remembered(memory, reader, accountReads, ['get', 'find', 'ofUser', 'preferences']),
+    contacts: remembered(memory, reader, contactReads, [
+      'get',
+      'byAddress',
+      'ghost',
+      'ghostByUser',
+      'looksLikeAnother',
+    ]),
+    pictures: remembered(memory, reader, pictureReads, ['get']),
+    portals: remembered(memory, reader, portalReads, ['get', 'find', 'byRoom']),
+    blocks: remembered(memory, reader, blockReads, ['matching']),
     limitUses: limitUseReads(reader),
-    policyRooms: policyRoomReads(reader),
+    policyRooms: remembered(memory, reader, policyRoomReads, ['get', 'rules']),
     inbox: inboxReads(reader),
     outbox: outboxReads(reader),
     references: referenceReads(reader),
     reading: readingReads(reader),
-    visitors: visitorReads(reader),
+    visitors: remembered(memory, reader, visitorReads, ['hold']),
     roomKeyUses: roomKeyUseReads(reader),
     reactions: reactionReads(reader),
     events: eventReads(reader),
     botMessages: botMessageReads(reader),
-    signal: signalReads(reader),
-    trust: trustReads(reader),
+    signal: remembered(memory, reader, signalReads, ['identity', 'peerTrust']),
+    trust: remembered(memory, reader, trustReads, ['ofContact', 'isVerified', 'ofUser', 'devices']),
     erasures: erasureReads(reader),
     consent: consentReads(reader),
     compact: () => database.compact(),

@@ -51,9 +51,13 @@ export async function aPlace(): Promise<StoreLocation> {
 }
 
 /** Opens a store that the test's end closes, in a place of its own by default. `clock.time` is its time. */
-export async function openTestStore(place?: StoreLocation, clock = { time: 1_000 }): Promise<OpenStore> {
+export async function openTestStore(
+  place?: StoreLocation,
+  clock = { time: 1_000 },
+  remembers?: number,
+): Promise<OpenStore> {
   const location = place ?? (dialect === 'sqlite' ? { path: ':memory:' } : await aPlace());
-  const store = await openStore({ ...location, masterKey, clock: { now: () => clock.time } });
+  const store = await openStore({ ...location, masterKey, clock: { now: () => clock.time }, remembers });
   onTestFinished(() => store.close());
   return store;
 }
