@@ -26,8 +26,8 @@ export interface JournalSnapshot {
 }
 
 /**
- * What changes is appended synchronously on purpose: in IndexedDB's `complete` event, before the caller's promise resolves. An exception
- * there, or a rejection of `flushed`, means that a ratchet would run ahead of the disk, so the process must stop; all but one: where
+ * What changes is appended synchronously on purpose: in IndexedDB's `complete` event, before the caller's promise resolves, so it is in order. An
+ * exception there, or a rejection of `flushed`, means that a ratchet would run ahead of the disk, so the process must stop; all but one: where
  * `flushed` rejects with `store.unavailable` (disk full, read-only), what was appended is kept in order, and the next call tries again.
  */
 export interface CryptoJournal {
@@ -35,7 +35,7 @@ export interface CryptoJournal {
   exists(actor: ActorId): Promise<boolean>;
   /** Everything appended so far. */
   load(actor: ActorId): Promise<JournalSnapshot>;
-  /** All or nothing; durable on return, or after `flushed` where the database is remote. */
+  /** All or nothing; durable after `flushed`. */
   append(actor: ActorId, operations: readonly JournalOperation[]): void;
   /** Resolves when everything appended so far is durable. Nothing that a machine produced may leave the process before. */
   flushed(): Promise<void>;

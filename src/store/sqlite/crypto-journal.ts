@@ -74,8 +74,10 @@ class SqliteCryptoJournal implements OpenCryptoJournal {
   readonly #master: KeyObject;
   readonly #unlock: () => void;
   readonly #sql: ReturnType<typeof prepareStatements>;
-  /** What could not be written, in order. Nothing leaves the process while there is any: `flushed` writes it first. */
+  /** What is not written yet, in order. Nothing leaves the process while there is any. */
   #behind: (() => void)[] = [];
+  /** The end of this turn of the event loop, when all of it is written: what several actors do at once shares one wait for the disk. */
+  #turn: Promise<void> | undefined;
 
   constructor(connection: SqliteConnection, master: KeyObject, unlock: () => void) {
     this.#connection = connection;
@@ -98,14 +100,16 @@ class SqliteCryptoJournal implements OpenCryptoJournal {
   }
 
   append(actor: ActorId, operations: readonly JournalOperation[]): void {
-    if (operations.length === 0) return;
-    this.#write(() => {
-      for (const operation of operations) this.#apply(actor, operation);
-    });
+    this.#behind.push(...operations.map((operation) => this.#job(actor, operation)));
   }
 
   async flushed(): Promise<void> {
-    this.#catchUp();
+    if (this.#behind.length === 0) return;
+    this.#turn ??= new Promise<void>((turn) => setImmediate(turn)).then(() => {
+      this.#turn = undefined;
+      this.#catchUp();
+    });
+    await this.#turn;
   }
 
   async storeKey(actor: ActorId): Promise<Uint8Array> {
@@ -126,65 +130,66 @@ class SqliteCryptoJournal implements OpenCryptoJournal {
   }
 
   setSyncToken(actor: ActorId, token: string): void {
-    this.#write(() => this.#sql.setToken.run(actor, token));
+    this.#behind.push(() => this.#sql.setToken.run(actor, token));
   }
 
   erase(actor: ActorId): void {
-    this.#write(() => {
+    this.#behind.push(() => {
       this.#sql.deleteKey.run(keyId(actor));
       for (const statement of this.#sql.eraseActor) statement.run(actor);
     });
+    try {
+      this.#catchUp();
+    } catch (error) {
+      // On a full disk it is kept, as an append is.
+      if (!isUnavailable(error)) throw error;
+    }
     this.#connection.emptyLog();
   }
 
   async close(): Promise<void> {
-    this.#connection.emptyLog();
-    this.#connection.close();
-    this.#unlock();
-  }
-
-  /** On the disk when it returns, unless that is full: then it is kept. */
-  #write(job: () => void): void {
-    if (this.#behind.length > 0) return void this.#behind.push(job);
     try {
-      this.#commit([job]);
-    } catch (error) {
-      if (!isUnavailable(error)) throw error;
-      this.#behind.push(job);
+      this.#catchUp();
+    } finally {
+      this.#connection.emptyLog();
+      this.#connection.close();
+      this.#unlock();
     }
   }
 
   #catchUp(): void {
     if (this.#behind.length === 0) return;
-    this.#commit(this.#behind);
+    this.#connection.transaction(() =>
+      translatingErrors(() => {
+        for (const job of this.#behind) job();
+      }),
+    );
     this.#behind = [];
   }
 
-  #commit(jobs: readonly (() => void)[]): void {
-    this.#connection.transaction(() =>
-      translatingErrors(() => {
-        for (const job of jobs) job();
-      }),
-    );
-  }
-
-  #apply(actor: ActorId, operation: JournalOperation): void {
+  #job(actor: ActorId, operation: JournalOperation): () => void {
     const { database } = operation;
     switch (operation.op) {
-      case 'schema':
-        this.#sql.putSchema.run(actor, database, operation.schema);
-        return;
-      case 'put':
-        this.#sql.put.run(actor, database, operation.store, operation.key, operation.value);
-        return;
-      case 'delete':
-        this.#sql.delete.run(actor, database, operation.store, operation.key);
-        return;
-      case 'clear':
-        this.#sql.clear.run(actor, database, operation.store);
-        return;
+      case 'schema': {
+        const { schema } = operation;
+        return () => this.#sql.putSchema.run(actor, database, schema);
+      }
+      case 'put': {
+        const { store, key, value } = operation;
+        return () => this.#sql.put.run(actor, database, store, key, value);
+      }
+      case 'delete': {
+        const { store, key } = operation;
+        return () => this.#sql.delete.run(actor, database, store, key);
+      }
+      case 'clear': {
+        const { store } = operation;
+        return () => this.#sql.clear.run(actor, database, store);
+      }
       case 'drop':
-        for (const statement of this.#sql.drop) statement.run(actor, database);
+        return () => {
+          for (const statement of this.#sql.drop) statement.run(actor, database);
+        };
     }
   }
 }
