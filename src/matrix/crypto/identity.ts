@@ -12,16 +12,20 @@ import { type Machine, userIds } from './machine.ts';
 const publicKeys = z.object({ keys: z.record(z.string(), z.string()) });
 
 /** The user's master key (unpadded base64), as the machine last saw it. */
-export async function masterKeyOf(machine: Machine, user: MatrixUserId): Promise<string | undefined> {
-  const identity = await machine.call((olm) => olm.getIdentity(new UserId(user)));
-  if (identity === undefined) return undefined;
-  return Object.values(publicKeys.parse(JSON.parse(identity.masterKey)).keys)[0];
+export function masterKeyOf(machine: Machine, user: MatrixUserId): Promise<string | undefined> {
+  return machine.recall(`master key of ${user}`, async () => {
+    const identity = await machine.call((olm) => olm.getIdentity(new UserId(user)));
+    if (identity === undefined) return undefined;
+    return Object.values(publicKeys.parse(JSON.parse(identity.masterKey)).keys)[0];
+  });
 }
 
 /** Makes sure that the machine knows the user's devices, asking the homeserver where they are new or out of date. */
-export async function follow(machine: Machine, user: MatrixUserId): Promise<void> {
-  await machine.call((olm) => olm.updateTrackedUsers(userIds([user])));
-  await machine.sendOutgoing();
+export function follow(machine: Machine, user: MatrixUserId): Promise<void> {
+  return machine.recall(`following ${user}`, async () => {
+    await machine.call((olm) => olm.updateTrackedUsers(userIds([user])));
+    await machine.sendOutgoing();
+  });
 }
 
 /** Asks the homeserver for the user's devices now. */
@@ -33,11 +37,13 @@ export async function refresh(machine: Machine, user: MatrixUserId): Promise<voi
   if (!asked) await machine.send(machine.olm.queryKeysForUsers(userIds([user])));
 }
 
-export async function devicesOf(machine: Machine, user: MatrixUserId, policy: DevicePolicy): Promise<UserDevices> {
-  const devices = (await machine.call((olm) => olm.getUserDevices(new UserId(user), 0))).devices();
-  const isEligible = (device: Device): boolean =>
-    !device.isDeleted() && !device.isBlacklisted() && (policy === 'all' || device.isCrossSignedByOwner());
-  return { masterKey: await masterKeyOf(machine, user), eligible: devices.filter(isEligible).length };
+export function devicesOf(machine: Machine, user: MatrixUserId, policy: DevicePolicy): Promise<UserDevices> {
+  return machine.recall(`devices of ${user}, ${policy}`, async () => {
+    const devices = (await machine.call((olm) => olm.getUserDevices(new UserId(user), 0))).devices();
+    const isEligible = (device: Device): boolean =>
+      !device.isDeleted() && !device.isBlacklisted() && (policy === 'all' || device.isCrossSignedByOwner());
+    return { masterKey: await masterKeyOf(machine, user), eligible: devices.filter(isEligible).length };
+  });
 }
 
 /**

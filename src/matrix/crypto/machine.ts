@@ -36,6 +36,9 @@ type MachineRequest =
   | SignatureUploadRequest
   | Awaited<ReturnType<OlmMachine['outgoingRequests']>>[number];
 
+/** The library tries again by itself what it could not find out: so long it may be late with that. Milliseconds. */
+const recallMs = 10_000;
+
 /** A call that takes longer has panicked inside wasm: its promise never settles. Milliseconds. */
 const callLimitMs = 60_000;
 
@@ -43,6 +46,11 @@ export class Machine {
   readonly actor: Actor;
   readonly #olm: OlmMachine;
   readonly #context: MachineContext;
+  /** Answers about other users' keys. */
+  readonly #recalled = new Map<string, unknown>();
+  /** When they were forgotten last, by `performance.now`, and how often. */
+  #forgottenAt = performance.now();
+  #forgotten = 0;
 
   private constructor(actor: Actor, olm: OlmMachine, context: MachineContext) {
     this.actor = actor;
@@ -74,16 +82,46 @@ export class Machine {
     }
   }
 
+  /**
+   * Returns what `ask` answers about other users' keys. It is asked again when the homeserver has answered a request of this machine or has pushed
+   * something to it, which is how it learns of any, and after a moment in any case.
+   */
+  async recall<T>(question: string, ask: () => Promise<T>): Promise<T> {
+    if (performance.now() - this.#forgottenAt > recallMs) this.#forget();
+    // Under each question is what its `ask` has answered.
+    if (this.#recalled.has(question)) return this.#recalled.get(question) as T;
+    const before = this.#forgotten;
+    const answer = await ask();
+    if (before === this.#forgotten) this.#recalled.set(question, answer);
+    return answer;
+  }
+
+  /** Every user's keys are to be asked for again. */
+  async doubtEverybody(): Promise<void> {
+    await this.call((olm) => olm.markAllTrackedUsersAsDirty());
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#recalled.clear();
+    this.#forgotten += 1;
+    this.#forgottenAt = performance.now();
+  }
+
   get olm(): OlmMachine {
     return this.#olm;
   }
 
   /** Sends a request of the machine and tells it the answer. */
   async send(request: MachineRequest): Promise<JsonObject> {
-    const answer = await this.post(clientRequest(request));
-    const { id, type } = request;
-    if (id !== undefined) await this.call((olm) => olm.markRequestAsSent(id, type, JSON.stringify(answer)));
-    return answer;
+    try {
+      const answer = await this.post(clientRequest(request));
+      const { id, type } = request;
+      if (id !== undefined) await this.call((olm) => olm.markRequestAsSent(id, type, JSON.stringify(answer)));
+      return answer;
+    } finally {
+      this.#forget();
+    }
   }
 
   /** Sends as this machine's device, once what led to it is durable. */
@@ -111,7 +149,7 @@ export class Machine {
       counts === undefined
         ? olm.receiveSyncChangesMsc4186(events, lists, new Map(), fallback)
         : olm.receiveSyncChanges(events, lists, new Map(counts), fallback),
-    );
+    ).finally(() => this.#forget());
     return processed
       .filter(({ type }) => type === ProcessedToDeviceEventType.UnableToDecrypt)
       .map(({ rawEvent }): JsonObject => JSON.parse(rawEvent));

@@ -133,7 +133,7 @@ export class MachineCrypto implements MatrixCrypto {
         if (synced.toDevice.length === 0) break;
       }
       // Device list changes were dropped as well, and those are not kept for anybody.
-      await machine.call((olm) => olm.markAllTrackedUsersAsDirty());
+      await machine.doubtEverybody();
       await this.#renewSessions(machine, undecryptable);
       await machine.sendOutgoing();
       // Opened for this alone, it would drive out one that is in use.
@@ -219,7 +219,7 @@ export class MachineCrypto implements MatrixCrypto {
     const { api, journal, onFatal } = this.#options;
     const context = { api, onFatal, flushed: () => this.#databases.flushed() };
     const machine = await Machine.open(actor, storeName, await journal.storeKey(actor.id), context);
-    if (existed) await machine.call((olm) => olm.markAllTrackedUsersAsDirty());
+    if (existed) await machine.doubtEverybody();
     this.#tellEvents(machine);
     return machine;
   }

@@ -56,8 +56,10 @@ export async function encryptFor(machine: Machine, task: EncryptionTask): Promis
   }
   if (eligible === 0 || (pinned !== undefined && masterKey === undefined)) return { outcome: 'no-eligible-device' };
 
-  const claim = await machine.call((olm) => olm.getMissingSessions(userIds([recipient])));
-  if (claim) await machine.send(claim);
+  await machine.recall(`sessions with ${recipient}`, async () => {
+    const claim = await machine.call((olm) => olm.getMissingSessions(userIds([recipient])));
+    if (claim) await machine.send(claim);
+  });
   const requests = await shareRoomKey(machine, room, recipient, policy);
   if (requests === undefined) return { outcome: 'no-eligible-device' };
   for (const request of requests) await machine.send(request);
@@ -162,6 +164,8 @@ async function isSignedNow(
 ): Promise<boolean> {
   if (deviceId === undefined) return false;
   const id = deviceId.toString();
-  const device = await machine.call((olm) => olm.getDevice(new UserId(user), new DeviceId(id), 0));
-  return device?.curve25519Key?.toBase64() === curve25519 && device.isCrossSignedByOwner();
+  return machine.recall(`whether ${user} has signed ${id} with ${curve25519}`, async () => {
+    const device = await machine.call((olm) => olm.getDevice(new UserId(user), new DeviceId(id), 0));
+    return device?.curve25519Key?.toBase64() === curve25519 && device.isCrossSignedByOwner();
+  });
 }
