@@ -35,12 +35,18 @@ interface Gate {
   readonly logger: Logger;
 }
 
+/** A sandbox stands for either network. */
+const thirdParties = new Set<ClientPayload_Product>([
+  ClientPayload_Product.INTEROP,
+  ClientPayload_Product.INTEROP_MSGR,
+]);
+
 const refused = (reason: FailureReason): Login => ({ kind: 'refused', reason });
 
 export async function logIn(gate: Gate, noiseKey: Uint8Array, bytes: Uint8Array): Promise<Login> {
   try {
     const payload = decodeProto(ClientPayloadSchema, bytes);
-    if (payload.product === ClientPayload_Product.INTEROP) return await thirdPartyLogin(gate, payload);
+    if (payload.product !== undefined && thirdParties.has(payload.product)) return await thirdPartyLogin(gate, payload);
     if ((payload.product ?? ClientPayload_Product.WHATSAPP) !== ClientPayload_Product.WHATSAPP) return refused(401);
     if (payload.devicePairingData) return candidateLogin(noiseKey, payload.devicePairingData);
     return companionLogin(gate.network, noiseKey, payload);

@@ -1,9 +1,8 @@
 // Consent, from a plain Matrix client: nothing before an explicit yes, nothing after the opt-out, and all of it on record. Measured on the wire.
 import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
 import { get, type IncomingMessage } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Document, parseDocument } from 'yaml';
+import type { Document } from 'yaml';
 import type { MatrixUser } from '../../src/demo/matrix-user.ts';
 import type { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
 import { sendFile } from '../support/matrix-files.ts';
@@ -205,10 +204,7 @@ describe('what changes afterwards', () => {
   async function reconfigured(change: (config: Document) => void): Promise<Readonly<Record<string, number>>> {
     await world.bridge.stop();
     const before = await traffic(erin);
-    const path = world.installation.configPath;
-    const config = parseDocument(await readFile(path, 'utf8'));
-    change(config);
-    await writeFile(path, config.toString());
+    await world.configure(change);
     await world.startBridge();
     return before;
   }

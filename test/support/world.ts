@@ -1,7 +1,8 @@
 // Everything together for one end-to-end test file: private Synapse, sandbox, and the bridge as a process of its own.
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type Document, parseDocument } from 'yaml';
 import { bridgeUrl, type DemoInstallation, prepareInstallation } from '../../src/cli/demo-installation.ts';
 import type { MatrixUser, Message } from '../../src/demo/matrix-user.ts';
 import { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
@@ -112,6 +113,14 @@ export class World {
 
   get logPath(): string {
     return join(this.homeserver.directory, 'bridge.log');
+  }
+
+  /** Changes the configuration file; the next start of the bridge reads it. */
+  async configure(change: (config: Document) => void): Promise<void> {
+    const path = this.installation.configPath;
+    const config = parseDocument(await readFile(path, 'utf8'));
+    change(config);
+    await writeFile(path, config.toString());
   }
 
   async startBridge(): Promise<void> {

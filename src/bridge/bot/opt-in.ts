@@ -56,8 +56,11 @@ export async function notNow(context: BridgeContext, command: Command, network: 
   const closed = await whyClosed(context, command.user);
   if (closed !== undefined) return closedText(context, closed);
   const account = await store.accounts.find(network, command.user);
-  if (account !== undefined && !(await asksForConsent(context, account)))
+  if (account !== undefined) {
+    // Consent alone is asked for again; whatever else is missing is asked for by itself.
+    if (await asksForConsent(context, account)) return undefined;
     return `You have already opted in to ${name}. "status" says how it stands.`;
+  }
   if (await store.accounts.departureOf(network, command.user))
     return `Your opt-out from ${name} is not finished yet. Try again in a while.`;
   if (settings.attestation !== undefined) {

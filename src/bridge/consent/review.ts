@@ -55,6 +55,9 @@ export async function review(context: BridgeContext, id: AccountId, effects: Rev
     said.record({ what: 'paused', network: account.network, why: stands.pause });
     said.say(pausedText(context, account, stands.pause, stands.closed));
   }
+  // One thing that was missing is there: the next one is named.
+  if (stands.pause !== undefined && state.at === 'paused' && state.why !== stands.pause)
+    said.say(pausedText(context, account, stands.pause, stands.closed));
   if (stands.pause === undefined && state.at === 'paused') {
     said.record({ what: 'resumed', network: account.network });
     said.say(`${networkNames[account.network]} goes on: what has waited is sent and shown now.`);

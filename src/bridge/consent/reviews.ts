@@ -1,6 +1,7 @@
 // Reviews of all accounts: at the start, every hour, and of one whenever its user has answered something.
 import type { Account } from '../../model/account.ts';
 import type { AccountId, UserId } from '../../model/ids.ts';
+import { Serial } from '../../model/serial.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from '../context.ts';
 import type { MakeWorkers, Step, Workers } from '../workers.ts';
 import { type ReviewEffects, review } from './review.ts';
@@ -18,6 +19,7 @@ export class Reviews {
   readonly #effects: () => ReviewsEffects;
   readonly #accounts: Workers<AccountId>;
   readonly #audits: Workers<'all'>;
+  readonly #byUser = new Serial<UserId>();
   #audited = false;
   #recordsDamaged = false;
 
@@ -50,11 +52,13 @@ export class Reviews {
     const { accounts } = this.#context.store;
     const effects = this.#effects();
     const before = await accounts.get(id);
-    await review(this.#context, id, effects);
+    if (before === undefined) return 'idle';
+    // Whoever has two accounts is asked once: what the first review asks is on record before the second looks.
+    await this.#byUser.run(before.user, () => review(this.#context, id, effects));
     const account = await accounts.get(id);
     if (isActive(account)) effects.connect(account);
     if (account?.state.at === 'enlisting') effects.wakeEnlistment(id);
-    if (isActive(account) && before?.state.at === 'paused') await effects.wakeUser(account.user);
+    if (isActive(account) && before.state.at === 'paused') await effects.wakeUser(account.user);
     return 'idle';
   }
 
