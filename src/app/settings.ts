@@ -47,6 +47,7 @@ export function bridgeSettings(config: Config, instanceId: string): BridgeSettin
     retries: config.delivery.retries,
     missingKeyWaitMs: config.delivery.missing_key_wait_s * 1000,
     lateKeyWaitMs: config.delivery.late_key_wait_h * hour,
+    heldMs: config.delivery.held_days * day,
     maxFileBytes: config.media.max_size_mb * megabyte,
     transfers: config.media.transfers,
   };

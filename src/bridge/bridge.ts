@@ -67,6 +67,7 @@ export class Bridge {
       wakeRooms: (rooms) => this.#pipelines.rooms.wakeAll(rooms),
       wakeLateEvents: (room) => this.#pipelines.lateEvents.wake(room),
       wakeInbox: (portals) => this.#pipelines.inbox.wakeAll(portals),
+      wakeChat: (portal) => this.#pipelines.wakeChat(portal),
     });
     this.#connections = this.#connectionsTo(this.#pipelines);
     this.#transactions = this.#transactionsTo(this.#pipelines);
@@ -238,10 +239,7 @@ export class Bridge {
     const { store } = this.#context;
     for (const account of await store.accounts.ofUser(user)) {
       this.#pipelines.bot.wake(account.managementRoom);
-      for (const portal of await store.portals.ofAccount(account.id)) {
-        this.#pipelines.wakePortal(portal.id);
-        if (portal.state.at === 'open') this.roomKeys([portal.state.room]);
-      }
+      for (const portal of await store.portals.ofAccount(account.id)) this.#pipelines.wakeChat(portal);
     }
   }
 

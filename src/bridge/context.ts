@@ -56,6 +56,8 @@ export interface BridgeSettings {
   readonly missingKeyWaitMs: number;
   /** How long it stands aside after that, before its sender is told that it was not sent, in milliseconds. */
   readonly lateKeyWaitMs: number;
+  /** How long a message waits for a decision of its user, in milliseconds. */
+  readonly heldMs: number;
   /** The largest file that is carried, in bytes. */
   readonly maxFileBytes: number;
   /** How many files are on their way at once. */

@@ -11,6 +11,7 @@ import type { ToMatrixEvent } from '../translate/media/types.ts';
 import { type Holds, hold } from './awaited.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { carryOut } from './deliver-references.ts';
+import { heldIncoming, heldNoLonger } from './held-messages.ts';
 import { contactName } from './labels.ts';
 import { noticeId, noticeOnce } from './notices.ts';
 import { whatToShow } from './policy/admission.ts';
@@ -47,14 +48,16 @@ export async function deliverNext(
   if (next !== 'show') return next === 'skip' ? 'again' : 'idle';
   if (row.state.at === 'awaited') return hold(context, row, row.state.since, holds);
   holds.delete(row.id);
-  if (await context.store.visitors.hold(portalId)) return 'idle';
   const chat = await openChat(context, portal);
   if (chat === undefined) return 'idle';
+  if (await context.store.visitors.hold(portalId)) return heldIncoming(context, chat);
   const label = await pendingLabel(context, chat);
   const outcome = await deliverRow(context, chat, label ?? row);
   if (outcome === 'file') wakeFiles(portalId);
   // Woken when the file is there, or when what holds it has changed.
-  if (outcome !== 'delivered') return 'idle';
+  if (outcome === 'file') return 'idle';
+  if (outcome === 'held') return heldIncoming(context, chat);
+  if (outcome === 'delivered') await heldNoLonger(context, portal, 'inbox');
   if (label !== undefined) {
     const state = { at: 'open', room: chat.room, labelled: true } as const;
     const asks = (await context.store.portals.get(portalId))?.acceptance.at === 'requested';
@@ -83,8 +86,8 @@ async function pendingLabel(context: BridgeContext, chat: Chat): Promise<InboxRo
   return context.store.inbox.find(chat.portal.id, labelMessageId(chat.room), 0);
 }
 
-/** `held`: until something changes; `file`: until its file has been carried over. */
-type Outcome = 'delivered' | 'held' | 'file';
+/** `held`: until something changes; `file`: until its file has been carried over; `skipped`: there was nothing to deliver. */
+type Outcome = 'delivered' | 'skipped' | 'held' | 'file';
 
 async function deliverRow(context: BridgeContext, chat: Chat, row: InboxRow): Promise<Outcome> {
   switch (row.state.at) {
@@ -107,7 +110,7 @@ async function deliverReceived(context: BridgeContext, chat: Chat, row: InboxRow
   switch (what.kind) {
     case 'nothing':
       await setState(context, row, { at: 'done', event: undefined });
-      return 'delivered';
+      return 'skipped';
     case 'file':
       return 'file';
     case 'notice':

@@ -1,4 +1,6 @@
 // Messages of a Matrix user that will not be delivered: set aside, and their sender is told under the message, or under the one that they are about.
+
+import type { Change } from '../model/change.ts';
 import type { OutboxRow } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
 import { type Deed, deedOf } from '../translate/references.ts';
@@ -13,13 +15,14 @@ const notDelivered = {
   deletion: 'What you deleted is still there on the other side.',
 };
 
-/** `text`: why, for people. */
+/** `text`: why, for people. `also`: further changes of the same commit. */
 export async function parkRow(
   context: BridgeContext,
   portal: Portal,
   row: OutboxRow,
   code: string,
   text: string,
+  also: readonly Change[] = [],
 ): Promise<void> {
   context.logger.warn({ portal: portal.id, code }, 'a message could not be delivered to the network');
   context.counters.delivered('to-whatsapp', 'failed');
@@ -30,6 +33,7 @@ export async function parkRow(
   await context.store.commit([
     { change: 'outbox.state', id: row.id, state: { at: 'parked', code } },
     notSent(portal, row.event, context.clock.now(), 'not-delivered', words, { about: target?.event }),
+    ...also,
   ]);
 }
 

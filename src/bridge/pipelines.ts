@@ -3,6 +3,7 @@
 import { errorCode } from '../model/errors.ts';
 import type { AccountId, ContactId, EventId, PortalId, RoomId } from '../model/ids.ts';
 import type { InteropClient, MediaRetry } from '../model/interop.ts';
+import type { Portal } from '../model/portal.ts';
 import type { Holds } from './awaited.ts';
 import { sendNextBotMessage } from './bot/bot-messages.ts';
 import type { CommandEffects } from './bot/commands.ts';
@@ -86,6 +87,12 @@ export class Pipelines {
   /** Something about this chat has been decided, or can be tried. */
   wakePortal(portal: PortalId): void {
     for (const each of [this.inbox, this.outbox, this.marks]) each.wake(portal);
+  }
+
+  /** The same, and whatever stands in its room untaken. */
+  wakeChat({ id, state }: Portal): void {
+    this.wakePortal(id);
+    if (state.at === 'open') this.roomKeys([state.room]);
   }
 
   /** What has failed in this chat is tried again now. */

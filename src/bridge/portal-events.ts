@@ -17,6 +17,7 @@ import { refusedText, repliedTo, toWhatsApp, withoutReplyFallback } from '../tra
 import type { CommandEffects } from './bot/commands.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { outgoingFile } from './files/to-whatsapp.ts';
+import { heldEvent } from './held-messages.ts';
 import { done, type Handled } from './matrix-events.ts';
 import { noticeReply } from './notice-replies.ts';
 import { type NoticePlace, notSent } from './notices.ts';
@@ -57,7 +58,7 @@ export async function handlePortalEvent(
   // Whoever else may have got in here: only the account's user speaks through this portal.
   if (event.sender !== account.user) return done();
   if (isTakenBack(event)) return done();
-  if (await context.store.visitors.hold(portal.id)) return { kind: 'held' };
+  if (await context.store.visitors.hold(portal.id)) return heldEvent(context, chat, event, effects);
   if (event.type === 'm.room.encrypted') return encrypted(context, chat, event, waits, effects);
   const refuse = (code: string, text: string): Handled =>
     withWake(done(notSent(portal, event.event_id, context.clock.now(), code, text)), portal, effects);
@@ -68,7 +69,8 @@ export async function handlePortalEvent(
     );
   }
   if (event.type !== 'm.reaction' && event.type !== 'm.room.redaction') return done();
-  if ((await context.store.trust.ofUser(account.user))?.state === 'changed') return { kind: 'held' };
+  if ((await context.store.trust.ofUser(account.user))?.state === 'changed')
+    return heldEvent(context, chat, event, effects);
   if (await isAboutUnnoted(context, portal, event.content)) return { kind: 'held' };
   if (event.type === 'm.reaction') {
     return withWake(done(...(await reactionChanges(context, chat, event))), portal, effects);
@@ -148,7 +150,7 @@ async function encrypted(
 ): Promise<Handled> {
   const { account, portal } = chat;
   const trust = await context.store.trust.ofUser(account.user);
-  if (trust?.state === 'changed') return { kind: 'held' };
+  if (trust?.state === 'changed') return heldEvent(context, chat, event, effects);
   const decryption =
     late === undefined
       ? await decryptOrWait(context, chat.ghost.actor, event, waits)
@@ -275,8 +277,9 @@ export async function handleLatePortalEvent(
   const ghost = await context.store.contacts.ghost(portal.contact);
   if (account?.state.at === 'paused') return { kind: 'held' };
   if (!isActive(account) || ghost === undefined) return orphaned(context, portal, account, late.event, effects);
-  if (await context.store.visitors.hold(portal.id)) return { kind: 'held' };
-  return encrypted(context, { account, portal, ghost }, late.event, new Map(), effects, late);
+  const chat = { account, portal, ghost };
+  if (await context.store.visitors.hold(portal.id)) return heldEvent(context, chat, late.event, effects);
+  return encrypted(context, chat, late.event, new Map(), effects, late);
 }
 
 export type DecryptionOrWait = MatrixDecryption | { readonly outcome: 'wait'; readonly waitMs: number };

@@ -11,6 +11,7 @@ import { preferredAddress } from './contacts.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { type Chat, peerOf, putDevices, reach, refreshDevices, withDevices } from './device-sessions.ts';
 import { addressees, afterRefusal, primaryDevice } from './devices.ts';
+import { heldNoLonger, heldOutgoing } from './held-messages.ts';
 import { contactName, networkNames } from './labels.ts';
 import { holdOutgoing } from './limits/outgoing.ts';
 import { afterSending, afterStaleList, withoutDevice } from './outbox-steps.ts';
@@ -39,7 +40,10 @@ export async function sendNext(
     await parkRow(context, chat.portal, row, 'blocked', blockedText(blocker));
     return 'again';
   }
-  if (row.state.at === 'ready' && (await isHeld(context, chat))) return 'idle';
+  if (row.state.at === 'ready') {
+    if (await isHeld(context, chat)) return heldOutgoing(context, chat, row);
+    await heldNoLonger(context, chat.portal, 'outbox');
+  }
   const limited = isFirstSending(row) ? await holdOutgoing(context, 'messages', { ...chat, row }) : undefined;
   if (limited !== undefined) return { waitMs: limited.waitMs };
   try {
@@ -114,7 +118,8 @@ async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow):
     const reached = await reach(context, chat, unit, list, wanted);
     if (reached.outcome === 'identity-changed') {
       await context.store.commit([...unit.changes(), ...reached.changes]);
-      return 'idle';
+      // Held from now on.
+      return 'again';
     }
     const recipients = await encryptFor(context, chat, unit, reached.devices, payload);
     if (recipients.length === 0) {
@@ -190,7 +195,7 @@ async function unreachable(
 async function sendRow(context: BridgeContext, chat: Chat, row: OutboxRow, stanza: Uint8Array): Promise<Step> {
   // Opt-out takes effect before the next packet, and so does a key that changed after this was encrypted.
   if (!isActive(await context.store.accounts.get(chat.account.id))) return 'idle';
-  if (await isHeld(context, chat)) return 'idle';
+  if (await isHeld(context, chat)) return heldOutgoing(context, chat, row);
   const result = await chat.client.send(stanza, row.messageId);
   passed('M11-stanza-acknowledged');
   return withDevices(context, chat, async (_, list): Promise<Step> => {

@@ -1,6 +1,8 @@
 // What goes on beside the chats: taking up the journals, missed messages to devices, what counts against limits, and what has run out.
 import type { PortalId, RoomId } from '../model/ids.ts';
+import type { Portal } from '../model/portal.ts';
 import type { BridgeContext } from './context.ts';
+import { heldTooLong } from './held-messages.ts';
 import { expireRequests } from './policy/requests.ts';
 import { expireUnconfirmed, giveUpUnreadable } from './receipts.ts';
 import { giveUpUnanswered } from './receive.ts';
@@ -13,6 +15,7 @@ export interface UpkeepEffects {
   wakeRooms(rooms: readonly RoomId[]): Promise<void>;
   wakeLateEvents(room: RoomId): void;
   wakeInbox(portals: readonly PortalId[]): Promise<void>;
+  wakeChat(portal: Portal): void;
 }
 
 const duties = ['taking-up', 'recovery', 'housekeeping', 'limits', 'expiry'] as const;
@@ -83,6 +86,7 @@ export class Upkeep {
     const { store, clock, settings } = this.#context;
     if ((await expireRequests(this.#context)) > 0) return 'again';
     for (const room of await store.events.lateRooms()) this.#effects.wakeLateEvents(room);
+    for (const portal of await heldTooLong(this.#context)) this.#effects.wakeChat(portal);
     await this.#effects.wakeInbox(await giveUpUnanswered(this.#context));
     await this.#effects.wakeInbox(await giveUpUnreadable(this.#context));
     if ((await expireUnconfirmed(this.#context)) > 0) {

@@ -76,7 +76,8 @@ async function exportPolicyRooms(store: Store, account: AccountId): Promise<Expo
 }
 
 async function exportChat(store: Store, portal: Portal): Promise<ExportedChat> {
-  const { id, account, contact: contactId, givenName, state } = portal;
+  const { id, account, contact: contactId, givenName, state, heldSince } = portal;
+  const held = (since: number | undefined) => (since === undefined ? undefined : time(since));
   const contact = await store.contacts.get(contactId);
   const devices = [...(await store.trust.ofContact(account, contactId))];
   return {
@@ -88,6 +89,7 @@ async function exportChat(store: Store, portal: Portal): Promise<ExportedChat> {
     contactAddresses: (contact?.addresses ?? []).map(formatJid),
     ghost: (await store.contacts.ghost(contactId))?.actor.user,
     visitors: await store.visitors.of(id),
+    heldSince: { fromContact: held(heldSince?.inbox), toContact: held(heldSince?.outbox) },
     roomKeys: await store.roomKeyUses.of(id),
     devices: devices.map(([device, trust]) => ({ device, key: trust.state })),
   };

@@ -152,6 +152,7 @@ export const schema = section({
     receipt_wait_days: count('a whole number of days from 1 to 30', 1, 30).default(7),
     missing_key_wait_s: count('a whole number of seconds from 1 to 3600', 1, 3600).default(60),
     late_key_wait_h: count('a whole number of hours from 1 to 720', 1, 720).default(24),
+    held_days: count('a whole number of days from 1 to 365', 1, 365).default(14),
     retries: count('a whole number from 0 to 20', 0, 20).default(5),
   }),
   media: optional({

@@ -69,6 +69,13 @@ export type Change =
   | { readonly change: 'portal.name'; readonly portal: PortalId; readonly givenName: string }
   | { readonly change: 'portal.state'; readonly portal: PortalId; readonly state: PortalState }
   | { readonly change: 'portal.acceptance'; readonly portal: PortalId; readonly acceptance: Acceptance }
+  /** Messages of this journal wait for a decision of the user since then (ms), or do no longer. */
+  | {
+      readonly change: 'portal.held';
+      readonly portal: PortalId;
+      readonly journal: 'inbox' | 'outbox';
+      readonly since: number | undefined;
+    }
   /** A message of the user under this room key has been handled. */
   | { readonly change: 'room-key.used'; readonly portal: PortalId; readonly use: RoomKeyUse }
   /** A command under this room key has been handled. */
@@ -123,6 +130,13 @@ export type Change =
   | { readonly change: 'inbox.arrived'; readonly id: InboxId; readonly body: InboxBody }
   /** A message that could not be read, and will not be waited for: parked, with nothing of it kept. What has come is left as it is. */
   | { readonly change: 'inbox.park-missing'; readonly row: MissingRow; readonly code: string }
+  /** Messages that have come, are not shown yet, and were sent before `before` (ms) are set aside. Notices stay. */
+  | {
+      readonly change: 'inbox.park-received';
+      readonly portal: PortalId;
+      readonly before: number;
+      readonly code: string;
+    }
   /** Gives up the place of a message that is waited for no longer. Fails with StoreConflict where it is still awaited, or has come. */
   | { readonly change: 'inbox.forget'; readonly id: InboxId }
   | { readonly change: 'inbox.state'; readonly id: InboxId; readonly state: InboxState }

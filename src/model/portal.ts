@@ -41,4 +41,12 @@ export interface Portal {
   readonly givenName: string | undefined;
   readonly acceptance: Acceptance;
   readonly state: PortalState;
+  /** Absent: nothing waits for a decision of the user. */
+  readonly heldSince?: HeldSince;
+}
+
+/** Since when messages of either journal wait for a decision of the user, in milliseconds since the Unix epoch. */
+export interface HeldSince {
+  readonly inbox: number | undefined;
+  readonly outbox: number | undefined;
 }

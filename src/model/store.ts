@@ -68,6 +68,8 @@ export interface Store {
     ofContact(contact: ContactId): Promise<readonly Portal[]>;
     /** Of contacts who ask to be let in, in the order of their numbers. */
     requests(account: AccountId): Promise<readonly Portal[]>;
+    /** Where messages wait for a decision of the user since before `before` (ms). */
+    heldSince(before: number): Promise<readonly Portal[]>;
     /** Declined ones that still have a room; at start. */
     toClose(): Promise<readonly PortalId[]>;
   };
@@ -127,6 +129,8 @@ export interface Store {
     waiting(portal: PortalId): Promise<number>;
     /** Those that `waiting` counts, without notices. */
     messagesWaiting(portal: PortalId): Promise<number>;
+    /** How many messages have come, are not shown yet, and were sent before `before` (ms). */
+    receivedBefore(portal: PortalId, before: number): Promise<number>;
     /** Portals of contacts who ask to be let in where messages wait that were sent before `before` (ms). */
     requestsOverdue(before: number, limit: number): Promise<readonly PortalId[]>;
     /** Whether an event of this portal may be in its room that has not been noted yet. */

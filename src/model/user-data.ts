@@ -70,6 +70,8 @@ export interface ExportedChat {
   readonly ghost: UserId | undefined;
   /** Who else is in the room or invited, and whether the user lets them stay. */
   readonly visitors: readonly Visitor[];
+  /** Since when messages of the contact, and messages to them, wait for a decision of the user. */
+  readonly heldSince: { readonly fromContact: string | undefined; readonly toContact: string | undefined };
   /** Of each room key of the user: its id, and which messages under it have been handled, as ranges of their indexes. Not the key. */
   readonly roomKeys: readonly { readonly session: string; readonly used: readonly (readonly number[])[] }[];
   /** The contact's devices whose keys are pinned, and whether one has changed. */

@@ -19,6 +19,7 @@ import {
   forgetInbox,
   giveUp,
   parkMissing,
+  parkReceived,
   setInboxFile,
   setInboxState,
 } from './inbox.ts';
@@ -33,7 +34,15 @@ import {
   putPolicyRules,
   removeSubscription,
 } from './policy-rooms.ts';
-import { countDropped, createPortal, namePortal, noteAskedAgain, setAcceptance, setPortalState } from './portals.ts';
+import {
+  countDropped,
+  createPortal,
+  namePortal,
+  noteAskedAgain,
+  setAcceptance,
+  setHeld,
+  setPortalState,
+} from './portals.ts';
 import { putPreferences } from './preferences.ts';
 import { dropParked, retryParked } from './queue.ts';
 import { putReaction, removeReaction } from './reactions.ts';
@@ -96,6 +105,8 @@ function apply(unit: Unit, change: Change): Steps {
       return setPortalState(unit, change.portal, change.state);
     case 'portal.acceptance':
       return setAcceptance(unit, change.portal, change.acceptance);
+    case 'portal.held':
+      return setHeld(unit, change.portal, change.journal, change.since);
     case 'room-key.used':
       return noteRoomKeyUse(unit, change.portal, change.use);
     case 'command-key.used':
@@ -158,6 +169,8 @@ function apply(unit: Unit, change: Change): Steps {
       return arriveInbox(unit, change.id, change.body);
     case 'inbox.park-missing':
       return parkMissing(unit, change.row, change.code);
+    case 'inbox.park-received':
+      return parkReceived(unit, change.portal, change.before, change.code);
     case 'inbox.forget':
       return forgetInbox(unit, change.id);
     case 'inbox.state':

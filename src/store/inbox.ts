@@ -29,6 +29,7 @@ type Row = Selectable<Tables['inbox']>;
 export const isOpenInbox = sql<boolean>`state in ('received', 'encrypted', 'awaited')`;
 const isNotice = sql<boolean>`notice = 1`;
 const isMessage = sql<boolean>`notice = 0`;
+const isReceived = sql<boolean>`state = 'received' and notice = 0`;
 const isReceiptDue = sql<boolean>`state = 'accepted' and notice = 0`;
 
 export const inboxPlace = (
@@ -86,6 +87,13 @@ export function* parkMissing({ db, now }: Unit, { messageId, ...row }: MissingRo
   yield* run(
     insert.onConflict((at) => at.columns(['portal', 'message_id', 'device']).doUpdateSet(parked).where(waitedFor)),
   );
+}
+
+/** What has come and is not shown yet. What may be in its room already, and what has not come, is left as it is. */
+export function* parkReceived({ db, now }: Unit, portal: PortalId, before: number, code: string): Steps {
+  const parked = { state: 'parked', failure: code, file: null, settled_at: now } as const;
+  const received = db.updateTable('inbox').set(parked).where('portal', '=', portal).where(isReceived);
+  yield* run(received.where('timestamp', '<', before));
 }
 
 /** Throws BridgeError `store.conflict` where the row is still awaited, or the message has come. */
@@ -217,6 +225,11 @@ export function inboxReads({ db, keys }: Reader): Store['inbox'] {
     find: async (portal, messageId, device) => {
       const found = select.where('portal', '=', portal).where('message_id', '=', messageId);
       return remembered(await (device === undefined ? found : found.where('device', '=', device)).executeTakeFirst());
+    },
+    receivedBefore: async (portal, before) => {
+      const count = db.fn.countAll<number>().as('count');
+      const received = db.selectFrom('inbox').select(count).where('portal', '=', portal).where(isReceived);
+      return (await received.where('timestamp', '<', before).executeTakeFirstOrThrow()).count;
     },
     portalsWithWork: async () => (await open.select('portal').distinct().execute()).map(({ portal }) => portal),
     receiptsDue: async (account, limit) => {

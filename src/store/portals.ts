@@ -52,6 +52,16 @@ export function* setAcceptance({ db }: Unit, portal: PortalId, acceptance: Accep
   yield* mustChange(db.updateTable('portal').set(acceptanceRow(acceptance)).where('id', '=', portal), 'the portal');
 }
 
+export function* setHeld(
+  { db }: Unit,
+  portal: PortalId,
+  journal: 'inbox' | 'outbox',
+  since: number | undefined,
+): Steps {
+  const held = { [`${journal}_held_since` as const]: since ?? null };
+  yield* mustChange(db.updateTable('portal').set(held).where('id', '=', portal), 'the portal');
+}
+
 export const noteAskedAgain = (unit: Unit, portal: PortalId): Steps => updateRequest(unit, portal, { asked_again: 1 });
 
 export const countDropped = (unit: Unit, portal: PortalId, more: number): Steps =>
@@ -86,6 +96,10 @@ export function portalReads({ db, keys }: Reader): Store['portals'] {
     ofContact: (contact) => many(select.where('contact', '=', contact)),
     requests: (account) =>
       many(select.where('account', '=', account).where(isRequested).orderBy('request_number').orderBy('requested_at')),
+    heldSince: (before) =>
+      many(
+        select.where(({ eb, or }) => or([eb('inbox_held_since', '<', before), eb('outbox_held_since', '<', before)])),
+      ),
     toClose: async () => (await db.selectFrom('portal').select('id').where(isToClose).execute()).map(({ id }) => id),
   };
 }
@@ -116,6 +130,7 @@ export function toAcceptance(row: Selectable<Tables['portal']>): Acceptance {
 
 function toPortal(row: Selectable<Tables['portal']>, key: DataKey): Portal {
   const { id, account, contact, room, labelled, given_name: sealed } = row;
+  const { inbox_held_since: inbox, outbox_held_since: outbox } = row;
   return {
     id,
     account,
@@ -123,5 +138,8 @@ function toPortal(row: Selectable<Tables['portal']>, key: DataKey): Portal {
     givenName: sealed ? unsealText(key, givenNamePlace(id), sealed) : undefined,
     acceptance: toAcceptance(row),
     state: room ? { at: 'open', room, labelled: labelled === 1 } : { at: 'wanted' },
+    ...(inbox === null && outbox === null
+      ? {}
+      : { heldSince: { inbox: inbox ?? undefined, outbox: outbox ?? undefined } }),
   };
 }

@@ -115,6 +115,9 @@ export interface Tables {
     requested_at: number | null;
     asked_again: Flag;
     dropped: number;
+    /** Since when messages wait for a decision of the user; null while none does. */
+    inbox_held_since: ColumnType<number | null, never, number | null>;
+    outbox_held_since: ColumnType<number | null, never, number | null>;
   };
   block: { id: string; account: AccountId; label: Sealed; created_at: number };
   /** `hash` is a keyed hash of what is blocked. */

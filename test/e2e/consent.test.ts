@@ -248,20 +248,6 @@ describe('what changes afterwards', () => {
     await erin.waitForMessage(flora.portal, ({ body }) => body === 'sent while shut out');
   });
 
-  test('a network that becomes available is named once', async () => {
-    const told = async (): Promise<number> =>
-      (await bodies(erin, room)).filter((body) => /Messenger is available on this server/.test(body ?? '')).length;
-    await reconfigured((config) => {
-      config.setIn(['networks', 'messenger'], (config.toJS() as { networks: { whatsapp: object } }).networks.whatsapp);
-    });
-    await said(/Messenger is available on this server/);
-    await reconfigured(() => {});
-    const { body } = await world.ask(erin, room, 'opt-in messenger', /people on Messenger/);
-    expect(body).toContain('Messenger learns your Matrix ID');
-    expect(await told()).toBe(1);
-    await reconfigured((config) => config.deleteIn(['networks', 'messenger']));
-  });
-
   test('a statement of being in the European Economic Area is asked for where the operator demands it', async () => {
     await reconfigured((config) => config.setIn(['permissions', 'attestation'], { required: true, valid_days: 365 }));
     await said(/I am in the European Economic Area/);

@@ -1,8 +1,9 @@
 // What holds chats, what is known of room keys and of keys that were compared.
 import { randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
+import type { Change } from '../../src/model/change.ts';
 import type { RoomId, UserId } from '../../src/model/ids.ts';
-import { aChat, openTestStore } from '../support/store.ts';
+import { aChat, message, openTestStore, present } from '../support/store.ts';
 
 const mallory = '@mallory:localhost' as UserId;
 
@@ -38,6 +39,64 @@ it('chats with changed keys, and all of a user whose identity has changed, are c
   const { user } = account;
   await store.commit([{ change: 'user.trust', trust: { state: 'changed', user, masterKey: 'a', seen: 'b' } }]);
   expect(await store.counts.heldChats()).toBe(1);
+});
+
+it('since when a chat waits for a decision is known of each journal, until it does no longer', async () => {
+  const store = await openTestStore();
+  const [{ portal }] = [await aChat(store), await aChat(store)];
+  const held = (journal: 'inbox' | 'outbox', since: number | undefined) =>
+    store.commit([{ change: 'portal.held', portal: portal.id, journal, since }]);
+  const seen = async () => [
+    (await store.portals.get(portal.id))?.heldSince,
+    ...(await Promise.all([store.portals.heldSince(7), store.portals.heldSince(6)])).map((all) =>
+      all.map(({ id }) => id),
+    ),
+  ];
+  expect(await seen()).toEqual([undefined, [], []]);
+  await held('inbox', 6);
+  expect(await seen()).toEqual([{ inbox: 6, outbox: undefined }, [portal.id], []]);
+  await held('outbox', 5);
+  await held('inbox', undefined);
+  expect(await seen()).toEqual([{ inbox: undefined, outbox: 5 }, [portal.id], [portal.id]]);
+  await held('outbox', undefined);
+  expect(await seen()).toEqual([undefined, [], []]);
+});
+
+it('what has waited too long to be shown is parked: not what is younger, a notice, half sent, or still to come', async () => {
+  const store = await openTestStore();
+  const { portal } = await aChat(store);
+  const at = (timestamp: number) => ({ ...message(portal, Uint8Array.of(timestamp)), timestamp });
+  const [halfSent, old, older, young] = [at(1), at(2), at(3), at(9)];
+  const notice = { ...at(1), body: { kind: 'notice', notice: { code: 'test', text: 'notice' } } } as const;
+  const missing = { ...message(portal, Uint8Array.of(1)), since: 1, timestamp: 1 };
+  const { body: _, ...awaited } = missing;
+  await store.commit([
+    ...[halfSent, old, older, young, notice].map((row): Change => ({ change: 'inbox.add', row })),
+    { change: 'inbox.await', row: awaited },
+  ]);
+  const find = async ({ messageId }: typeof old) => present(await store.inbox.find(portal.id, messageId));
+  const events = [{ sendId: 'x', type: 'm.room.message', content: {} }] as never;
+  const { id } = await find(halfSent);
+  await store.commit([{ change: 'inbox.state', id, state: { at: 'encrypted', events, body: halfSent.body } }]);
+  expect(await store.inbox.receivedBefore(portal.id, 9)).toBe(2);
+  await store.commit([{ change: 'inbox.park-received', portal: portal.id, before: 9, code: 'waited-too-long' }]);
+  expect(await store.inbox.receivedBefore(portal.id, 9)).toBe(0);
+  const parked = await store.queue.list({ which: 'parked', limit: 10 });
+  expect(parked.map(({ messageId, code }) => [messageId, code])).toEqual([
+    [old.messageId, 'waited-too-long'],
+    [older.messageId, 'waited-too-long'],
+  ]);
+  expect((await store.queue.list({ which: 'waiting', limit: 10 })).map(({ messageId }) => messageId).sort()).toEqual(
+    [halfSent.messageId, young.messageId, missing.messageId].sort(),
+  );
+  // The administrator may try again, or give it up.
+  const [first, second] = parked;
+  await store.commit([
+    { change: 'queue.retry', item: present(first).item },
+    { change: 'queue.drop', item: present(second).item },
+  ]);
+  expect((await find(old)).state).toMatchObject({ at: 'received', body: { kind: 'message' } });
+  expect((await find(older)).state).toEqual({ at: 'done', event: undefined });
 });
 
 it('a key counts as compared only while it is the pinned one', async () => {

@@ -119,6 +119,7 @@ const settings: BridgeSettings = {
   retries: 5,
   missingKeyWaitMs: 1_000,
   lateKeyWaitMs: 86_400_000,
+  heldMs: 86_400_000,
   maxFileBytes: 1_000,
   blocked: [],
   requests: { people: 20, messages: 50, waitMs: 1_000_000 },

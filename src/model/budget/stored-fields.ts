@@ -163,9 +163,11 @@ export const storedTables: Readonly<Record<string, StoredTable>> = {
   },
   portal: {
     file: 'store',
-    holds: 'who has a chat with whom, its room, the name that the user gave, whether they let the contact in',
+    holds:
+      'who has a chat with whom, its room, the name that the user gave, whether they let the contact in, since when it waits for a decision of theirs',
     kept: 'chat',
-    plain: 'id account contact room labelled acceptance request_number requested_at asked_again dropped',
+    plain:
+      'id account contact room labelled acceptance request_number requested_at asked_again dropped inbox_held_since outbox_held_since',
     sealed: 'given_name',
   },
   portal_visitor: {
