@@ -10,7 +10,7 @@ import { passed } from '../observability/fail-points.ts';
 import type { ToMatrix } from '../translate/to-matrix.ts';
 import type { BridgeContext } from './context.ts';
 import { sendId } from './send-ids.ts';
-import { sendReaction } from './unknown-outcomes.ts';
+import { redactAgain, sendReaction } from './unknown-outcomes.ts';
 
 interface Chat {
   readonly portal: Portal;
@@ -63,7 +63,7 @@ export async function carryOut(
 }
 
 function redact(context: BridgeContext, chat: Chat, row: InboxRow, event: EventId): Promise<EventId | undefined> {
-  return context.homeserver.redact(chat.ghost.actor, chat.room, event, idOf(context, chat, row, `redaction-${event}`));
+  return redactAgain(context, chat.ghost.actor, chat.room, event, idOf(context, chat, row, `redaction-${event}`));
 }
 
 function idOf({ settings }: BridgeContext, { ghost, room }: Chat, row: InboxRow, part: string) {

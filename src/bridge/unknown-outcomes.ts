@@ -47,3 +47,15 @@ export async function sendReaction(
     return found.event_id;
   }
 }
+
+/** Redacts an event that may be redacted already; the homeserver takes a second redaction like the first. Resolves as `Homeserver.redact` does. */
+export async function redactAgain(
+  { homeserver }: BridgeContext,
+  actor: Actor,
+  room: RoomId,
+  event: EventId,
+  sendId: SendId,
+): Promise<EventId | undefined> {
+  const kept = await homeserver.event(actor, room, event);
+  return kept?.redaction ?? homeserver.redact(actor, room, event, sendId);
+}

@@ -10,7 +10,7 @@ import type { MediaUri } from '../model/media.ts';
 import { type ClientApi, isError } from './client-api.ts';
 import { type ClientRequest, request, sendEndpoint } from './client-request.ts';
 import { bridgeInfoTypes, createRoomRequest } from './portal-room.ts';
-import { bundledEdit, roomEvent } from './room-event.ts';
+import { bundledEdit, bundledRedaction, roomEvent } from './room-event.ts';
 
 export interface ClientHomeserverOptions {
   readonly api: ClientApi;
@@ -189,8 +189,13 @@ export class ClientHomeserver implements Homeserver {
     if (!parsed.success) return undefined;
     const { data: bundled } = bundledEdit.safeParse(answer);
     const edit = roomEvent.safeParse({ room_id: room, ...bundled?.unsigned['m.relations']['m.replace'] });
-    const kept = parsed.data as MatrixEvent;
-    return edit.success ? { ...kept, edit: edit.data as MatrixEvent } : kept;
+    const { data: redacted } = bundledRedaction.safeParse(answer);
+    const redaction = redacted?.unsigned.redacted_because.event_id as EventId | undefined;
+    return {
+      ...(parsed.data as MatrixEvent),
+      ...(edit.success ? { edit: edit.data as MatrixEvent } : {}),
+      ...(redaction === undefined ? {} : { redaction }),
+    };
   }
 
   async ping(): Promise<void> {

@@ -20,3 +20,8 @@ export const roomEvent = z.object({
 export const bundledEdit = z.object({
   unsigned: z.object({ 'm.relations': z.object({ 'm.replace': z.record(z.string(), z.unknown()) }) }),
 });
+
+/** Of an event that was redacted (Matrix spec, "Redactions"). */
+export const bundledRedaction = z.object({
+  unsigned: z.object({ redacted_because: z.object({ event_id: z.string() }) }),
+});

@@ -183,9 +183,12 @@ export interface MatrixEvent {
   readonly origin_server_ts: number;
 }
 
-/** An event as the homeserver keeps it. `edit`: the newest one of it, if it is a message. */
+/** An event as the homeserver keeps it. */
 export interface KeptEvent extends MatrixEvent {
+  /** The newest one of it, if it is a message. */
   readonly edit?: MatrixEvent;
+  /** What took its content away, if anything has. */
+  readonly redaction?: EventId;
 }
 
 export interface StoredEvent {

@@ -151,4 +151,19 @@ describe('killed before it has noted what a homeserver has accepted that forgets
     );
     await expect.poll(toEvent, { timeout: 30_000 }).toEqual([]);
   });
+
+  test('a deletion is there once', async () => {
+    const about = await anna.send(alice.userId, 'deleted once');
+    const { eventId } = await alice.waitForMessage(portal, ({ body }) => body === 'deleted once', 60_000);
+    const killed = homeserver.killAt('PUT', /\/redact\//, () => world.bridge.kill());
+    const id = await anna.refer(alice.userId, { type: 'delete', id: about });
+    await killed;
+    await forgetful();
+    await world.startBridge();
+    await anna.hasStatus(id, 'delivered', 60_000);
+    const redactions = (await alice.messages(portal)).filter(
+      ({ type, content }) => type === 'm.room.redaction' && JSON.stringify(content).includes(eventId),
+    );
+    expect(redactions).toHaveLength(1);
+  });
 });

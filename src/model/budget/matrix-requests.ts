@@ -64,7 +64,9 @@ export const matrixRequests = {
     purpose: 'whether an event is there whose sending was cut off; only what the bridge has sent itself',
     query: 'dir limit filter',
   },
-  'GET rooms/{room}/event/{event}': { purpose: 'what a reply quotes; nothing of it is kept' },
+  'GET rooms/{room}/event/{event}': {
+    purpose: 'what a reply quotes, and whether a deletion has been carried out; nothing of it is kept',
+  },
   'PUT rooms/{room}/send/m.room.encrypted/{txn}': {
     body: encrypted,
     content: 'ciphertext',
