@@ -15,6 +15,7 @@ import { preferredAddress } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { notSent } from './notices.ts';
 import { keptContent } from './quoted-events.ts';
+import { isWithdrawable } from './withdrawals.ts';
 
 interface Chat {
   readonly account: ActiveAccount;
@@ -44,7 +45,7 @@ export interface Redaction {
   readonly hosted?: HostedName;
 }
 
-/** Of a reaction, it takes that back; of a message of the user, it deletes that. */
+/** Of a reaction, it takes that back; of a message of the user, it deletes that, or the message is never sent. */
 export async function redactionChanges(context: BridgeContext, chat: Chat, event: MatrixEvent): Promise<Redaction> {
   const { portal } = chat;
   const redacted = redactedEvent(event);
@@ -66,9 +67,13 @@ export async function redactionChanges(context: BridgeContext, chat: Chat, event
       'Nothing was deleted on WhatsApp: no message of yours there (any more) is the one that you removed here.';
     return { changes: refusal(context, portal, event, text, redacted) };
   }
+  const row = await context.store.outbox.byEvent(redacted);
+  const file = row?.hosted === undefined ? {} : { hosted: row.hosted };
+  if (row !== undefined && (await isWithdrawable(context, row))) {
+    return { changes: [{ change: 'outbox.withdraw', id: row.id }], ...file };
+  }
   const { changes } = await outgoing(context, chat, event, target, (meant) => deletion(meant, tableOf(chat)));
-  const hosted = (await context.store.outbox.byEvent(redacted))?.hosted;
-  return { changes, ...(hosted === undefined ? {} : { hosted }) };
+  return { changes, ...file };
 }
 
 /** `content`: the decrypted content of an event that replaces `replaced`. */

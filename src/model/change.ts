@@ -168,6 +168,11 @@ export type Change =
       /** Erase the payload now. */
       readonly erasePayload?: true;
     }
+  /**
+   * The user has taken the message back before anything was done about it: its row and what is known of its event go. Fails as
+   * `store.changed` (retry later) where something has been done by now.
+   */
+  | { readonly change: 'outbox.withdraw'; readonly id: OutboxId }
   /** The file has been carried over: the row is ready to be encrypted. */
   | { readonly change: 'outbox.payload'; readonly id: OutboxId; readonly payload: Uint8Array }
   /** A row that cannot be opened is set aside. */

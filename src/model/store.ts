@@ -146,6 +146,8 @@ export interface Store {
     byEvent(event: EventId): Promise<OutboxRow | undefined>;
     /** Portals of this account that have such rows. */
     portalsWithWork(account: AccountId): Promise<readonly PortalId[]>;
+    /** The first such rows of the portal after this one. */
+    waitingAfter(row: Pick<OutboxRow, 'id' | 'portal'>, limit: number): Promise<readonly OutboxRow[]>;
     waiting(portal: PortalId): Promise<number>;
     /** Acknowledged rows created before `before` (ms) whose payload is still kept. */
     expired(before: number, limit: number): Promise<readonly OutboxRow[]>;

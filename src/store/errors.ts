@@ -9,6 +9,10 @@ export const conflict = (what: string, cause?: unknown): BridgeError =>
 export const gone = (what: string, cause?: unknown): BridgeError =>
   new BridgeError('store.gone', `${what} does not exist (any more)`, { cause });
 
+/** What a change was decided on is not so any more: it is to be decided anew. */
+export const changed = (what: string): BridgeError =>
+  new BridgeError('store.changed', `${what} has gone on`, { retry: 'later' });
+
 export const closed = (): BridgeError =>
   new BridgeError('store.closed', 'the database has been closed', { retry: 'later' });
 

@@ -6,11 +6,11 @@ import type { NewOutboxRow, OutboxRow, OutboxState, OutgoingFile } from '../mode
 import type { Store } from '../model/store.ts';
 import { noteActivity } from './accounts.ts';
 import { openedRow, unlessDamaged } from './damaged.ts';
-import { gone } from './errors.ts';
+import { changed, gone } from './errors.ts';
 import { withBase64, withBytes } from './json-bytes.ts';
 import { accountKey } from './keyring.ts';
 import { type DataKey, type Place, seal, sealJson, unseal, unsealJson } from './sealing.ts';
-import { all, first, mustChange, run, type Steps } from './steps.ts';
+import { all, countChanges, first, mustChange, run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
 import type { Reader, Unit } from './unit.ts';
 
@@ -80,6 +80,16 @@ export function* setOutboxState(unit: Unit, change: Change & { readonly change: 
     ...(retries === undefined ? {} : { retries }),
   };
   yield* mustChange(db.updateTable('outbox').set(columns).where('id', '=', id), 'the outbox row');
+}
+
+/** Throws BridgeError `store.changed` where the message has been encrypted, or was before. */
+export function* withdrawOutbox({ db }: Unit, id: OutboxId): Steps {
+  const row = yield* first(db.selectFrom('outbox').select(['portal', 'event']).where('id', '=', id));
+  if (!row) return;
+  const ready = db.deleteFrom('outbox').where('id', '=', id).where('state', '=', 'ready');
+  const untouched = ready.where('retries', '=', 0).where('waiting_for', '=', '[]').where('retry_for', '=', '[]');
+  if ((yield* countChanges(untouched)) === 0) throw changed('the outbox row');
+  yield* run(db.deleteFrom('message_reference').where('portal', '=', row.portal).where('event', '=', row.event));
 }
 
 /** Throws BridgeError `store.gone` where the row does not wait for its file any more. */
@@ -163,6 +173,8 @@ export function outboxReads({ db, keys }: Reader): Store['outbox'] {
       const old = unconfirmed.where('created_at', '<', before).orderBy('id');
       return some(after === undefined ? old : old.where('id', '>', after), limit);
     },
+    waitingAfter: async ({ id, portal }, limit) =>
+      some(open.selectAll().where('portal', '=', portal).where('id', '>', id).orderBy('id'), limit),
     byEvent: async (event) => opened(await select.where('event', '=', event).executeTakeFirst()),
   };
 }

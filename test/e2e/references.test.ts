@@ -243,6 +243,28 @@ describe('deletions', () => {
     await alice.redact(portal, plain);
     await noticeUnder(plain, /Nothing was deleted on WhatsApp/);
   });
+
+  test('of the user before it could be sent keep it from being sent at all', async () => {
+    const waiting = () => {
+      const db = new Database(join(world.installation.configPath, '..', 'bridge.db'), { readonly: true });
+      const count = db.prepare("select count(*) from outbox where state = 'ready'").pluck().get();
+      db.close();
+      return count;
+    };
+    await world.stopSandbox();
+    const event = await alice.sendText(portal, 'while the network is away');
+    await expect.poll(waiting, { timeout: 20_000 }).toBe(1);
+    await alice.redact(portal, event);
+    await expect.poll(waiting, { timeout: 20_000 }).toBe(0);
+    await world.startSandbox();
+    await alice.sendText(portal, 'now that it is back');
+    await anna.received('now that it is back');
+    const [before, last] = (await anna.messages()).filter(({ direction }) => direction === 'in').slice(-2);
+    expect(last?.text).toBe('now that it is back');
+    expect(before && contentOf(before).protocolMessage?.type).toBe(ProtocolMessage_Type.REVOKE);
+    const about = (await alice.messages(portal)).filter(relatesTo(event));
+    expect(about).toEqual([]);
+  });
 });
 
 describe('an unmodified client', () => {
