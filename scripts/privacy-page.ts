@@ -1,8 +1,9 @@
 // The text of docs/privacy.md, from the metadata budget.
 import { logFields } from '../src/model/budget/log-fields.ts';
 import { everyRequest, type MatrixRequestEntry, matrixRequests } from '../src/model/budget/matrix-requests.ts';
+import { connectionFields, messageFields, type ProtobufFields } from '../src/model/budget/protobuf-fields.ts';
 import { type Disclosure, namesIn, recipients } from '../src/model/budget/recipients.ts';
-import { connectionFields, enlistmentFields, stanzaFields } from '../src/model/budget/stanza-fields.ts';
+import { enlistmentFields, stanzaFields } from '../src/model/budget/stanza-fields.ts';
 import { retentions, storedTables } from '../src/model/budget/stored-fields.ts';
 
 const code = (names: string): string =>
@@ -22,6 +23,17 @@ const disclosures = (all: readonly Disclosure[]): string =>
     ['fields', 'who sees them', 'what for'],
     all.map(({ fields, to, purpose, content }) => [
       code(fields),
+      to.join(', '),
+      content ? `${purpose} (content)` : purpose,
+    ]),
+  );
+
+const protobuf = (all: readonly ProtobufFields[]): string =>
+  table(
+    ['message', 'fields', 'who sees them', 'what for'],
+    all.map(({ in: name, fields, to, purpose, content }) => [
+      `\`${name}\``,
+      code(fields.join(' ')),
       to.join(', '),
       content ? `${purpose} (content)` : purpose,
     ]),
@@ -57,7 +69,10 @@ export function privacyPage(): string {
     sections.network,
     disclosures(stanzaFields),
     '### Inside the encrypted handshake',
-    disclosures(connectionFields),
+    protobuf(connectionFields),
+    '### Inside the end-to-end encryption',
+    sections.message,
+    protobuf(messageFields),
     '### Opt-in, opt-out and tokens',
     disclosures(enlistmentFields),
     sections.homeserver(code(everyRequest)),
@@ -76,14 +91,15 @@ const introduction = `# Privacy
 
 Written by \`npm run docs:privacy\` from the metadata budget (\`src/model/budget/\`), not by hand.
 
-Every field that leaves the bridge or is stored stands here. Encoders keep to it: a stanza or a request with anything else in it is refused (\`privacy.unbudgeted\`), in tests and in production alike. What was to be sent is
+Every field that leaves the bridge or is stored stands here. Encoders keep to it: a stanza, a message or a request with anything else in it is refused (\`privacy.unbudgeted\`), in tests and in production alike. What was to be sent is
 then treated like everything that cannot be carried: it stays, and nothing is lost. A log field that is not here does not compile; a column that is not here fails a test.
 \`maw_metadata_bytes_total{recipient}\` counts the bytes of metadata that each of these is sent; divided by \`maw_messages_total\` it says what a message costs. What leaves is kept by its recipients for as long as they keep it.`;
 
 const sections = {
   network: `## The network and contacts
 
-Stanzas, as paths of tags; \`@\` is an attribute. The network sees all of them, and where the bridge connects from; contacts see what is passed on to them. What stands inside the encryption of a message (its text, the description of a file, which message it answers) is for the contact alone and not listed field by field. Files are fetched by the network and by contacts from \`/media/\`, encrypted, under random names.`,
+Stanzas, as paths of tags; \`@\` is an attribute. The network sees all of them, and where the bridge connects from; contacts see what is passed on to them. What stands inside the encryption of a message is for the contact alone. Files are fetched by the network and by contacts from \`/media/\`, encrypted, under random names.`,
+  message: `Protobuf messages, field by field. What Signal adds to encrypt them is made by its library.`,
   homeserver: (query: string) => `## The homeserver
 
 Requests below \`/_matrix/client/v3/\` unless the path is whole; whatever is asked as a ghost or the bot says so in the query: ${query}. Room keys and messages are encrypted for the devices of the user; reactions, deletions, names, pictures and who is in which room are not, as everywhere in Matrix.`,

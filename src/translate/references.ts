@@ -1,11 +1,12 @@
 // WhatsApp messages about other messages, written for a Matrix user: reactions, edits, deletions. Pure.
 import { isDeepStrictEqual } from 'node:util';
-import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { MessageId } from '../model/ids.ts';
 import type { MediaType, StanzaKind } from '../model/interop.ts';
 import { formatJid, type UserJid } from '../model/jid.ts';
 import type { JsonObject } from '../model/journal.ts';
 import type { MessageTarget } from '../model/reference.ts';
+import { encodeProto } from '../proto/encode.ts';
 import { type Message, type MessageKeySchema, MessageSchema, ProtocolMessage_Type } from '../proto/message_pb.ts';
 import { type Capabilities, capabilities, carries } from './capabilities.ts';
 import { emojiOf } from './emoji.ts';
@@ -29,7 +30,7 @@ type Content = MessageInitShape<typeof MessageSchema>;
 
 const written = (content: Content): ToWhatsApp => ({
   kind: 'message',
-  payload: toBinary(MessageSchema, create(MessageSchema, content)),
+  payload: encodeProto(MessageSchema, content),
 });
 
 /** `emoji`: what Matrix calls the key; none: the reaction is taken back. */

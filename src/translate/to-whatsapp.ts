@@ -1,7 +1,8 @@
 // Matrix event content -> WhatsApp Message. Pure.
-import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { JsonObject } from '../model/journal.ts';
 import type { Quoted } from '../model/reference.ts';
+import { encodeProto } from '../proto/encode.ts';
 import { MessageSchema } from '../proto/message_pb.ts';
 import { type Capabilities, capabilities, carries, type Feature, longestText, refusedText } from './capabilities.ts';
 import { sentPollText } from './fallbacks.ts';
@@ -55,7 +56,7 @@ export function toWhatsApp(
   if (sentFileFeature(event) === feature) return fileToWhatsApp(event, feature, table, quoted);
   const message = messageOf(feature, content, table, quoted);
   if (message === undefined) return refused;
-  return { kind: 'message', payload: toBinary(MessageSchema, create(MessageSchema, message)) };
+  return { kind: 'message', payload: encodeProto(MessageSchema, message) };
 }
 
 function featureOf(type: string, content: JsonObject): Feature {

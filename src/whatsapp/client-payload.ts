@@ -1,6 +1,6 @@
 // What we say about ourselves inside the handshake: a third-party account and the token that proves it (docs/protocol.md, assumptions).
-import { create, toBinary } from '@bufbuild/protobuf';
 import type { Enlistment, Network } from '../model/account.ts';
+import { encodeProto } from '../proto/encode.ts';
 import {
   ClientPayload_ConnectReason,
   ClientPayload_ConnectType,
@@ -17,7 +17,7 @@ export function clientPayload(
   token: string,
   enableReadReceipts: boolean,
 ): Uint8Array {
-  const payload = create(ClientPayloadSchema, {
+  return encodeProto(ClientPayloadSchema, {
     passive: true,
     pull: true,
     product: network === 'messenger' ? ClientPayload_Product.INTEROP_MSGR : ClientPayload_Product.INTEROP,
@@ -31,5 +31,4 @@ export function clientPayload(
     },
     interopData: { accountId: BigInt(interopAccountId), token: Buffer.from(token), enableReadReceipts },
   });
-  return toBinary(ClientPayloadSchema, payload);
 }

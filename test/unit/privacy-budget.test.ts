@@ -1,18 +1,13 @@
 // Encoders keep to the metadata budget, and its page is what it says now.
 import { globSync, readFileSync } from 'node:fs';
-import { fromBinary, toJson } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { privacyPage } from '../../scripts/privacy-page.ts';
 import { prepared, request, sendEndpoint } from '../../src/matrix/client-request.ts';
 import { allowedNames, nameBeyond } from '../../src/model/budget/check.ts';
-import { namesIn } from '../../src/model/budget/recipients.ts';
-import { connectionFields } from '../../src/model/budget/stanza-fields.ts';
 import type { MessageId } from '../../src/model/ids.ts';
-import { interopJid, lidJid } from '../../src/model/jid.ts';
+import { lidJid } from '../../src/model/jid.ts';
 import { createMetrics } from '../../src/observability/metrics.ts';
-import { ClientPayloadSchema } from '../../src/proto/wire_pb.ts';
 import { stanza } from '../../src/whatsapp/binary/index.ts';
-import { clientPayload } from '../../src/whatsapp/client-payload.ts';
 import { encodeOutgoing } from '../../src/whatsapp/outgoing.ts';
 import { typing } from '../../src/whatsapp/stanzas-presence.ts';
 import { deliveryReceipt } from '../../src/whatsapp/stanzas-receipt.ts';
@@ -30,17 +25,6 @@ test('a stanza with a tag or an attribute that is not budgeted is refused', () =
   expect(() => encodeOutgoing(stanza('chatstate', { to, location: 'here' }))).toThrow(refused);
   expect(() => encodeOutgoing(stanza('message', { to }, [stanza('battery', {})]))).toThrow(refused);
   expect(() => encodeOutgoing(stanza('telemetry'))).toThrow(refused);
-});
-
-test('what the handshake says of us is what the budget lists', () => {
-  const enlistment = { interopAccountId: '12', jid: interopJid(7, '12') };
-  const payload = fromBinary(ClientPayloadSchema, clientPayload('whatsapp', enlistment, 'token', true));
-  const said = Object.entries(toJson(ClientPayloadSchema, payload) ?? {}).flatMap(([name, value]) =>
-    name === 'interopData' || name === 'userAgent'
-      ? Object.keys(value ?? {}).map((below) => `${name}.${below}`)
-      : [name],
-  );
-  expect(said.sort()).toEqual(connectionFields.flatMap(({ fields }) => namesIn(fields)).sort());
 });
 
 test('stanzas of ours become bytes in one place', () => {

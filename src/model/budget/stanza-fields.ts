@@ -1,4 +1,4 @@
-// The metadata budget of the chat protocol: every tag and attribute that we send, and what goes into the handshake and the enlistment.
+// The metadata budget of the chat protocol: every tag and attribute that we send, and what goes into the enlistment.
 import type { Disclosure } from './recipients.ts';
 
 const keys = 'public keys, by which contacts begin an encrypted session';
@@ -95,21 +95,6 @@ export const stanzaFields: readonly Disclosure[] = [
     fields: 'iq@target iq/picture iq/picture@type iq/picture@query iq/picture@id',
     to: ['network'],
     purpose: 'asks for the picture of a contact, if `contacts.pictures`',
-  },
-];
-
-/** Names of `ClientPayload`, inside the encrypted handshake. */
-export const connectionFields: readonly Disclosure[] = [
-  {
-    fields: 'interopData.accountId interopData.token interopData.enableReadReceipts',
-    to: ['network'],
-    purpose: 'whose connection it is, and the proof of it; whether this server offers read receipts',
-  },
-  {
-    fields:
-      'passive pull product connectType connectReason userAgent.platform userAgent.appVersion userAgent.releaseChannel',
-    to: ['network'],
-    purpose: 'what every client says of itself; the same for all users',
   },
 ];
 

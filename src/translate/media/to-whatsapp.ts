@@ -1,8 +1,9 @@
 // Files that Matrix users send: where they are, and the WhatsApp message that describes them. What WhatsApp does not show is a document.
-import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { JsonObject } from '../../model/journal.ts';
 import type { MatrixFile, MediaKind } from '../../model/media.ts';
 import type { Quoted } from '../../model/reference.ts';
+import { encodeProto } from '../../proto/encode.ts';
 import { type DocumentMessageSchema, MessageSchema } from '../../proto/message_pb.ts';
 import { type Capabilities, carries, type Feature, longestText } from '../capabilities.ts';
 import { contextInfo, underQuotation } from '../quotations.ts';
@@ -74,7 +75,7 @@ export function fileToWhatsApp(
   const caption = takesCaption(form) ? captionFor(content, table, quoted) : '';
   const thumbnail = takesCaption(form) ? thumbnailOf(content) : undefined;
   const describe = (hosted: HostedDescription): Uint8Array =>
-    toBinary(MessageSchema, create(MessageSchema, described(form, content, caption, hosted, quoted)));
+    encodeProto(MessageSchema, described(form, content, caption, hosted, quoted));
   return {
     kind: 'media',
     feature,

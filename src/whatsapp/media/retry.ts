@@ -1,9 +1,9 @@
 // Media re-requests: what a contact's device is asked for when the network has dropped a file, and what it answers.
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { create, toBinary } from '@bufbuild/protobuf';
 import type { MessageId } from '../../model/ids.ts';
 import type { MediaRetryAnswer, MediaRetryOutcome, SealedForRetry } from '../../model/media.ts';
 import { decodeProto } from '../../proto/decode.ts';
+import { encodeProto } from '../../proto/encode.ts';
 import {
   type MediaRetryNotification,
   MediaRetryNotificationSchema,
@@ -22,7 +22,7 @@ const NOT_ON_DEVICE = 2;
 export function sealMediaRetry(mediaKey: Uint8Array, id: MessageId): SealedForRetry {
   const iv = randomBytes(IV_BYTES);
   const cipher = createCipheriv(CIPHER, retryKey(mediaKey), iv).setAAD(Buffer.from(id));
-  const request = toBinary(ServerErrorReceiptSchema, create(ServerErrorReceiptSchema, { stanzaId: id }));
+  const request = encodeProto(ServerErrorReceiptSchema, { stanzaId: id });
   const ciphertext = Buffer.concat([cipher.update(request), cipher.final(), cipher.getAuthTag()]);
   return { iv, ciphertext };
 }

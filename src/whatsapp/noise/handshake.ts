@@ -1,13 +1,8 @@
 /** The parts that both sides of the handshake share. */
 
-import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { decodeProto, ProtoError } from '../../proto/decode.ts';
 import { type HandshakeMessage, HandshakeMessageSchema } from '../../proto/wire_pb.ts';
 import { NoiseError } from './error.ts';
-
-export function encodeHandshake(message: MessageInitShape<typeof HandshakeMessageSchema>): Uint8Array {
-  return toBinary(HandshakeMessageSchema, create(HandshakeMessageSchema, message));
-}
 
 /** Throws NoiseError `bad-handshake-message`. */
 export function decodeHandshake(bytes: Uint8Array): HandshakeMessage {

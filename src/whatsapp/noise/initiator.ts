@@ -1,9 +1,11 @@
 /** The client's half of the handshake, without I/O. */
 
+import { encodeProto } from '../../proto/encode.ts';
+import { HandshakeMessageSchema } from '../../proto/wire_pb.ts';
 import { verifyCertChain } from './certificate.ts';
 import type { TransportCiphers } from './cipher.ts';
 import { agree, type CurveKeyPair, generateKeyPair } from './curve.ts';
-import { decodeHandshake, encodeHandshake, required } from './handshake.ts';
+import { decodeHandshake, required } from './handshake.ts';
 import { SymmetricState } from './symmetric.ts';
 
 export interface InitiatorOptions {
@@ -26,7 +28,7 @@ export class Initiator {
 
   hello(): Uint8Array {
     this.#symmetric.mixHash(this.#ephemeral.publicKey);
-    return encodeHandshake({ clientHello: { ephemeral: this.#ephemeral.publicKey } });
+    return encodeProto(HandshakeMessageSchema, { clientHello: { ephemeral: this.#ephemeral.publicKey } });
   }
 
   /** Reads the server's hello and returns the last message and the ciphers. Throws NoiseError. */
@@ -43,7 +45,8 @@ export class Initiator {
 
     const sealedStatic = symmetric.encrypt(staticKeyPair.publicKey);
     symmetric.mixKey(agree(staticKeyPair.privateKey, serverEphemeral));
-    const message = encodeHandshake({ clientFinish: { static: sealedStatic, payload: symmetric.encrypt(payload) } });
+    const clientFinish = { static: sealedStatic, payload: symmetric.encrypt(payload) };
+    const message = encodeProto(HandshakeMessageSchema, { clientFinish });
     const [outgoing, incoming] = symmetric.split();
     return { message, ciphers: { outgoing, incoming } };
   }

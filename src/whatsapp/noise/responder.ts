@@ -1,8 +1,10 @@
 /** The server's half of the handshake, without I/O. */
 
+import { create, toBinary } from '@bufbuild/protobuf';
+import { HandshakeMessageSchema } from '../../proto/wire_pb.ts';
 import type { TransportCiphers } from './cipher.ts';
 import { agree, type CurveKeyPair, generateKeyPair } from './curve.ts';
-import { decodeHandshake, encodeHandshake, required } from './handshake.ts';
+import { decodeHandshake, required } from './handshake.ts';
 import { SymmetricState } from './symmetric.ts';
 
 export interface ResponderOptions {
@@ -38,13 +40,9 @@ export class Responder {
     symmetric.mixKey(agree(this.#ephemeral.privateKey, clientEphemeral));
     const sealedStatic = symmetric.encrypt(staticKeyPair.publicKey);
     symmetric.mixKey(agree(staticKeyPair.privateKey, clientEphemeral));
-    return encodeHandshake({
-      serverHello: {
-        ephemeral: this.#ephemeral.publicKey,
-        static: sealedStatic,
-        payload: symmetric.encrypt(certChain),
-      },
-    });
+    const payload = symmetric.encrypt(certChain);
+    const serverHello = { ephemeral: this.#ephemeral.publicKey, static: sealedStatic, payload };
+    return toBinary(HandshakeMessageSchema, create(HandshakeMessageSchema, { serverHello }));
   }
 
   /** Reads the client's last message. Throws NoiseError. */
