@@ -181,6 +181,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   const warnings = {
     'consent-records': () => !running.recordsDamaged,
     'policy-rooms': () => running.policyRoomsAreRead(),
+    'moderation-room': () => running.takesReports,
   };
   const health = healthRouter({
     checks,

@@ -3,6 +3,7 @@ import type { BridgeSettings } from '../bridge/context.ts';
 import { loadAuthority } from '../config/authority.ts';
 import { type Config, mayOptIn, type NetworkConfig } from '../config/config.ts';
 import type { Network } from '../model/account.ts';
+import type { RoomId } from '../model/ids.ts';
 import type { LimitRate, LimitSettings } from '../model/limit.ts';
 import type { MediaHosts } from '../whatsapp/media/hosts.ts';
 import type { NetworkEndpoints } from '../whatsapp/network.ts';
@@ -25,6 +26,8 @@ export function bridgeSettings(config: Config, instanceId: string): BridgeSettin
     networks: networks(config),
     readReceipts: new Set(networks(config).filter((network) => config.networks[network]?.read_receipts)),
     blocked: config.policy.blocked,
+    moderationRoom: config.moderation.room as RoomId | undefined,
+    reportTo: new Set(networks(config).filter((network) => config.networks[network]?.reports)),
     policyRooms: config.policy.rooms,
     mostPolicyRooms: config.policy.rooms_per_user,
     requests: {

@@ -1,6 +1,5 @@
 // The domain as a whole: what works in it is put together here, started and stopped together.
 import type { QueueAdmin, UserDataAdmin } from '../model/admin.ts';
-import type { Actor } from '../model/contact.ts';
 import type { AccountId, RoomId, UserId } from '../model/ids.ts';
 import type { TransactionSink } from '../model/matrix.ts';
 import type { CommandEffects } from './bot/commands.ts';
@@ -8,7 +7,6 @@ import { Connections } from './connections.ts';
 import { Reviews } from './consent/reviews.ts';
 import { ContactTyping } from './contact-typing.ts';
 import type { BridgeContext } from './context.ts';
-import { settingAside } from './damaged-rows.ts';
 import { depart } from './departures.ts';
 import { type Enlisted, enlist } from './enlistments.ts';
 import { beginErasure, eraseNext } from './erasures.ts';
@@ -16,13 +14,14 @@ import { Pipelines } from './pipelines.ts';
 import { endOldRooms, findNewRooms, operatorRoomsAreRead } from './policy/operator-rooms.ts';
 import { followPolicyRoom, type PolicyRoomEffects } from './policy/policy-rooms.ts';
 import { queueAdmin } from './queue-admin.ts';
-import { RenewedGhosts } from './renewed-ghosts.ts';
+import { Reports } from './reports/reports.ts';
 import { silence } from './silence.ts';
 import { Transactions } from './transactions.ts';
 import { Upkeep } from './upkeep.ts';
 import { userDataAdmin } from './user-data-admin.ts';
 import { UserTyping } from './user-typing.ts';
-import { type MakeWorkers, type Step, Workers } from './workers.ts';
+import type { Step, Workers } from './workers.ts';
+import { workersOf } from './workers-of.ts';
 
 export class Bridge {
   readonly #context: BridgeContext;
@@ -37,6 +36,7 @@ export class Bridge {
   readonly #erasures: Workers<UserId>;
   readonly #policyRooms: Workers<RoomId>;
   readonly #operatorRooms: Workers<'all'>;
+  readonly #reports: Reports;
   readonly #upkeep: Upkeep;
   readonly #goodbyes = new Map<RoomId, number>();
 
@@ -62,6 +62,12 @@ export class Bridge {
     this.#policyRooms = workers('policy-rooms', (room) => followPolicyRoom(context, room, this.#effects()), 2);
     const followRoom = (room: RoomId): void => this.#policyRooms.wake(room);
     this.#operatorRooms = workers('operator-rooms', () => findNewRooms(context, followRoom));
+    this.#reports = new Reports({
+      context,
+      workers,
+      wakeBot: (room) => this.#pipelines.bot.wake(room),
+      client: (account) => this.#connections.get(account),
+    });
     this.#upkeep = new Upkeep(context, workers, {
       takeUp: () => this.#takeUp(),
       wakeRooms: (rooms) => this.#pipelines.rooms.wakeAll(rooms),
@@ -107,6 +113,11 @@ export class Bridge {
   /** Whether every policy room of the administrator can be read. */
   policyRoomsAreRead(): Promise<boolean> {
     return operatorRoomsAreRead(this.#context);
+  }
+
+  /** Whether reports of messages can be taken, if they are to be. */
+  get takesReports(): boolean {
+    return this.#reports.usable;
   }
 
   /** Prepares the bot, then takes up everything that the journals hold. Resolves when all of it has been set in motion. */
@@ -165,6 +176,7 @@ export class Bridge {
       this.#erasures,
       this.#policyRooms,
       this.#operatorRooms,
+      ...this.#reports.workers,
       this.#upkeep.workers,
     ];
   }
@@ -173,7 +185,10 @@ export class Bridge {
     return new Connections(this.#context, {
       wakeInbox: (portal) => pipelines.inbox.wake(portal),
       wakeOutbox: (portal) => pipelines.outbox.wake(portal),
-      connected: (account, portals) => pipelines.connected(account, portals),
+      connected: (account, portals) => {
+        pipelines.connected(account, portals);
+        this.#reports.ofAccount.resume(account);
+      },
       mediaRetry: (portal, retry) => pipelines.mediaRetry(portal, retry),
       wakeReceipts: (account) => pipelines.receipts.wake(account),
       wakeBot: (room) => pipelines.bot.wake(room),
@@ -208,6 +223,8 @@ export class Bridge {
       wakeEnlistment: (account) => this.#enlistments.wake(account),
       wakeDeparture: (account) => this.#departures.wake(account),
       wakeErasure: (user) => this.#erasures.wake(user),
+      wakeReports: (account) => this.#reports.ofAccount.wake(account),
+      wakeModeration: () => this.#reports.look(),
       wakePolicyRoom: (room) => this.#policyRooms.wake(room),
       wakeReview: (account) => this.#reviews.wake(account),
       wakeReviews: () => this.#reviews.wakeAll(),
@@ -225,6 +242,7 @@ export class Bridge {
     this.#reviews.wakeAll();
     this.#operatorRooms.wake('all');
     await Promise.all([
+      this.#reports.start(),
       bot.wakeAll(await store.botMessages.roomsWithWork()),
       inbox.wakeAll(await store.inbox.portalsWithWork()),
       inbox.wakeAll(await store.portals.toClose()),
@@ -263,7 +281,7 @@ export class Bridge {
     return silence(
       {
         store,
-        ofAccount: [this.#enlistments, receipts],
+        ofAccount: [this.#enlistments, receipts, this.#reports.ofAccount],
         ofPortal,
         breakOff: (id) => this.#pipelines.breakOff(id),
         disconnect: (id) => this.#connections.close(id),
@@ -271,18 +289,4 @@ export class Bridge {
       account,
     );
   }
-}
-
-function workersOf(context: BridgeContext): MakeWorkers {
-  const { clock, logger } = context;
-  const renewed = new RenewedGhosts(context);
-  const renew = (actor: Actor): Promise<void> => renewed.renew(actor);
-  return (name, step, parallel = 16) =>
-    new Workers({
-      name,
-      step: (...input) => settingAside(context, () => step(...input), { renew }),
-      parallel,
-      clock,
-      logger,
-    });
 }

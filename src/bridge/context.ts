@@ -2,7 +2,7 @@
 import type { Account, Network } from '../model/account.ts';
 import type { Clock } from '../model/clock.ts';
 import type { Actor } from '../model/contact.ts';
-import type { UserId } from '../model/ids.ts';
+import type { RoomId, UserId } from '../model/ids.ts';
 import type { InteropNetwork, TokenMinter } from '../model/interop.ts';
 import type { Homeserver, MatrixCrypto } from '../model/matrix.ts';
 import type { MatrixMedia, MediaHost, NetworkMedia } from '../model/media.ts';
@@ -29,6 +29,10 @@ export interface BridgeSettings {
   readonly policyRooms: readonly string[];
   /** To how many policy rooms one account may subscribe. */
   readonly mostPolicyRooms: number;
+  /** Where moderators read reports; none: this server takes no reports. */
+  readonly moderationRoom: RoomId | undefined;
+  /** Networks that are told of reports as well. */
+  readonly reportTo: ReadonlySet<Network>;
   /** How many people may ask one user at a time, how many messages of each wait, and how long, in milliseconds. */
   readonly requests: { readonly people: number; readonly messages: number; readonly waitMs: number };
   /** Networks to which read receipts are offered. */

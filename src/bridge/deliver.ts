@@ -17,6 +17,7 @@ import { noticeId, noticeOnce } from './notices.ts';
 import { whatToShow } from './policy/admission.ts';
 import { closeDeclined, requestTold } from './policy/requests.ts';
 import { labelMessageId, leaveIfThere, openRoom, readyGhost, writeLabel } from './portal-rooms.ts';
+import { withProofs } from './reports/proof.ts';
 import { sendId } from './send-ids.ts';
 import { shown } from './shown.ts';
 import { sendAgain } from './unknown-outcomes.ts';
@@ -125,7 +126,8 @@ async function deliverReceived(context: BridgeContext, chat: Chat, row: InboxRow
       });
       return 'delivered';
     case 'events': {
-      const events = await encryptAll(context, chat, row, what.events);
+      const shownEvents = withProofs(context.store.tagKey, chat, row, body, what.events);
+      const events = await encryptAll(context, chat, row, shownEvents);
       if (events === undefined) return 'held';
       await setState(context, row, { at: 'encrypted', events, body });
       passed('W13-event-stored');

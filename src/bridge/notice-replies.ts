@@ -11,6 +11,7 @@ import type { Handled } from './matrix-events.ts';
 import { noticeOnce, notSent } from './notices.ts';
 import { blockContact } from './policy/blocks.ts';
 import { accept as acceptRequest } from './policy/requests.ts';
+import { confirmReport } from './reports/question.ts';
 import { safetyNumber, uploadPicture } from './safety-numbers.ts';
 
 export async function noticeReply(
@@ -42,6 +43,18 @@ export async function noticeReply(
       return changes.length > 0
         ? answer('identity-kept', 'The new security key is rejected. Messages go to the earlier key only.', ...changes)
         : answer('command-answer', 'There is no changed security key to reject here.');
+    }
+    case 'yes': {
+      const room = portal.state.at === 'open' ? portal.state.room : undefined;
+      const confirmed = room && (await confirmReport(context, account.user, room));
+      if (confirmed === undefined) return answer('command-answer', 'I have not asked you anything here.');
+      const { text, changes, accounts } = confirmed;
+      const told = notSent(portal, event, context.clock.now(), 'report-confirmed', text);
+      const wake = (): void => {
+        after();
+        for (const id of accounts) effects.wakeReports(id);
+      };
+      return { kind: 'done', changes: [told, ...changes], after: wake };
     }
     case 'block': {
       const contact = await context.store.contacts.get(portal.contact);

@@ -15,6 +15,7 @@ import { markedLate } from '../translate/late.ts';
 import { relatedEvent } from '../translate/references.ts';
 import { refusedText, repliedTo, toWhatsApp, withoutReplyFallback } from '../translate/to-whatsapp.ts';
 import type { CommandEffects } from './bot/commands.ts';
+import { chatCommandIn, handleChatCommand } from './chat-commands.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { outgoingFile } from './files/to-whatsapp.ts';
 import { heldEvent } from './held-messages.ts';
@@ -209,6 +210,10 @@ async function said(
   // Between clients and the ghost's device; nothing that anybody has written.
   if (type.startsWith('m.key.verification.')) return done();
   if (await isAboutUnnoted(context, portal, content)) return { kind: 'held' };
+  const command = chatCommandIn(written);
+  if (command !== undefined) {
+    return handleChatCommand(context, chat, { room: event.room_id, event: event.event_id }, command, effects);
+  }
   if (await isReplyToNotice(context, portal, content)) {
     const text = typeof content.body === 'string' ? withoutReplyFallback(content, content.body) : '';
     return noticeReply(context, chat.account, portal, event.event_id, text, effects);

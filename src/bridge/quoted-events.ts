@@ -38,11 +38,11 @@ const addressOf = (contact: Contact | undefined) => contact && preferredAddress(
 
 /** As they are now, where they have been edited by who wrote them. */
 async function wordsOf(context: BridgeContext, ghost: Ghost, room: RoomId, id: EventId): Promise<string> {
-  const event = await kept(context, ghost, room, id);
+  const event = await keptEvent(context, ghost, room, id);
   if (event === undefined) return '';
   const { edit } = event;
-  const edited = edit?.sender === event.sender ? await opened(context, ghost, room, edit) : undefined;
-  const content = replacementIn(edited, id) ?? (await opened(context, ghost, room, event));
+  const edited = edit?.sender === event.sender ? await openedEvent(context, ghost, room, edit) : undefined;
+  const content = replacementIn(edited?.content, id) ?? (await openedEvent(context, ghost, room, event))?.content;
   return typeof content?.body === 'string' ? withoutReplyFallback(content, content.body) : '';
 }
 
@@ -53,25 +53,32 @@ export async function keptContent(
   room: RoomId,
   id: EventId,
 ): Promise<JsonObject | undefined> {
-  const event = await kept(context, ghost, room, id);
-  return event && opened(context, ghost, room, event);
+  const event = await keptEvent(context, ghost, room, id);
+  return event && (await openedEvent(context, ghost, room, event))?.content;
 }
 
-async function opened(
+/** What is in an encrypted event of this room whose sender is certain; of anything else undefined. */
+export async function openedEvent(
   context: BridgeContext,
   ghost: Ghost,
   room: RoomId,
   event: MatrixEvent,
-): Promise<JsonObject | undefined> {
+): Promise<{ readonly type: string; readonly content: JsonObject } | undefined> {
   if (event.type !== 'm.room.encrypted' || event.room_id !== room) return undefined;
   const decryption = await context.crypto.decrypt(ghost.actor, event);
   if (decryption.outcome !== 'decrypted') return undefined;
   if (context.settings.devicePolicy === 'cross-signed' && !decryption.crossSigned) return undefined;
-  return decryption.content;
+  const { type, content } = decryption;
+  return { type, content };
 }
 
 /** What a client names need not be an event, so that a refusal for good means that there is nothing to quote. */
-async function kept(context: BridgeContext, ghost: Ghost, room: RoomId, id: EventId): Promise<KeptEvent | undefined> {
+export async function keptEvent(
+  context: BridgeContext,
+  ghost: Ghost,
+  room: RoomId,
+  id: EventId,
+): Promise<KeptEvent | undefined> {
   try {
     return await context.homeserver.event(ghost.actor, room, id);
   } catch (error) {

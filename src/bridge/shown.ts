@@ -16,6 +16,7 @@ import type { BridgeContext } from './context.ts';
 import { type PlainReference, shownMessage } from './deliver-references.ts';
 import { contactName, noticeContent } from './labels.ts';
 import { keptContent } from './quoted-events.ts';
+import { withoutProof } from './reports/proof.ts';
 
 interface Chat {
   readonly portal: Portal;
@@ -120,7 +121,7 @@ async function edited(
 ): Promise<[JsonObject, ...JsonObject[]] | undefined> {
   const original = await keptContent(context, ghost, room, target.event);
   if (original !== undefined && describesFile(original)) {
-    return [replacing(recaptioned(original, text), target.event)];
+    return [replacing(recaptioned(withoutProof(original), text), target.event)];
   }
   if (ofFile && (original === undefined || text === '')) return undefined;
   const parts = await context.store.references.parts(portal.id, target.messageId);

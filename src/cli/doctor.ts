@@ -8,6 +8,7 @@ import { attempt, type Check, line, ok } from './doctor/check.ts';
 import { databaseChecks, type Examined, examine } from './doctor/database.ts';
 import { homeserverChecks } from './doctor/homeserver.ts';
 import { mediaDirectory, nodeVersion, permissions } from './doctor/machine.ts';
+import { moderationChecks } from './doctor/moderation.ts';
 import { endpointChecks, providerCheck } from './doctor/network.ts';
 import { configOption } from './options.ts';
 
@@ -48,7 +49,10 @@ async function* installation(config: Config): AsyncGenerator<Check> {
     yield opened;
     if (examined !== undefined) yield* databaseChecks(examined);
   }
-  if (registration !== undefined) yield* await homeserverChecks(config, registration, examined);
+  if (registration !== undefined) {
+    yield* await homeserverChecks(config, registration, examined);
+    yield* await moderationChecks(config, registration);
+  }
   yield await providerCheck(config, examined);
   yield* await endpointChecks(config);
 }

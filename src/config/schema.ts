@@ -55,6 +55,7 @@ const network = section({
   root_key: text('64 hex digits (a 32-byte public key)', /^[0-9a-fA-F]{64}$/),
   enlistment_url: publicAddress,
   read_receipts: flag.default(false),
+  reports: flag.default(false),
   media: optional({
     host: hostName.default('mmg.whatsapp.net'),
     hosts: z.array(hostPattern, { error: 'a list' }).default(['*.whatsapp.net']),
@@ -145,6 +146,7 @@ export const schema = section({
     rooms_per_user: count('a whole number from 0 to 100', 0, 100).default(5),
     request_days: count('a whole number of days from 1 to 365', 1, 365).default(30),
   }),
+  moderation: optional({ room: text('a room id, such as !id:example.org', /^![^\s\0]{1,254}$/).optional() }),
   portals: optional({ federate: flag.default(false) }),
   encryption: optional({ devices: choice('cross-signed', 'all').default('cross-signed') }),
   delivery: optional({

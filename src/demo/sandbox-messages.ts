@@ -120,3 +120,11 @@ export const callSchema = z.object({
   state: z.enum(['ringing', 'accepted', 'rejected', 'ended']),
 });
 export type PhoneCall = z.infer<typeof callSchema>;
+
+/** Messages of a phone that somebody has reported to the network; `t` in Unix seconds. */
+export const spamReportSchema = z.object({
+  by: z.string(),
+  flow: z.string(),
+  messages: z.array(z.object({ id: z.string(), t: z.number() })),
+});
+export type SpamReport = z.infer<typeof spamReportSchema>;

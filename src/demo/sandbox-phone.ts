@@ -8,6 +8,8 @@ import {
   type PhoneFile,
   type PhoneMessage,
   type PhoneTyping,
+  type SpamReport,
+  spamReportSchema,
   typingSchema,
 } from './sandbox-messages.ts';
 
@@ -188,6 +190,12 @@ export class SandboxPhone {
 
   async rename(name: string): Promise<void> {
     await this.call('POST', '/phones', { number: this.number, name });
+  }
+
+  /** Which messages of this phone others have reported to the network. */
+  async reports(): Promise<readonly SpamReport[]> {
+    const answer = await this.call('GET', `/phones/${this.number}/reports`);
+    return z.object({ reports: z.array(spamReportSchema) }).parse(answer).reports;
   }
 
   /** How many stanzas of each kind a third-party account has sent since the sandbox started (docs/sandbox.md). */

@@ -14,6 +14,7 @@ import type {
   MessageId,
   OutboxId,
   PortalId,
+  ReportSeq,
   RoomId,
   TransactionSeq,
   UserId,
@@ -36,6 +37,7 @@ import type { Acceptance, Portal, PortalState } from './portal.ts';
 import type { QueueItemId } from './queue.ts';
 import type { DeliveryMark } from './reading.ts';
 import type { MessagePart, MessageReaction, MessageReference } from './reference.ts';
+import type { ChosenMessages, ReportState } from './report.ts';
 import type { PeerDevice, SignalChange } from './signal.ts';
 import type { DeviceList, UserTrust } from './trust.ts';
 import type { Erasure } from './user-data.ts';
@@ -233,6 +235,11 @@ export type Change =
     }
   /** Nothing that leads to the user is left on record; that something was erased is. */
   | { readonly change: 'consent.erase'; readonly user: UserId }
+  /** A user passes messages on to the moderators. */
+  | { readonly change: 'report.add'; readonly account: AccountId; readonly chosen: ChosenMessages }
+  | { readonly change: 'report.state'; readonly seq: ReportSeq; readonly state: ReportState }
+  /** It has arrived, or leads nowhere: what was chosen and sent is erased. */
+  | { readonly change: 'report.done'; readonly seq: ReportSeq }
   | { readonly change: 'erasure.put'; readonly erasure: Erasure }
   /** Deletes what is left of a user who has no account any more, their consent on record included. Fails with `store.conflict` while there is one. */
   | { readonly change: 'user.erase'; readonly user: UserId }

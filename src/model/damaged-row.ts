@@ -1,7 +1,17 @@
 // What was altered on the disk and cannot be opened: rows of journals, crypto stores. It is set aside, or it would hold up its chat for ever.
 import type { Actor } from './contact.ts';
 import { BridgeError } from './errors.ts';
-import type { BotMessageSeq, EventId, EventSeq, InboxId, OutboxId, PortalId, RoomId, TransactionSeq } from './ids.ts';
+import type {
+  BotMessageSeq,
+  EventId,
+  EventSeq,
+  InboxId,
+  OutboxId,
+  PortalId,
+  ReportSeq,
+  RoomId,
+  TransactionSeq,
+} from './ids.ts';
 
 /** Which row it is, and what stands in it unsealed. */
 export type DamagedPlace =
@@ -9,7 +19,8 @@ export type DamagedPlace =
   | { readonly journal: 'outbox'; readonly id: OutboxId; readonly portal: PortalId; readonly event: EventId }
   | { readonly journal: 'event'; readonly id: EventSeq; readonly room: RoomId; readonly event: EventId }
   | { readonly journal: 'transaction'; readonly id: TransactionSeq }
-  | { readonly journal: 'bot-message'; readonly id: BotMessageSeq };
+  | { readonly journal: 'bot-message'; readonly id: BotMessageSeq }
+  | { readonly journal: 'report'; readonly id: ReportSeq };
 
 /** Code `store.damaged-row`. */
 export class DamagedRow extends BridgeError {

@@ -31,6 +31,7 @@ export type OutboxId = Id<'OutboxId', number>;
 export type EventSeq = Id<'EventSeq', number>;
 export type TransactionSeq = Id<'TransactionSeq', number>;
 export type BotMessageSeq = Id<'BotMessageSeq', number>;
+export type ReportSeq = Id<'ReportSeq', number>;
 
 /** The actor that every installation has. */
 export const botActorId = 'bot' as ActorId;

@@ -3,6 +3,7 @@ import type { Account, Enlistment, Network } from './account.ts';
 import type { AccountId, MessageId, UserId } from './ids.ts';
 import type { Jid, UserJid } from './jid.ts';
 import type { MediaRetryAnswer, NetworkPicture } from './media.ts';
+import type { NamedMessage } from './report.ts';
 import type { PreKeyBundle, PublicKeys, SignalCiphertext } from './signal.ts';
 import type { LinkedDevice, SignedDevices } from './trust.ts';
 
@@ -194,6 +195,8 @@ export interface InteropClient {
     /** 32 bytes. */
     readonly mediaKey: Uint8Array;
   }): Promise<void>;
+  /** Tells the network that the user reports these messages of this person. Told again, it is the same report. */
+  reportMessages(messages: readonly NamedMessage[], from: UserJid): Promise<void>;
   /** Undefined where the network knows nobody (or nobody reachable) under this address. */
   lookUp(address: UserJid): Promise<ContactLookup | undefined>;
   /** The person's picture; `known` is the id of the one that we have. */

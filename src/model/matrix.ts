@@ -129,6 +129,15 @@ export interface MatrixCrypto {
     type: string,
     content: JsonObject,
   ): Promise<MatrixEncryption>;
+  /** Likewise for whoever of `users` has an eligible device; `no-eligible-device` where nobody has. */
+  encryptForAll(
+    actor: Actor,
+    room: RoomId,
+    users: readonly UserId[],
+    policy: DevicePolicy,
+    type: string,
+    content: JsonObject,
+  ): Promise<MatrixEncryption>;
   decrypt(actor: Actor, event: MatrixEvent): Promise<MatrixDecryption>;
   /** Fetches the user's current devices and identity from the homeserver. */
   devicesOf(actor: Actor, user: UserId, policy: DevicePolicy): Promise<UserDevices>;

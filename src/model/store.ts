@@ -15,6 +15,7 @@ import type { Portal, Visitor } from './portal.ts';
 import type { QueueFilter, QueueItem, QueueItemId } from './queue.ts';
 import type { DeliveryMark, Reading } from './reading.ts';
 import type { KeptReference, MessageReaction, MessageTarget } from './reference.ts';
+import type { MadeReport, Report, TagKey } from './report.ts';
 import type { PeerDevice, SignalReads } from './signal.ts';
 import type { DeviceList, PeerTrust, UserTrust } from './trust.ts';
 import type { Erasure } from './user-data.ts';
@@ -197,6 +198,16 @@ export interface Store {
     next(room: RoomId): Promise<BotMessage | undefined>;
     roomsWithWork(): Promise<readonly RoomId[]>;
   };
+  readonly reports: {
+    /** The oldest of this account's that is under way. */
+    next(account: AccountId): Promise<Report | undefined>;
+    /** At start. */
+    accountsWithWork(): Promise<readonly AccountId[]>;
+    /** Within the retention time, the oldest first. */
+    made(account: AccountId): Promise<readonly MadeReport[]>;
+  };
+  /** Of the tags that prove what contacts have written. */
+  readonly tagKey: TagKey;
   readonly signal: SignalReads;
   readonly trust: {
     /** Every device's trust of one contact. */

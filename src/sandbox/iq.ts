@@ -46,6 +46,7 @@ const questions = new Map<string, Question>([
     (network, sender, iq) => ({ content: [answerUsync(network, sender.account, requireChild(iq, 'usync'))] }),
   ],
   ['w:profile:picture get picture', askPicture],
+  ['spam set spam_list', takeReport],
   ['w:p get ', () => ({})],
   ['w:p get ping', () => ({})],
   ...[...clientQueries].map(([name, query]): [string, Question] => [
@@ -122,6 +123,11 @@ function logOut(_network: Network, { device }: Sender, iq: Stanza): Answer | 'ba
   const jid = requireJid(requireChild(iq, 'remove-companion-device'), 'jid');
   if (device.device === 0 || !isUserJid(jid) || jid.device !== device.device) return 'bad-request';
   return { leaving: device };
+}
+
+function takeReport({ reports }: Network, { account }: Sender, iq: Stanza): Answer {
+  reports.take(account, iq);
+  return {};
 }
 
 function askPicture(network: Network, sender: Sender, iq: Stanza): Answer | 'not-found' {

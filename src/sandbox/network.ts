@@ -7,6 +7,7 @@ import type { FileBytes } from './media-cipher.ts';
 import type { MediaFault } from './media-faults.ts';
 import type { Device, PreKeys } from './pre-keys.ts';
 import type { Queue } from './queue.ts';
+import type { SpamReports } from './reports.ts';
 import type { State } from './state.ts';
 
 /** A file that the media host has taken. */
@@ -53,6 +54,7 @@ export interface Network {
   readonly companions: Companions;
   readonly blobs: Blobs;
   readonly queue: Queue;
+  readonly reports: SpamReports;
   readonly interference: Interference;
   readonly clock: Clock;
 }

@@ -25,6 +25,7 @@ import { phoneApi } from './phone-api.ts';
 import { Phones } from './phones.ts';
 import { PreKeys } from './pre-keys.ts';
 import { Queue } from './queue.ts';
+import { SpamReports } from './reports.ts';
 import { Router } from './router.ts';
 import { ServerIdentities } from './server-identity.ts';
 import { signalsApi } from './signals-api.ts';
@@ -107,13 +108,15 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const storage = new Storage(options.dataDir);
   const blobs = new BlobStore({ state, directory: storage.blobs, limits, clock, logger });
   blobs.proxy.provider = options.provider && mediaProvider(options.provider);
+  const directory = new Directory(state);
   const network: Network = {
     state,
-    directory: new Directory(state),
+    directory,
     preKeys,
     companions: new Companions(state, preKeys),
     blobs,
     queue: new Queue(state, limits.queue),
+    reports: new SpamReports(directory),
     interference: faults,
     clock,
   };

@@ -1,4 +1,4 @@
-// The control API for what is no message: typing, calls, profile pictures, and what third-party accounts have sent.
+// The control API for what is no message: typing, calls, profile pictures, reports, and what third-party accounts have sent.
 import { createReadStream } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import express, { type Router as HttpRouter, type Request } from 'express';
@@ -86,6 +86,11 @@ export function signalsApi(network: Network, router: Router, phones: Phones): Ht
   api.delete('/sandbox/phones/:number/picture', (request, response) => {
     router.flush(setPicture(network, phoneOf(phones, request).account, undefined));
     response.status(204).end();
+  });
+
+  api.get('/sandbox/phones/:number/reports', (request, response) => {
+    const reports = network.reports.of(phoneOf(phones, request).account);
+    response.json({ reports: reports.map(({ by, flow, messages }) => ({ by: labelOf(by), flow, messages })) });
   });
 
   api.get('/sandbox/accounts/:identifier/traffic', (request, response) => {

@@ -56,6 +56,7 @@ import {
   withholdUserRead,
 } from './reading.ts';
 import { putPart, putReference } from './references.ts';
+import { addReport, finishReport, setReportState } from './reports.ts';
 import { noteCommandKeyUse, noteRoomKeyUse } from './room-key-uses.ts';
 import { addPreKeys, expireSignedPreKey, putIdentity, putSession, putSignedPreKey, usePreKey } from './signal.ts';
 import type { Steps } from './steps.ts';
@@ -235,6 +236,12 @@ function apply(unit: Unit, change: Change): Steps {
       return finishBotMessage(unit, change.seq);
     case 'bot-message.release':
       return releaseBotMessage(unit, change.key);
+    case 'report.add':
+      return addReport(unit, change.account, change.chosen);
+    case 'report.state':
+      return setReportState(unit, change.seq, change.state);
+    case 'report.done':
+      return finishReport(unit, change.seq);
     case 'erasure.put':
       return putErasure(unit, change.erasure);
     case 'user.erase':

@@ -48,5 +48,10 @@ export function* setDamagedAside({ db, now }: Unit, place: DamagedPlace): Steps 
         db.updateTable('bot_message').set({ text: null, event: null, settled_at: now }).where('id', '=', place.id),
         'the message',
       );
+    case 'report':
+      return yield* mustChange(
+        db.updateTable('report').set({ chosen: null, sending: null, settled_at: now }).where('id', '=', place.id),
+        'the report',
+      );
   }
 }

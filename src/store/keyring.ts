@@ -16,6 +16,8 @@ export type KeyId =
   | 'lookup'
   /** Of the MACs that chain what is on record about consent. */
   | 'ledger'
+  /** Of the tags that prove what contacts have written. */
+  | 'proof'
   | `account:${AccountId}`
   | `contact:${ContactId}`;
 

@@ -32,6 +32,7 @@ import { queueReads } from './queue.ts';
 import { reactionReads } from './reactions.ts';
 import { readingReads } from './reading.ts';
 import { referenceReads } from './references.ts';
+import { reportReads } from './reports.ts';
 import { pruneBatch } from './retention.ts';
 import { roomKeyUseReads } from './room-key-uses.ts';
 import type { DataKey } from './sealing.ts';
@@ -40,6 +41,7 @@ import { signingKeyStore } from './signing-keys.ts';
 import { openSqlite } from './sqlite/database.ts';
 import { first, run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
+import { tagKey } from './tag-key.ts';
 import { trustReads } from './trust.ts';
 import { visitorReads } from './visitors.ts';
 import { WatchedWriter } from './watched-writer.ts';
@@ -101,7 +103,7 @@ async function build(database: Database, master: KeyObject, options: StoreOption
     if (elsewhere !== undefined) throw moved(database.name, elsewhere);
   }
   await database.migrate();
-  const own = await ownKeys(keys, database.writer, db);
+  const { proof, ...own } = await ownKeys(keys, database.writer, db);
   const instanceId = await setting(db, 'instance');
   if (instanceId === undefined) throw damaged('setting');
 
@@ -142,6 +144,8 @@ async function build(database: Database, master: KeyObject, options: StoreOption
     reactions: reactionReads(reader),
     events: eventReads(reader),
     botMessages: botMessageReads(reader),
+    reports: reportReads(reader),
+    tagKey: tagKey(proof),
     signal: remembered(memory, reader, signalReads, ['identity', 'peerTrust']),
     trust: remembered(memory, reader, trustReads, ['ofContact', 'isVerified', 'ofUser', 'devices']),
     erasures: erasureReads(reader),
@@ -186,7 +190,7 @@ async function ownKeys(
   keys: Keyring,
   writer: Writer,
   db: Kysely<Tables>,
-): Promise<{ readonly bridge: DataKey; readonly lookup: DataKey; readonly ledger: DataKey }> {
+): Promise<{ readonly bridge: DataKey; readonly lookup: DataKey; readonly ledger: DataKey; readonly proof: DataKey }> {
   const commitKeys = keys.forCommit();
   const steps = function* () {
     if (keys.cached('check') === undefined) {
@@ -194,14 +198,15 @@ async function ownKeys(
       const value = randomBytes(16).toString('hex');
       yield* run(db.insertInto('setting').values({ name: 'instance', value }));
     }
-    // Databases that are older than consent on record have no such key.
-    if (!(yield* first(db.selectFrom('data_key').select('id').where('id', '=', 'ledger')))) {
-      yield* commitKeys.create('ledger');
+    // Databases that are older than what these keys are for have none of them.
+    for (const id of ['ledger', 'proof'] as const) {
+      if (!(yield* first(db.selectFrom('data_key').select('id').where('id', '=', id)))) yield* commitKeys.create(id);
     }
     return {
       bridge: yield* commitKeys.get('bridge'),
       lookup: yield* commitKeys.get('lookup'),
       ledger: yield* commitKeys.get('ledger'),
+      proof: yield* commitKeys.get('proof'),
     };
   };
   return writer.submit(steps, () => keys.adopt(commitKeys));

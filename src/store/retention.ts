@@ -14,6 +14,7 @@ const JOURNALS = [
   'homeserver_transaction',
   'matrix_event',
   'bot_message',
+  'report',
 ] as const;
 
 /** Deletes at most `limit` rows of each journal that were settled before `before` (ms); returns how many went. */

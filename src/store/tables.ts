@@ -15,6 +15,7 @@ import type {
   OutboxId,
   PortalId,
   RecordId,
+  ReportSeq,
   RoomId,
   TransactionSeq,
   UserId,
@@ -24,6 +25,7 @@ import type { LimitName, LimitScope, LimitSubject } from '../model/limit.ts';
 import type { HostedName } from '../model/media.ts';
 import type { PolicyRoom } from '../model/policy.ts';
 import type { Acceptance } from '../model/portal.ts';
+import type { ReportState } from '../model/report.ts';
 import type { KeyId } from './keyring.ts';
 
 type Bytes = ColumnType<Buffer, Uint8Array, Uint8Array>;
@@ -259,6 +261,16 @@ export interface Tables {
     text: SealedOrErased;
     event: SealedOrErased;
     idle_since: IdleSince;
+    settled_at: SettledAt;
+  };
+  /** `chosen` and `sending` are null once it is done. */
+  report: {
+    id: RowId<ReportSeq>;
+    account: AccountId;
+    state: ReportState['at'];
+    chosen: SealedOrErased;
+    sending: SealedOrErased;
+    made_at: number;
     settled_at: SettledAt;
   };
   hosted_file: { name: HostedName; account: AccountId; size: number; expires_at: number };

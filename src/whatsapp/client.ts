@@ -40,6 +40,7 @@ import { mediaRetryReceipt } from './stanzas-media-retry.ts';
 import { pictureRequest, readPicture } from './stanzas-picture.ts';
 import { presence, typing } from './stanzas-presence.ts';
 import { deliveryReceipt, readReceiptFor, retryReceipt } from './stanzas-receipt.ts';
+import { reportRequest } from './stanzas-report.ts';
 import type { ClientTuning } from './tuning.ts';
 
 const NOT_FOUND = 404;
@@ -144,6 +145,10 @@ export class Client implements InteropClient {
 
   async sendMediaRetry(request: Parameters<InteropClient['sendMediaRetry']>[0]): Promise<void> {
     await this.#connection().deliver('receipt', request.id, encodeOutgoing(mediaRetryReceipt(request)));
+  }
+
+  async reportMessages(...[messages, from]: Parameters<InteropClient['reportMessages']>): Promise<void> {
+    await this.#connection().request((id) => reportRequest(id, messages, from));
   }
 
   async lookUp(address: UserJid): Promise<ContactLookup | undefined> {

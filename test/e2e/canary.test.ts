@@ -1,9 +1,10 @@
 // What is said in a chat is found nowhere afterwards: not in a database, a log or a temporary file of the bridge, nor in Synapse's database.
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { World } from '../support/world.ts';
+import { filesBelow, filesWith } from '../support/written-files.ts';
 
 const canary = 'canary-7f3a9c51e2';
 const number = '31687654321';
@@ -13,39 +14,6 @@ beforeAll(async () => {
   world = await World.start({ overrides: { 'logging.level': 'debug' } });
 });
 afterAll(() => world?.stop());
-
-async function filesBelow(directory: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const entry of await readdir(directory, { withFileTypes: true }).catch(() => [])) {
-    const path = join(directory, entry.name);
-    if (entry.isDirectory()) found.push(...(await filesBelow(path)));
-    else if (entry.isFile()) found.push(path);
-  }
-  return found;
-}
-
-/** The files that hold one of `texts`, plainly or in the encodings in which content travels. */
-async function filesWith(files: readonly string[], texts: readonly string[]): Promise<string[]> {
-  const needles = texts.flatMap((text) => [
-    Buffer.from(text),
-    Buffer.from(text, 'utf16le'),
-    Buffer.from(Buffer.from(text).toString('hex')),
-    // Base64 of the text at each of the three offsets at which it may start.
-    ...[0, 1, 2].map((offset) =>
-      Buffer.from(
-        Buffer.from(' '.repeat(offset) + text)
-          .toString('base64')
-          .slice(offset === 0 ? 0 : 4, -4),
-      ),
-    ),
-  ]);
-  const hits: string[] = [];
-  for (const file of files) {
-    const content = await readFile(file).catch(() => Buffer.alloc(0));
-    if (needles.some((needle) => content.includes(needle))) hits.push(file);
-  }
-  return hits;
-}
 
 test('a canary sent both ways leaves no trace', async () => {
   const alice = await world.homeserver.login('alice', { strict: true });

@@ -1,12 +1,11 @@
 // The doctor on a real installation: running, stopped, and with something wrong.
-import { execFile } from 'node:child_process';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
 import type { MatrixUser } from '../../src/demo/matrix-user.ts';
-import { program } from '../support/program.ts';
+import { askDoctor, type DoctorLine, found } from '../support/doctor.ts';
 import { World } from '../support/world.ts';
 
 let world: World;
@@ -19,23 +18,9 @@ beforeAll(async () => {
 });
 afterAll(() => world?.stop());
 
-interface Line {
-  readonly name: string;
-  readonly outcome: string;
-  readonly found: string;
-}
-
-function doctor(): Promise<{ readonly status: number; readonly lines: readonly Line[] }> {
-  return new Promise((resolve) => {
-    const args = [program, 'doctor', '--json', '--config', world.installation.configPath];
-    execFile(process.execPath, args, (error, stdout) => {
-      resolve({ status: error === null ? 0 : Number(error.code), lines: JSON.parse(stdout) });
-    });
-  });
-}
-
-const wrong = (lines: readonly Line[]) => lines.filter(({ outcome }) => outcome === 'problem').map(({ name }) => name);
-const found = (lines: readonly Line[], name: string) => lines.find((line) => line.name === name);
+const doctor = () => askDoctor(world.installation.configPath);
+const wrong = (lines: readonly DoctorLine[]) =>
+  lines.filter(({ outcome }) => outcome === 'problem').map(({ name }) => name);
 
 test('finds a running installation well', async () => {
   const { status, lines } = await doctor();

@@ -107,6 +107,8 @@ const settings: BridgeSettings = {
   federatePortals: false,
   devicePolicy: 'cross-signed',
   policyRooms: [],
+  moderationRoom: undefined,
+  reportTo: new Set<never>(),
   mostPolicyRooms: 0,
   mayOptIn: () => true,
   attestation: undefined,

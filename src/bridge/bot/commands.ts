@@ -18,6 +18,7 @@ import { optOut } from './opt-out.ts';
 import { subscribe, unsubscribe } from './policy-rooms.ts';
 import { settings, switchHandlers } from './preferences.ts';
 import { reach } from './reach.ts';
+import { report } from './report.ts';
 import { requests } from './requests.ts';
 import { status } from './status.ts';
 import { eraseCommand, exportCommand } from './user-data.ts';
@@ -32,6 +33,10 @@ export interface CommandEffects {
   wakeEnlistment(account: AccountId): void;
   wakeDeparture(account: AccountId): void;
   wakeErasure(user: UserId): void;
+  /** Passes on what this account reports. */
+  wakeReports(account: AccountId): void;
+  /** Looks again whether reports can be taken. */
+  wakeModeration(): void;
   /** Reads this policy room. */
   wakePolicyRoom(room: RoomId): void;
   /** Looks again at how this account stands. */
@@ -87,6 +92,7 @@ const handlers: Readonly<Record<string, CommandHandler>> = {
   reach,
   export: exportCommand,
   erase: eraseCommand,
+  report,
   block,
   unblock,
   blocks,

@@ -6,6 +6,7 @@ import type { Answer } from './commands.ts';
 import { policyRoomsHelp } from './policy-rooms.ts';
 import { switchHelp } from './preferences.ts';
 import { reachHelp } from './reach.ts';
+import { reportHelp } from './report.ts';
 import { visitorHelp } from './visitors.ts';
 
 export async function help({ settings }: BridgeContext): Promise<Answer> {
@@ -25,6 +26,7 @@ export async function help({ settings }: BridgeContext): Promise<Answer> {
       reachHelp,
       ...blocksHelp,
       policyRoomsHelp,
+      reportHelp,
       visitorHelp,
       'confirm-identity: after you have reset your own encryption identity',
       '',

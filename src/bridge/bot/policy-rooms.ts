@@ -46,6 +46,7 @@ async function whyNot(
 async function isForTalking(context: BridgeContext, command: Command, room: RoomId): Promise<boolean> {
   const { store } = context;
   const accounts = await store.accounts.ofUser(command.user);
+  if (room === context.settings.moderationRoom) return true;
   if (room === command.room || accounts.some(({ managementRoom }) => managementRoom === room)) return true;
   if ((await store.portals.byRoom(room)) !== undefined) return true;
   const members = await membersOf(context, room);

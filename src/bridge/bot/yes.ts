@@ -8,6 +8,7 @@ import type { BridgeContext } from '../context.ts';
 import { networkNames } from '../labels.ts';
 import type { Answer, Command, CommandEffects } from './commands.ts';
 import { notNow, optIn } from './opt-in.ts';
+import { reportConfirmed } from './report.ts';
 import { eraseConfirmed, erasePending } from './user-data.ts';
 
 export async function yes(
@@ -20,6 +21,8 @@ export async function yes(
   const { store, settings } = context;
   const pending = await store.accounts.pendingCommand(command.user);
   if (pending === erasePending) return eraseConfirmed(context, command, effects);
+  const reported = await reportConfirmed(context, command, effects);
+  if (reported !== undefined) return reported;
   const network = settings.networks.find((candidate) => pending?.startsWith(`opt-in ${candidate} `));
   if (network === undefined) return { text: 'I have not asked you anything. Send "opt-in" to begin.' };
   // Whoever agrees agrees to what is true now.

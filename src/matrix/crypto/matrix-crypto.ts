@@ -74,7 +74,20 @@ export class MachineCrypto implements MatrixCrypto {
     type: string,
     content: JsonObject,
   ): Promise<MatrixEncryption> {
-    return this.#use(actor, (machine) => encryptFor(machine, { room, recipient, pinned, policy, type, content }));
+    const recipients = [{ user: recipient, pinned }];
+    return this.#use(actor, (machine) => encryptFor(machine, { room, recipients, policy, type, content }));
+  }
+
+  encryptForAll(
+    actor: Actor,
+    room: RoomId,
+    users: readonly UserId[],
+    policy: DevicePolicy,
+    type: string,
+    content: JsonObject,
+  ): Promise<MatrixEncryption> {
+    const recipients = users.map((user) => ({ user, pinned: undefined }));
+    return this.#use(actor, (machine) => encryptFor(machine, { room, recipients, policy, type, content }));
   }
 
   decrypt(actor: Actor, event: MatrixEvent): Promise<MatrixDecryption> {

@@ -1,4 +1,4 @@
-// One room event encrypted for one person, or decrypted, by one machine.
+// One room event encrypted for people, or decrypted, by one machine.
 import {
   CollectStrategy,
   DecryptionErrorCode,
@@ -23,10 +23,16 @@ import { devicesOf, follow, masterKeyOf, refresh } from './identity.ts';
 import { type Machine, roomId, userIds } from './machine.ts';
 import { roomKeyUse } from './megolm-index.ts';
 
+export interface Recipient {
+  readonly user: MatrixUserId;
+  /** Their pinned master key; undefined where none is. */
+  readonly pinned: string | undefined;
+}
+
+/** Of several recipients those who have no device that may receive keys are left out. */
 export interface EncryptionTask {
   readonly room: RoomId;
-  readonly recipient: MatrixUserId;
-  readonly pinned: string | undefined;
+  readonly recipients: readonly Recipient[];
   readonly policy: DevicePolicy;
   readonly type: string;
   readonly content: JsonObject;
@@ -48,19 +54,25 @@ function settings(policy: DevicePolicy): EncryptionSettings {
 
 /** The checks come first: an outcome other than `encrypted` has sent nothing to anybody. */
 export async function encryptFor(machine: Machine, task: EncryptionTask): Promise<MatrixEncryption> {
-  const { room, recipient, pinned, policy } = task;
-  await follow(machine, recipient);
-  const { masterKey, eligible } = await devicesOf(machine, recipient, policy);
-  if (pinned !== undefined && masterKey !== undefined && masterKey !== pinned) {
-    return { outcome: 'identity-changed', seen: masterKey };
+  const { room, recipients, policy } = task;
+  const able: MatrixUserId[] = [];
+  for (const { user, pinned } of recipients) {
+    await follow(machine, user);
+    const { masterKey, eligible } = await devicesOf(machine, user, policy);
+    if (pinned !== undefined && masterKey !== undefined && masterKey !== pinned) {
+      return { outcome: 'identity-changed', seen: masterKey };
+    }
+    if (eligible > 0 && (pinned === undefined || masterKey !== undefined)) able.push(user);
   }
-  if (eligible === 0 || (pinned !== undefined && masterKey === undefined)) return { outcome: 'no-eligible-device' };
+  if (able.length === 0) return { outcome: 'no-eligible-device' };
 
-  await machine.recall(`sessions with ${recipient}`, async () => {
-    const claim = await machine.call((olm) => olm.getMissingSessions(userIds([recipient])));
-    if (claim) await machine.send(claim);
-  });
-  const requests = await shareRoomKey(machine, room, recipient, policy);
+  for (const user of able) {
+    await machine.recall(`sessions with ${user}`, async () => {
+      const claim = await machine.call((olm) => olm.getMissingSessions(userIds([user])));
+      if (claim) await machine.send(claim);
+    });
+  }
+  const requests = await shareRoomKey(machine, room, able, policy);
   if (requests === undefined) return { outcome: 'no-eligible-device' };
   for (const request of requests) await machine.send(request);
   if (requests.length > 0) passed('W11-room-key-shared');
@@ -81,10 +93,10 @@ const carriesKey = (request: ToDeviceRequest): boolean => request.event_type ===
 async function shareRoomKey(
   machine: Machine,
   room: RoomId,
-  recipient: MatrixUserId,
+  recipients: readonly MatrixUserId[],
   policy: DevicePolicy,
 ): Promise<ToDeviceRequest[] | undefined> {
-  const share = () => machine.call((olm) => olm.shareRoomKey(roomId(room), userIds([recipient]), settings(policy)));
+  const share = () => machine.call((olm) => olm.shareRoomKey(roomId(room), userIds(recipients), settings(policy)));
   const requests = await share();
   if (requests.length === 0 || requests.some(carriesKey)) return requests;
   // Some device is left out; whether another one had this key before, the library does not say. A new key goes to all.

@@ -96,6 +96,13 @@ export const stanzaFields: readonly Disclosure[] = [
     to: ['network'],
     purpose: 'asks for the picture of a contact, if `contacts.pictures`',
   },
+  {
+    fields:
+      'iq/spam_list iq/spam_list@spam_flow iq/spam_list@jid iq/spam_list/message iq/spam_list/message@from iq/spam_list/message@t iq/spam_list/message@id',
+    to: ['network'],
+    purpose:
+      'which messages of whom a user reports: ids and times, not what is in them; only with `networks.*.reports`, and after the user has said yes',
+  },
 ];
 
 /** Of the enlistment (HTTPS, JSON) and of the tokens in it and at each connection. */

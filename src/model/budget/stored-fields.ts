@@ -17,6 +17,8 @@ export const retentions = {
   commands: 'while the room is that of an account, and `delivery.retention_days` after it was used last; `erase`',
   user: '`delivery.retention_days` beyond opt-out, so that a swapped identity is noticed when the user comes back, or until `erase`',
   said: 'text until it is sent, at most `delivery.retention_days`; ids for `delivery.retention_days` more',
+  reported:
+    'what was chosen until it is passed on; when it was for `delivery.retention_days` more; at most with the account',
   consent: 'until `erase`, which leaves one entry without a name',
   delivered: 'content until it is delivered or given up; ids for `delivery.retention_days` more',
   hosted: 'until the file has expired (`media.keep_days`), is deleted, or with the account',
@@ -325,6 +327,13 @@ export const storedTables: Readonly<Record<string, StoredTable>> = {
     kept: 'said',
     plain: 'id room key released idle_since settled_at confidential',
     sealed: 'text event',
+  },
+  report: {
+    file: 'store',
+    holds: 'that a user has passed messages on to the moderators, and when; until that is done which, and why',
+    kept: 'reported',
+    plain: 'id account state made_at settled_at',
+    sealed: 'chosen sending',
   },
   hosted_file: {
     file: 'store',
