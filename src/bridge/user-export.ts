@@ -45,6 +45,7 @@ async function exportAccount(store: Store, account: Account): Promise<ExportedAc
     limits: await exportLimits(store, id),
     blocks: (await store.blocks.list(id)).map(({ label, createdAt }) => ({ label, since: time(createdAt) })),
     policyRooms: await exportPolicyRooms(store, id),
+    reports: (await store.reports.made(id)).map(({ madeAt, done }) => ({ at: time(madeAt), done })),
     chats,
     messages: messages
       .filter((message) => message.account === id)

@@ -14,7 +14,7 @@ import type {
   MessageId,
   OutboxId,
   PortalId,
-  ReportSeq,
+  ReportId,
   RoomId,
   TransactionSeq,
   UserId,
@@ -236,10 +236,15 @@ export type Change =
   /** Nothing that leads to the user is left on record; that something was erased is. */
   | { readonly change: 'consent.erase'; readonly user: UserId }
   /** A user passes messages on to the moderators. */
-  | { readonly change: 'report.add'; readonly account: AccountId; readonly chosen: ChosenMessages }
-  | { readonly change: 'report.state'; readonly seq: ReportSeq; readonly state: ReportState }
+  | {
+      readonly change: 'report.add';
+      readonly id: ReportId;
+      readonly account: AccountId;
+      readonly chosen: ChosenMessages;
+    }
+  | { readonly change: 'report.state'; readonly id: ReportId; readonly state: ReportState }
   /** It has arrived, or leads nowhere: what was chosen and sent is erased. */
-  | { readonly change: 'report.done'; readonly seq: ReportSeq }
+  | { readonly change: 'report.done'; readonly id: ReportId }
   | { readonly change: 'erasure.put'; readonly erasure: Erasure }
   /** Deletes what is left of a user who has no account any more, their consent on record included. Fails with `store.conflict` while there is one. */
   | { readonly change: 'user.erase'; readonly user: UserId }

@@ -8,7 +8,7 @@ import type {
   InboxId,
   OutboxId,
   PortalId,
-  ReportSeq,
+  ReportId,
   RoomId,
   TransactionSeq,
 } from './ids.ts';
@@ -20,7 +20,7 @@ export type DamagedPlace =
   | { readonly journal: 'event'; readonly id: EventSeq; readonly room: RoomId; readonly event: EventId }
   | { readonly journal: 'transaction'; readonly id: TransactionSeq }
   | { readonly journal: 'bot-message'; readonly id: BotMessageSeq }
-  | { readonly journal: 'report'; readonly id: ReportSeq };
+  | { readonly journal: 'report'; readonly id: ReportId };
 
 /** Code `store.damaged-row`. */
 export class DamagedRow extends BridgeError {

@@ -20,6 +20,8 @@ export type ContactId = Id<'ContactId'>;
 export type PortalId = Id<'PortalId'>;
 /** Of everything that is on record about the consent of one user; says nothing of who it is. */
 export type RecordId = Id<'RecordId'>;
+/** Of a report of messages, while it is on its way. */
+export type ReportId = Id<'ReportId'>;
 /** The id of a message on WhatsApp: unique per sender and chat only. */
 export type MessageId = Id<'MessageId'>;
 /** A user of ours on the homeserver that has a device and keys: the bot or a ghost. */
@@ -31,7 +33,6 @@ export type OutboxId = Id<'OutboxId', number>;
 export type EventSeq = Id<'EventSeq', number>;
 export type TransactionSeq = Id<'TransactionSeq', number>;
 export type BotMessageSeq = Id<'BotMessageSeq', number>;
-export type ReportSeq = Id<'ReportSeq', number>;
 
 /** The actor that every installation has. */
 export const botActorId = 'bot' as ActorId;
@@ -61,6 +62,7 @@ export const newAccountId = (): AccountId => randomId() as AccountId;
 export const newContactId = (): ContactId => randomId() as ContactId;
 export const newPortalId = (): PortalId => randomId() as PortalId;
 export const newRecordId = (): RecordId => randomId() as RecordId;
+export const newReportId = (): ReportId => randomId() as ReportId;
 
 /** Returns a new message id in the form that clients use: `3EB0` and 18 upper-case hex digits (packs well on the wire). */
 export function newMessageId(): MessageId {

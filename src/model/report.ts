@@ -1,8 +1,8 @@
 // Reports: messages of contacts that users pass on to the moderators of this server, and what proves that they are what the network brought.
-import type { AccountId, EventId, MessageId, ReportSeq, RoomId } from './ids.ts';
+import type { AccountId, EventId, MessageId, ReportId, RoomId } from './ids.ts';
 import type { SealedEvent } from './journal.ts';
 
-/** What a user has chosen to report: ids only, and why. */
+/** What a user has chosen to report, and why. */
 export interface ChosenMessages {
   /** Of the chat in which they stand. */
   readonly room: RoomId;
@@ -28,7 +28,7 @@ export type ReportState =
 
 /** A report on its way. When it is done, nothing stays of it but when it was made. */
 export interface Report {
-  readonly seq: ReportSeq;
+  readonly id: ReportId;
   readonly account: AccountId;
   readonly chosen: ChosenMessages;
   readonly state: ReportState;

@@ -41,6 +41,8 @@ export interface ExportedAccount {
   readonly blocks: readonly { readonly label: string; readonly since: string }[];
   /** To which the user subscribes, as they named them. */
   readonly policyRooms: readonly { readonly room: RoomId; readonly name: string; readonly since: string }[];
+  /** When the user has reported messages, and whether that has been passed on; of what and why nothing is kept then. */
+  readonly reports: readonly { readonly at: string; readonly done: boolean }[];
   readonly chats: readonly ExportedChat[];
   /** Messages that wait or could not be carried; not what is in them. */
   readonly messages: readonly {

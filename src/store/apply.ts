@@ -237,11 +237,11 @@ function apply(unit: Unit, change: Change): Steps {
     case 'bot-message.release':
       return releaseBotMessage(unit, change.key);
     case 'report.add':
-      return addReport(unit, change.account, change.chosen);
+      return addReport(unit, change.id, change.account, change.chosen);
     case 'report.state':
-      return setReportState(unit, change.seq, change.state);
+      return setReportState(unit, change.id, change.state);
     case 'report.done':
-      return finishReport(unit, change.seq);
+      return finishReport(unit, change.id);
     case 'erasure.put':
       return putErasure(unit, change.erasure);
     case 'user.erase':

@@ -1,7 +1,7 @@
 // Reports on their way. What was chosen and what is sent are sealed, and erased when the report is done.
 import type { Selectable } from 'kysely';
 import { sql } from 'kysely';
-import type { AccountId, ReportSeq } from '../model/ids.ts';
+import type { AccountId, ReportId } from '../model/ids.ts';
 import type { SealedEvent } from '../model/journal.ts';
 import type { ChosenMessages, NamedMessage, Report, ReportState } from '../model/report.ts';
 import type { Store } from '../model/store.ts';
@@ -18,32 +18,34 @@ const atNetwork = sql<boolean>`state = 'passed-on'`;
 
 type Row = Selectable<Tables['report']>;
 
-const chosenPlace = (account: AccountId, madeAt: number): Place => ['report', 'chosen', account, madeAt];
-const sendingPlace = (seq: ReportSeq): Place => ['report', 'sending', seq];
+const chosenPlace = (id: ReportId): Place => ['report', 'chosen', id];
+const sendingPlace = (id: ReportId): Place => ['report', 'sending', id];
 
 interface Sending {
   readonly events: readonly SealedEvent[];
   readonly named: readonly NamedMessage[];
 }
 
-export function* addReport({ db, keys, now }: Unit, account: AccountId, chosen: ChosenMessages): Steps {
-  const sealed = sealJson(yield* keys.get(accountKey(account)), chosenPlace(account, now), chosen);
-  yield* run(db.insertInto('report').values({ account, state: 'chosen', chosen: sealed, sending: null, made_at: now }));
+export function* addReport({ db, keys, now }: Unit, id: ReportId, account: AccountId, chosen: ChosenMessages): Steps {
+  const sealed = sealJson(yield* keys.get(accountKey(account)), chosenPlace(id), chosen);
+  yield* run(
+    db.insertInto('report').values({ id, account, state: 'chosen', chosen: sealed, sending: null, made_at: now }),
+  );
 }
 
-export function* setReportState({ db, keys }: Unit, seq: ReportSeq, state: ReportState): Steps {
-  const row = yield* first(db.selectFrom('report').select('account').where('id', '=', seq));
+export function* setReportState({ db, keys }: Unit, id: ReportId, state: ReportState): Steps {
+  const row = yield* first(db.selectFrom('report').select('account').where('id', '=', id));
   if (!row) throw gone('the report');
   const sending: Sending | null =
     state.at === 'chosen' ? null : { events: state.at === 'encrypted' ? state.events : [], named: state.named };
   const key = yield* keys.get(accountKey(row.account));
-  const columns = { state: state.at, sending: sending && sealJson(key, sendingPlace(seq), sending) };
-  yield* mustChange(db.updateTable('report').set(columns).where('id', '=', seq), 'the report');
+  const columns = { state: state.at, sending: sending && sealJson(key, sendingPlace(id), sending) };
+  yield* mustChange(db.updateTable('report').set(columns).where('id', '=', id), 'the report');
 }
 
-export function* finishReport({ db, now }: Unit, seq: ReportSeq): Steps {
+export function* finishReport({ db, now }: Unit, id: ReportId): Steps {
   const done = { chosen: null, sending: null, settled_at: now };
-  yield* mustChange(db.updateTable('report').set(done).where('id', '=', seq), 'the report');
+  yield* mustChange(db.updateTable('report').set(done).where('id', '=', id), 'the report');
 }
 
 export function reportReads({ db, keys }: Reader): Store['reports'] {
@@ -51,7 +53,7 @@ export function reportReads({ db, keys }: Reader): Store['reports'] {
   return {
     next: async (account) => {
       const ofAccount = underWay.selectAll().where('account', '=', account);
-      const row = await ofAccount.orderBy(atNetwork).orderBy('id').executeTakeFirst();
+      const row = await ofAccount.orderBy(atNetwork).orderBy('made_at').orderBy('id').executeTakeFirst();
       const key = await keys.find(accountKey(account));
       if (row === undefined || key === undefined) return undefined;
       return openedRow(
@@ -61,19 +63,24 @@ export function reportReads({ db, keys }: Reader): Store['reports'] {
     },
     accountsWithWork: async () => (await underWay.select('account').distinct().execute()).map(({ account }) => account),
     made: async (account) => {
-      const rows = await db.selectFrom('report').selectAll().where('account', '=', account).orderBy('id').execute();
+      const rows = await db
+        .selectFrom('report')
+        .selectAll()
+        .where('account', '=', account)
+        .orderBy('made_at')
+        .execute();
       return rows.map(({ made_at, settled_at }) => ({ madeAt: made_at, done: settled_at !== null }));
     },
   };
 }
 
 function toReport(row: Row, key: DataKey): Report {
-  const { id: seq, account, chosen, made_at } = row;
+  const { id, account, chosen } = row;
   if (chosen === null) throw new TypeError('a report that is under way has been chosen');
   return {
-    seq,
+    id,
     account,
-    chosen: unsealJson<ChosenMessages>(key, chosenPlace(account, made_at), chosen),
+    chosen: unsealJson<ChosenMessages>(key, chosenPlace(id), chosen),
     state: toState(row, key),
   };
 }

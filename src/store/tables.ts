@@ -15,7 +15,7 @@ import type {
   OutboxId,
   PortalId,
   RecordId,
-  ReportSeq,
+  ReportId,
   RoomId,
   TransactionSeq,
   UserId,
@@ -265,7 +265,7 @@ export interface Tables {
   };
   /** `chosen` and `sending` are null once it is done. */
   report: {
-    id: RowId<ReportSeq>;
+    id: ReportId;
     account: AccountId;
     state: ReportState['at'];
     chosen: SealedOrErased;

@@ -57,13 +57,13 @@ describe('configuration', () => {
     for (const key of ['algorithm', 'token_lifetime_s', 'key_rotation_days', 'jwks_path', 'claims'])
       minimal.deleteIn(['provider', key]);
     for (const key of ['registration', 'bot', 'ghost_prefix']) minimal.deleteIn(['appservice', key]);
-    for (const key of ['read_receipts', 'media']) minimal.deleteIn(['networks', 'whatsapp', key]);
+    for (const key of ['read_receipts', 'reports', 'media']) minimal.deleteIn(['networks', 'whatsapp', key]);
     expect(parseConfig(minimal.toJS(), exampleFile)).toEqual(loadConfig(exampleFile, {}));
   });
 
   it('shows every key in the example, commented out where it has no default', () => {
     const uncommented = exampleText.replace(
-      /^( *)# ((?: *)(?:listen|host|port|privacy_url|authority|permissions|opt_in|attestation|required|valid_days|phone_numbers|default_country|postgres):.*| +- .*)$/gm,
+      /^( *)# ((?: *)(?:listen|host|port|privacy_url|authority|permissions|opt_in|attestation|required|valid_days|phone_numbers|default_country|postgres|moderation|room):.*| +- .*)$/gm,
       '$1$2',
     );
     const keys = new Set<string>();
@@ -78,6 +78,7 @@ describe('configuration', () => {
     expect(config.operator.privacy_url).toBe('https://example.org/privacy');
     expect(config.database.postgres).toBe('postgres://bridge:password@127.0.0.1/bridge');
     expect(config.phone_numbers.default_country).toBe('DE');
+    expect(config.moderation.room).toBe('!abcdefghijklmnop:example.org');
     expect(config.permissions.opt_in).toEqual(['example.org', '@anna:example.org']);
     expect(shown(config).filter((key) => !keys.has(key) && !['file', 'directory'].includes(key))).toEqual([]);
   });

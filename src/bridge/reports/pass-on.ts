@@ -52,10 +52,10 @@ async function read(context: BridgeContext, report: Report, effects: ReportEffec
     const { moderators, room } = place;
     const result = await crypto.encryptForAll(bot, room, moderators, settings.devicePolicy, 'm.room.message', content);
     if (result.outcome !== 'encrypted') return wait(context, report, 'no-device');
-    const id = sendId(settings.instanceId, bot.id, room, `report:${report.seq}:${part}`);
+    const id = sendId(settings.instanceId, bot.id, room, `report:${report.id}:${part}`);
     events.push({ sendId: id, type: result.type, content: result.content });
   }
-  await store.commit([{ change: 'report.state', seq: report.seq, state: { at: 'encrypted', events, named } }]);
+  await store.commit([{ change: 'report.state', id: report.id, state: { at: 'encrypted', events, named } }]);
   return 'again';
 }
 
@@ -108,7 +108,7 @@ async function send(
   } catch (error) {
     if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
     // The bot is not there any more, or may not speak. What has arrived is not sent twice: its ids stay the same.
-    await store.commit([{ change: 'report.state', seq: report.seq, state: { at: 'chosen' } }]);
+    await store.commit([{ change: 'report.state', id: report.id, state: { at: 'chosen' } }]);
     return wait(context, report, error.code);
   }
   const account = await store.accounts.get(report.account);
@@ -116,7 +116,7 @@ async function send(
   const text = 'The moderators of this server have it now.';
   if (!toNetwork) return finish(context, report, effects, text);
   const state = { at: 'passed-on', named } as const;
-  await store.commit([{ change: 'report.state', seq: report.seq, state }, ...(await said(context, report, text))]);
+  await store.commit([{ change: 'report.state', id: report.id, state }, ...(await said(context, report, text))]);
   effects.wakeBot(account.managementRoom);
   return 'again';
 }
@@ -149,15 +149,19 @@ async function tellNetwork(
 /** Nothing is kept of it from here on. */
 async function finish(context: BridgeContext, report: Report, effects: ReportEffects, text: string): Promise<Step> {
   const { store } = context;
-  await store.commit([{ change: 'report.done', seq: report.seq }, ...(await said(context, report, text))]);
+  await store.commit([{ change: 'report.done', id: report.id }, ...(await said(context, report, text))]);
   const account = await store.accounts.get(report.account);
   if (account !== undefined) effects.wakeBot(account.managementRoom);
   return 'again';
 }
 
-async function said({ store }: BridgeContext, { account: id, seq, state }: Report, text: string): Promise<Change[]> {
-  const account = await store.accounts.get(id);
+async function said(
+  { store }: BridgeContext,
+  { id, account: reporter, state }: Report,
+  text: string,
+): Promise<Change[]> {
+  const account = await store.accounts.get(reporter);
   if (account === undefined) return [];
-  const key = `report:${seq}:${state.at}`;
+  const key = `report:${id}:${state.at}`;
   return [{ change: 'bot-message.add', room: account.managementRoom, key, text: `About your report: ${text}` }];
 }

@@ -1,7 +1,7 @@
 // Before anything is reported the user is told what goes to whom, and says yes.
 
 import type { Change } from '../../model/change.ts';
-import type { EventId, RoomId, UserId } from '../../model/ids.ts';
+import { type EventId, newReportId, type RoomId, type UserId } from '../../model/ids.ts';
 import type { ChosenMessages } from '../../model/report.ts';
 import { oneLine } from '../../translate/names.ts';
 import type { BridgeContext } from '../context.ts';
@@ -129,7 +129,7 @@ export async function confirmReport(
   for (const chosen of reports) {
     const chat = await reportedChat(context, chosen.room, (account) => account.user === user);
     if (chat === undefined) continue;
-    changes.push({ change: 'report.add', account: chat.account.id, chosen });
+    changes.push({ change: 'report.add', id: newReportId(), account: chat.account.id, chosen });
     accounts.add(chat.account.id);
   }
   const text = 'Thank you. I pass it on now, and say so in our chat when it is done.';

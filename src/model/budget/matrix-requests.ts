@@ -47,7 +47,7 @@ export const matrixRequests = {
   'POST join/{room}': {
     body: '',
     query: 'via server_name',
-    purpose: 'the bot takes an invitation, or goes into a policy room',
+    purpose: 'the bot takes an invitation, or goes into a policy room or the moderation room',
   },
   'GET directory/room/{alias}': { purpose: 'which room a policy room is that was asked for by an alias' },
   'GET rooms/{room}/state': { purpose: 'the rules of a policy room; of the rest nothing is kept' },
@@ -57,7 +57,7 @@ export const matrixRequests = {
     body: 'user_id',
     purpose: 'takes back the invitation to a chat that the user has declined',
   },
-  'GET rooms/{room}/members': { purpose: 'who hears what is said in a room' },
+  'GET rooms/{room}/members': { purpose: 'who hears what is said in a room, the moderation room included' },
   'GET rooms/{room}/state/{type}/{key}': { purpose: 'whether a room is encrypted, and which chat it belongs to' },
   'PUT rooms/{room}/state/m.room.name/': { body: 'name', purpose: 'the name that a user has given to a contact' },
   'GET rooms/{room}/messages': {
@@ -65,14 +65,14 @@ export const matrixRequests = {
     query: 'dir limit filter',
   },
   'GET rooms/{room}/event/{event}': {
-    purpose: 'what a reply quotes, and whether a deletion has been carried out; nothing of it is kept',
+    purpose: 'what a reply quotes or a user reports, and whether a deletion has been carried out; nothing of it is kept',
   },
   'PUT rooms/{room}/send/m.room.encrypted/{txn}': {
     body: encrypted,
     content: 'ciphertext',
     query: 'ts',
     purpose:
-      'messages and notices, and of those that come late when they were written; which event a reply or an edit is about stands outside the encryption, as everywhere in Matrix',
+      'messages and notices, and of those that come late when they were written; reports, in the moderation room. Inside the encryption each message of a contact carries its id and time on the network, a hash of what the network brought, and a tag (`matrix-appservice-whatsapp.proof`). Which event a reply or an edit is about stands outside the encryption, as everywhere in Matrix',
   },
   'PUT rooms/{room}/send/m.room.message/{txn}': {
     body: 'msgtype body matrix-appservice-whatsapp.notice',

@@ -3,10 +3,10 @@ import { type Kysely, sql } from 'kysely';
 import { columnTypes } from './column-types.ts';
 
 export async function up(db: Kysely<unknown>): Promise<void> {
-  const { bytes, rowId } = columnTypes(db);
+  const { bytes } = columnTypes(db);
   await db.schema
     .createTable('report')
-    .addColumn('id', rowId.type, rowId.constraint)
+    .addColumn('id', 'text', (column) => column.notNull().primaryKey())
     .addColumn('account', 'text', (column) => column.notNull().references('account.id').onDelete('cascade'))
     .addColumn('state', 'text', (column) => column.notNull())
     .addColumn('chosen', bytes)

@@ -50,6 +50,6 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0030-command-key-uses': commandKeyUses,
   '0031-idle-rows': idleRows,
   '0032-limit-uses': limitUses,
-  '0036-held-since': heldSince,
   '0034-reports': reports,
+  '0036-held-since': heldSince,
 };
