@@ -10,7 +10,7 @@ import { handleManagementEvent } from './bot/management.ts';
 import type { BridgeContext } from './context.ts';
 import { changesPolicy } from './policy/policy-rooms.ts';
 import { handlePortalEvent, type KeyWaits } from './portal-events.ts';
-import { isModerationEvent } from './reports/moderation-room.ts';
+import { changesModeration } from './reports/moderation-room.ts';
 import type { Step } from './workers.ts';
 
 /** What an event leads to: changes to commit together with its being done, or waiting. */
@@ -68,7 +68,9 @@ async function handle(
   effects: CommandEffects,
 ): Promise<Handled> {
   const { event } = stored;
-  if (isModerationEvent(context, event)) return { kind: 'done', changes: [], after: () => effects.wakeModeration() };
+  if (event.room_id === context.settings.moderationRoom) {
+    return changesModeration(event) ? { kind: 'done', changes: [], after: () => effects.wakeModeration() } : done();
+  }
   const portal = await context.store.portals.byRoom(event.room_id);
   if (portal !== undefined) return handlePortalEvent(context, portal, event, waits, effects);
   if ((await context.store.policyRooms.get(event.room_id)) !== undefined) {

@@ -30,9 +30,9 @@ export async function moderationRoom(context: BridgeContext): Promise<Moderation
   return moderators.length > 0 ? { is: 'ready', room, moderators } : { is: 'unusable', why: 'empty' };
 }
 
-/** Whatever happens there may have made it usable, or not; what is said there is not listened to. */
-export function isModerationEvent({ settings }: BridgeContext, event: MatrixEvent): boolean {
-  return event.room_id === settings.moderationRoom;
+/** Whether this may have made the moderation room usable, or not. What is said there is not listened to. */
+export function changesModeration({ type }: MatrixEvent): boolean {
+  return type === 'm.room.member' || type === 'm.room.encryption';
 }
 
 async function enter({ homeserver, bot }: BridgeContext, room: RoomId): Promise<void> {

@@ -2,7 +2,7 @@
 
 import type { Change } from '../../model/change.ts';
 import { BridgeError } from '../../model/errors.ts';
-import type { AccountId, RoomId } from '../../model/ids.ts';
+import type { AccountId, MessageId, RoomId } from '../../model/ids.ts';
 import type { InteropClient } from '../../model/interop.ts';
 import type { JsonObject, SealedEvent } from '../../model/journal.ts';
 import type { NamedMessage, Report } from '../../model/report.ts';
@@ -76,8 +76,9 @@ async function contentsOf(context: BridgeContext, { account: id, chosen }: Repor
   const { room, reason } = chosen;
   const chat = await reportedChat(context, room, (account) => account.id === id);
   const contents: Contents['contents'][number][] = [];
-  const named: NamedMessage[] = [];
-  if (chat === undefined) return { contents, named };
+  /** By id: several events may show one message. */
+  const named = new Map<MessageId, NamedMessage>();
+  if (chat === undefined) return { contents, named: [] };
   const add = (reported: Reported): void => {
     const made = reportContents(reported);
     contents.push(...made.map((content, index) => ({ part: `${reported.statement.id}:${index}`, content })));
@@ -88,9 +89,9 @@ async function contentsOf(context: BridgeContext, { account: id, chosen }: Repor
     const { statement, edit } = looked;
     add({ chat, reason, statement, replaces: undefined });
     if (edit !== undefined) add({ chat, reason, statement: edit, replaces: statement });
-    if (statement.verdict.proof === 'valid') named.push(statement.verdict.message);
+    if (statement.verdict.proof === 'valid') named.set(statement.verdict.message.id, statement.verdict.message);
   }
-  return { contents, named };
+  return { contents, named: [...named.values()] };
 }
 
 async function send(

@@ -39,9 +39,10 @@ export async function askWhetherToReport(
   const refused = (text: string): Said => ({ text, changes: [] });
   const unwanted = await whyNone(context, user);
   if (unwanted !== undefined) return refused(unwanted);
-  if (chosen.length > mostMessages) return refused(`One report takes at most ${mostMessages} messages.`);
+  const once = [...new Map(chosen.map((each) => [each.event, each])).values()];
+  if (once.length > mostMessages) return refused(`One report takes at most ${mostMessages} messages.`);
   const found: { readonly chat: ReportedChat; readonly statement: Statement }[] = [];
-  for (const { room, event } of chosen) {
+  for (const { room, event } of once) {
     const chat = await reportedChat(context, room, (account) => account.user === user);
     if (chat === undefined) return refused(`${event}: that is not in a chat of yours with somebody elsewhere.`);
     const looked = await lookAt(context, chat, event);
@@ -49,7 +50,7 @@ export async function askWhetherToReport(
     found.push({ chat, statement: looked.statement });
   }
   const shortReason = oneLine(reason, longestReason);
-  const reports = [...Map.groupBy(chosen, ({ room }) => room)].map(
+  const reports = [...Map.groupBy(once, ({ room }) => room)].map(
     ([room, events]): ChosenMessages => ({ room, events: events.map(({ event }) => event), reason: shortReason }),
   );
   return {

@@ -4,6 +4,7 @@ import type { Contact, Ghost } from '../../model/contact.ts';
 import type { EventId, RoomId } from '../../model/ids.ts';
 import type { MatrixEvent } from '../../model/journal.ts';
 import type { Portal } from '../../model/portal.ts';
+import { replacementIn } from '../../translate/references.ts';
 import type { BridgeContext } from '../context.ts';
 import { noticeField } from '../labels.ts';
 import { keptEvent, openedEvent } from '../quoted-events.ts';
@@ -63,7 +64,8 @@ export async function lookAt(context: BridgeContext, chat: ReportedChat, id: Eve
   if (statement === undefined) return { kind: 'unreadable' };
   if (Object.hasOwn(statement.event.content, noticeField)) return { kind: 'notice' };
   const edit = event.edit?.sender === event.sender ? await read(context, chat, event.edit) : undefined;
-  return { kind: 'message', statement, edit };
+  // Which event it replaces stands inside its encryption as well; what the homeserver says of it is not enough.
+  return { kind: 'message', statement, edit: replacementIn(edit?.event.content, id) && edit };
 }
 
 async function read(
