@@ -65,7 +65,8 @@ export const matrixRequests = {
     query: 'dir limit filter',
   },
   'GET rooms/{room}/event/{event}': {
-    purpose: 'what a reply quotes or a user reports, and whether a deletion has been carried out; nothing of it is kept',
+    purpose:
+      'what a reply quotes or a user reports, and whether a deletion has been carried out; nothing of it is kept',
   },
   'PUT rooms/{room}/send/m.room.encrypted/{txn}': {
     body: encrypted,
