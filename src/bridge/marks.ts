@@ -3,6 +3,7 @@ import type { Ghost } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { PortalId, RoomId } from '../model/ids.ts';
 import type { DeliveryMark, Reading } from '../model/reading.ts';
+import { passed } from '../observability/fail-points.ts';
 import { deliveryMark } from '../translate/capabilities.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { sendId } from './send-ids.ts';
@@ -24,6 +25,7 @@ export async function setNextMark(context: BridgeContext, portal: PortalId): Pro
     const chat = await openChat(context, portal);
     if (chat !== undefined) await tolerant(context, portal, () => markDelivered(context, chat, mark));
     await store.commit([{ change: 'delivery-mark.done', mark }]);
+    passed('WM2-delivery-mark-recorded');
     return 'again';
   }
   const reading = await store.reading.of(portal);
@@ -31,6 +33,7 @@ export async function setNextMark(context: BridgeContext, portal: PortalId): Pro
   const chat = await openChat(context, portal);
   if (chat !== undefined) await tolerant(context, portal, () => markRead(context, chat, reading));
   await store.commit([{ change: 'reading.shown', portal, upTo: reading.contactRead }]);
+  passed('WM4-shown-reading-recorded');
   return 'again';
 }
 
@@ -63,11 +66,14 @@ async function markDelivered(
   const content = { 'm.relates_to': { rel_type: 'm.annotation', event_id: mark.event, key: deliveryMark } };
   const id = sendId(settings.instanceId, actor.id, room, `delivered:${mark.event}`);
   await homeserver.send(actor, room, 'm.reaction', id, content);
+  passed('WM1-delivery-mark-set');
 }
 
 async function markRead({ store, homeserver }: BridgeContext, { ghost, room }: Chat, reading: Reading): Promise<void> {
   const reference = await store.references.byPosition(reading.portal, reading.contactRead);
-  if (reference?.room === room) await homeserver.sendReadReceipt(ghost.actor, room, reference.event);
+  if (reference?.room !== room) return;
+  await homeserver.sendReadReceipt(ghost.actor, room, reference.event);
+  passed('WM3-reading-shown');
 }
 
 /** A mark that the homeserver will not take, ever, is left out: nobody is told of it. */

@@ -7,6 +7,7 @@ import type { ReadReceipt } from '../model/matrix.ts';
 import type { Portal } from '../model/portal.ts';
 import type { Reading } from '../model/reading.ts';
 import type { KeptReference } from '../model/reference.ts';
+import { passed } from '../observability/fail-points.ts';
 import { preferredAddress } from './contacts.ts';
 import { type ActiveAccount, type BridgeContext, isActive, isOurs } from './context.ts';
 import { blockerOf } from './policy/blocks.ts';
@@ -111,7 +112,10 @@ async function confirmNext(
     return settle(confirmed, userRead);
   }
   await client.sendReadReceipt([first, ...others], address);
-  return settle(upTo, complete ? userRead : undefined);
+  passed('MC2-reading-told');
+  const step = await settle(upTo, complete ? userRead : undefined);
+  passed('MC3-told-reading-recorded');
+  return step;
 }
 
 /** The position up to which somebody has read who has read this event: that of the contact's last message before or at it. */

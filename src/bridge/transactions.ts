@@ -64,6 +64,7 @@ export class Transactions implements TransactionSink {
     passed('M1-transaction-pushed');
     await context.store.commit([{ change: 'transaction.store', transaction }, ...reading.changes, ...changes]);
     passed('M2-transaction-committed');
+    if (reading.accounts.length > 0) passed('MC1-reading-committed');
     this.#workers.wake('transactions');
     for (const account of reading.accounts) wakeReceipts(account.id);
     for (const chat of chats) visited(chat);

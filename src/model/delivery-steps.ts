@@ -33,6 +33,11 @@ export const deliverySteps = [
   // A notice in the place of a message that is not carried.
   'WN1-notice-written',
   'WN2-notice-delivered',
+  // A mark at a message of the user's: that it has arrived, that it has been read.
+  'WM1-delivery-mark-set',
+  'WM2-delivery-mark-recorded',
+  'WM3-reading-shown',
+  'WM4-shown-reading-recorded',
   // Matrix to WhatsApp: an event.
   'M1-transaction-pushed',
   'M2-transaction-committed',
@@ -53,6 +58,10 @@ export const deliverySteps = [
   'MR1-receipt-committed',
   'MR2-receipt-acknowledged',
   'MR3-retry-committed',
+  // What the user has read.
+  'MC1-reading-committed',
+  'MC2-reading-told',
+  'MC3-told-reading-recorded',
   // One-time keys are made and handed to the network.
   'K1-keys-committed',
   'K2-keys-uploaded',

@@ -3,6 +3,7 @@ import type { MatrixEvent } from 'matrix-js-sdk';
 import { loadMatrixSdk } from '../../src/demo/matrix-sdk.ts';
 import { allEvents } from '../../src/demo/matrix-timeline.ts';
 import type { MatrixUser } from '../../src/demo/matrix-user.ts';
+import { deliveryMark } from '../../src/translate/capabilities.ts';
 import { openFile, sendFile } from '../support/matrix-files.ts';
 import type { Received } from './ledger.ts';
 import { bytesOf, Numbers, numberIn, textOf } from './numbers.ts';
@@ -58,6 +59,13 @@ export class MatrixEnd {
     const reader = new Reader(this.events, expected);
     const received = events.flatMap((event) => reader.read(event) ?? []);
     return [...received, ...(await this.#damaged(events))];
+  }
+
+  /** The events of this room that are marked as arrived, as often as they are. */
+  async marked(room: string): Promise<string[]> {
+    const all = await allEvents(await loadMatrixSdk(), this.user.client, room);
+    const relations = all.map((event) => event.getContent()['m.relates_to']);
+    return relations.flatMap((relation) => (relation?.key === deliveryMark ? (relation.event_id ?? []) : []));
   }
 
   /** Files that are not what was sent. */
@@ -164,6 +172,7 @@ class Reader {
       return this.#takenBack((one) => one.kind === 'reaction' && this.#isReplaced(one));
     }
     const relation = event.getContent()['m.relates_to'];
+    if (relation?.key === deliveryMark) return undefined;
     const about = this.#events.numberOf(relation?.event_id ?? '');
     const action = this.#expected.find(
       (one) => one.kind === 'reaction' && one.about === about && one.emoji === relation?.key,

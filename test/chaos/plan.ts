@@ -252,9 +252,11 @@ function provoking(script: Script, stimulus: Stimulus, newest: number, target: A
       return [script.next(newest, 'whatsapp', 'text')];
     case 'text-in':
     case 'damaged-in':
+    case 'read-out':
       return [script.next(0, 'whatsapp', 'text')];
     case 'text-out':
     case 'damaged-out':
+    case 'read-in':
       return [script.next(0, 'matrix', 'text')];
     case 'file-in':
       return [script.next(0, 'whatsapp', 'file')];

@@ -11,6 +11,7 @@ import { MoodyProxy } from '../support/moody-proxy.ts';
 import { createSchema } from '../support/postgres-server.ts';
 import { World } from '../support/world.ts';
 import { type Account, accountOf, isSound } from './ledger.ts';
+import { Marks, switchOn } from './marks.ts';
 import type { Kill, Plan, Round } from './plan.ts';
 import { laneOf, Traffic } from './traffic.ts';
 import { suffer } from './trouble.ts';
@@ -42,7 +43,7 @@ export async function run(plan: Plan, options: RunOptions = {}): Promise<Outcome
   const place = options.postgres === undefined ? {} : { 'database.postgres': await createSchema(options.postgres) };
   const proxy: { current?: MoodyProxy } = {};
   const world = await World.start({
-    overrides: { ...hardlyLimited, ...place },
+    overrides: { ...hardlyLimited, ...place, 'networks.whatsapp.read_receipts': true },
     between: async (synapseUrl, sandboxUrl) => {
       proxy.current = await MoodyProxy.start(synapseUrl);
       return { homeserverUrl: proxy.current.url, enlistmentUrl: `${sandboxUrl}/enlist` };
@@ -53,7 +54,8 @@ export async function run(plan: Plan, options: RunOptions = {}): Promise<Outcome
     const users = [];
     for (const name of ['alice', 'bob']) {
       const user = await world.homeserver.login(name, { strict: true });
-      await world.optIn(user);
+      const botRoom = await world.optIn(user);
+      if (users.length === 0) await switchOn(world, user, botRoom);
       users.push(user);
     }
     traffic.current = await Traffic.between(world, users);
@@ -87,12 +89,14 @@ class Run {
   readonly #plan: Plan;
   readonly #options: RunOptions;
   readonly #notReached: DeliveryStep[] = [];
+  readonly #marks: Marks;
   #visitor: Visitor | undefined;
 
   constructor(world: World, proxy: MoodyProxy, traffic: Traffic, plan: Plan, options: RunOptions) {
     this.#world = world;
     this.#proxy = proxy;
     this.#traffic = traffic;
+    this.#marks = new Marks(traffic);
     this.#plan = plan;
     this.#options = options;
   }
@@ -123,6 +127,7 @@ class Run {
       ...this.#traffic.failures,
       ...((await this.#visitor?.complaints()) ?? []),
       ...stuck,
+      ...(await this.#marks.complaints()),
       ...this.#notReached.map((step) => `${step} was not reached`),
     ];
     return { ...account, complaints };
@@ -174,7 +179,9 @@ class Run {
     if (stimulus === 'few-keys') await fault('exhausted-keys', user.user.userId);
   }
 
-  async #visit({ stimulus }: Round): Promise<void> {
+  async #visit({ stimulus, actions }: Round): Promise<void> {
+    const provoking = actions.at(-1);
+    if (provoking && (stimulus === 'read-in' || stimulus === 'read-out')) await this.#marks.read(provoking);
     if (stimulus === 'opt-in') await this.#visitor?.optIn();
     if (stimulus === 'opt-out') await this.#visitor?.optOut((await this.#traffic.chat(0)).phone.phone);
     if (stimulus === 'help') await this.#visitor?.help();

@@ -17,6 +17,9 @@ export type Stimulus =
   | 'damaged-in'
   | 'damaged-out'
   | 'text-out'
+  /** The contact reads what the user wrote, and the other way round. */
+  | 'read-in'
+  | 'read-out'
   /** The network has hardly any one-time keys of the user left. */
   | 'few-keys'
   | 'opt-in'
@@ -51,6 +54,10 @@ export const stimuli: Readonly<Record<DeliveryStep, Stimulus>> = {
   'WR3-deletion-accepted': 'deletion-in',
   'WN1-notice-written': 'unsupported-in',
   'WN2-notice-delivered': 'unsupported-in',
+  'WM1-delivery-mark-set': 'text-out',
+  'WM2-delivery-mark-recorded': 'text-out',
+  'WM3-reading-shown': 'read-in',
+  'WM4-shown-reading-recorded': 'read-in',
   'M1-transaction-pushed': 'text-out',
   'M2-transaction-committed': 'text-out',
   'M3-transaction-answered': 'text-out',
@@ -68,6 +75,9 @@ export const stimuli: Readonly<Record<DeliveryStep, Stimulus>> = {
   'MR1-receipt-committed': 'text-out',
   'MR2-receipt-acknowledged': 'text-out',
   'MR3-retry-committed': 'damaged-out',
+  'MC1-reading-committed': 'read-out',
+  'MC2-reading-told': 'read-out',
+  'MC3-told-reading-recorded': 'read-out',
   'K1-keys-committed': 'few-keys',
   'K2-keys-uploaded': 'few-keys',
   'E1-keys-committed': 'opt-in',

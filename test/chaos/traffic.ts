@@ -65,6 +65,11 @@ export class Traffic {
     await this.#order.drain();
   }
 
+  /** What was handed over. */
+  get sent(): readonly Action[] {
+    return [...this.#sent.values()].flat();
+  }
+
   /** What could not even be handed over. */
   get failures(): readonly string[] {
     return this.#failures;
