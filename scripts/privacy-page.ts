@@ -112,7 +112,7 @@ Nothing but these. At every level what looks like a phone number, JID, token or 
   rights: `## Export and erasure
 
 \`export\` gives a user, and \`matrix-appservice-whatsapp export\` the administrator, everything held about them as JSON. Its format is \`UserExport\` in \`src/model/user-data.ts\`: \`user\`, \`identity\` (whether a cross-signing identity is pinned), \`consent\` (each step with its time), \`accounts\` and
-\`departures\`. An account has \`network\`, \`createdAt\`, \`managementRoom\`, \`interopAccountId\` and \`address\` (how the network calls the user), \`preferences\`, \`blocks\`, \`policyRooms\` (to which the user subscribes), \`reports\` (when the user has reported something), \`chats\` (room, names, addresses and pinned devices of the contact), \`messages\` (what waits or could not be carried: direction, ids, state, since when) and
+\`departures\`. An account has \`network\`, \`createdAt\`, \`managementRoom\`, \`interopAccountId\` and \`address\` (how the network calls the user), \`preferences\`, \`space\` (the room, where the chats are in a Space), \`blocks\`, \`policyRooms\` (to which the user subscribes), \`reports\` (when the user has reported something), \`chats\` (room, names, addresses and pinned devices of the contact), \`messages\` (what waits or could not be carried: direction, ids, state, since when) and
 \`files\` (that wait to be fetched). Times are RFC 3339. Left out: keys, and what anybody wrote. What the user wrote stands in their own rooms, and what waits for them arrives there.
 
 \`erase\` deletes all of it (docs/operations.md says how, and what it cannot reach).`,

@@ -36,6 +36,7 @@ export function bridgeSettings(config: Config, instanceId: string): BridgeSettin
       waitMs: config.policy.request_days * day,
     },
     federatePortals: config.portals.federate,
+    arrangement: config.inbox.default,
     devicePolicy: config.encryption.devices,
     mayOptIn: (user) => mayOptIn(config, user),
     attestation: config.permissions.attestation.required

@@ -16,6 +16,8 @@ import { followPolicyRoom, type PolicyRoomEffects } from './policy/policy-rooms.
 import { queueAdmin } from './queue-admin.ts';
 import { Reports } from './reports/reports.ts';
 import { silence } from './silence.ts';
+import { watched } from './spaces/moved-chats.ts';
+import { Spaces } from './spaces/spaces.ts';
 import { Transactions } from './transactions.ts';
 import { Upkeep } from './upkeep.ts';
 import { userDataAdmin } from './user-data-admin.ts';
@@ -37,10 +39,12 @@ export class Bridge {
   readonly #policyRooms: Workers<RoomId>;
   readonly #operatorRooms: Workers<'all'>;
   readonly #reports: Reports;
+  readonly #spaces: Spaces;
   readonly #upkeep: Upkeep;
   readonly #goodbyes = new Map<RoomId, number>();
 
-  constructor(context: BridgeContext) {
+  constructor(given: BridgeContext) {
+    const context = { ...given, store: watched(given.store, (account) => this.#spaces.wake(account)) };
     this.#context = context;
     const workers = workersOf(context);
     const effects = () => this.#effects();
@@ -68,6 +72,7 @@ export class Bridge {
       wakeBot: (room) => this.#pipelines.bot.wake(room),
       client: (account) => this.#connections.get(account),
     });
+    this.#spaces = new Spaces(context, workers, (room) => this.#pipelines.bot.wake(room));
     this.#upkeep = new Upkeep(context, workers, {
       takeUp: () => this.#takeUp(),
       wakeRooms: (rooms) => this.#pipelines.rooms.wakeAll(rooms),
@@ -177,6 +182,7 @@ export class Bridge {
       this.#policyRooms,
       this.#operatorRooms,
       ...this.#reports.workers,
+      this.#spaces.workers,
       this.#upkeep.workers,
     ];
   }
@@ -249,6 +255,7 @@ export class Bridge {
       marks.wakeAll(await store.reading.portalsToMark()),
       this.#departures.wakeAll((await store.accounts.departures()).map(({ account }) => account)),
       this.#policyRooms.wakeAll(await store.policyRooms.rooms()),
+      this.#spaces.wakeAll(),
       this.#erasures.wakeAll((await store.erasures.all()).map(({ user }) => user)),
     ]);
   }
@@ -281,7 +288,7 @@ export class Bridge {
     return silence(
       {
         store,
-        ofAccount: [this.#enlistments, receipts, this.#reports.ofAccount],
+        ofAccount: [this.#enlistments, receipts, this.#reports.ofAccount, this.#spaces.workers],
         ofPortal,
         breakOff: (id) => this.#pipelines.breakOff(id),
         disconnect: (id) => this.#connections.close(id),

@@ -1,5 +1,5 @@
 // What every part of the domain is given: the ports, the settings, and the bot.
-import type { Account, Network } from '../model/account.ts';
+import type { Account, Arrangement, Network } from '../model/account.ts';
 import type { Clock } from '../model/clock.ts';
 import type { Actor } from '../model/contact.ts';
 import type { RoomId, UserId } from '../model/ids.ts';
@@ -38,6 +38,8 @@ export interface BridgeSettings {
   /** Networks to which read receipts are offered. */
   readonly readReceipts: ReadonlySet<Network>;
   readonly federatePortals: boolean;
+  /** Where the chats are of whoever has not chosen. */
+  readonly arrangement: Arrangement;
   readonly devicePolicy: DevicePolicy;
   mayOptIn(user: UserId): boolean;
   /** Whether users have to state that they are in the European Economic Area, and how long that holds, in milliseconds. */

@@ -6,6 +6,7 @@ import { passed } from '../observability/fail-points.ts';
 import type { BridgeContext } from './context.ts';
 import { networkNames } from './labels.ts';
 import { leaveIfThere } from './portal-rooms.ts';
+import { findSpace, leaveSpace } from './spaces/space-rooms.ts';
 import type { Step } from './workers.ts';
 
 export async function depart(
@@ -22,6 +23,12 @@ export async function depart(
     passed('D2-chat-left');
     await store.commit([{ change: 'departure.put', departure: { ...departure, chats: rest } }]);
     passed('D3-chat-recorded');
+    return 'again';
+  }
+  if (departure.space !== undefined) {
+    const room = departure.space.room ?? (await findSpace(context, account));
+    if (room !== undefined) await leaveSpace(context, room, departure.user);
+    await store.commit([{ change: 'departure.put', departure: { ...departure, space: undefined } }]);
     return 'again';
   }
   // The records of hosted files went with the account.

@@ -63,6 +63,7 @@ export async function enlist(
           interopAccountId: undefined,
           attempts: 0,
           chats: [],
+          space: undefined,
         },
       },
       { change: 'departure.done', account: id },

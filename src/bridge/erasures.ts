@@ -1,6 +1,7 @@
 // Erasing a user: opt-out from everything, then what has no account to go with. Durable; taken up again after a crash.
 import type { Account, Departure } from '../model/account.ts';
 import type { AccountId, RoomId, UserId } from '../model/ids.ts';
+import { roomOfSpace } from '../model/space.ts';
 import type { Store } from '../model/store.ts';
 import type { ErasurePlan } from '../model/user-data.ts';
 import type { BridgeContext } from './context.ts';
@@ -67,6 +68,7 @@ export async function eraseNext(
 /** What is left to be done once the account is erased. */
 export async function departureOf(store: Store, account: Account, room?: RoomId): Promise<Departure> {
   const portals = await store.portals.ofAccount(account.id);
+  const space = await store.spaces.of(account.id);
   return {
     account: account.id,
     network: account.network,
@@ -75,6 +77,7 @@ export async function departureOf(store: Store, account: Account, room?: RoomId)
     interopAccountId: account.state.at === 'enlisting' ? undefined : account.state.enlistment.interopAccountId,
     attempts: 0,
     chats: portals.map(({ state, contact }) => ({ room: state.at === 'open' ? state.room : undefined, contact })),
+    space: space && { room: roomOfSpace(space) },
   };
 }
 
@@ -86,6 +89,9 @@ export async function planErasure(store: Store, user: UserId): Promise<ErasurePl
   let files = 0;
   for (const account of accounts) {
     files += (await store.accounts.hostedFiles(account.id)).length;
+    const space = await store.spaces.of(account.id);
+    const spaceRoom = space && roomOfSpace(space);
+    if (spaceRoom !== undefined) rooms.add(spaceRoom);
     for (const { state, contact } of await store.portals.ofAccount(account.id)) {
       if (state.at === 'open') rooms.add(state.room);
       const ghost = await store.contacts.ghost(contact);

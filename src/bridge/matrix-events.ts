@@ -11,6 +11,7 @@ import type { BridgeContext } from './context.ts';
 import { changesPolicy } from './policy/policy-rooms.ts';
 import { handlePortalEvent, type KeyWaits } from './portal-events.ts';
 import { changesModeration } from './reports/moderation-room.ts';
+import { handleSpaceEvent } from './spaces/space-events.ts';
 import type { Step } from './workers.ts';
 
 /** What an event leads to: changes to commit together with its being done, or waiting. */
@@ -77,5 +78,7 @@ async function handle(
     const after = (): void => effects.wakePolicyRoom(event.room_id);
     return changesPolicy(context, event) ? { kind: 'done', changes: [], after } : done();
   }
+  const space = await context.store.spaces.byRoom(event.room_id);
+  if (space !== undefined) return handleSpaceEvent(context, space, event, effects);
   return handleManagementEvent(context, event, waits, effects);
 }

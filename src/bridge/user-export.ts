@@ -3,6 +3,7 @@ import type { Account } from '../model/account.ts';
 import type { AccountId, UserId } from '../model/ids.ts';
 import { formatJid } from '../model/jid.ts';
 import type { Portal } from '../model/portal.ts';
+import { roomOfSpace } from '../model/space.ts';
 import type { Store } from '../model/store.ts';
 import { type ExportedAccount, type ExportedChat, exportVersion, type UserExport } from '../model/user-data.ts';
 
@@ -33,6 +34,7 @@ async function exportAccount(store: Store, account: Account): Promise<ExportedAc
   const enlistment = state.at === 'enlisting' ? undefined : state.enlistment;
   const chats: ExportedChat[] = [];
   for (const portal of await store.portals.ofAccount(id)) chats.push(await exportChat(store, portal));
+  const space = await store.spaces.of(id);
   const messages = await store.queue.list({ which: 'all', limit: mostMessages, user: account.user });
   return {
     id,
@@ -43,6 +45,7 @@ async function exportAccount(store: Store, account: Account): Promise<ExportedAc
     address: enlistment && formatJid(enlistment.jid),
     preferences: await store.accounts.preferences(id),
     limits: await exportLimits(store, id),
+    space: space && roomOfSpace(space),
     blocks: (await store.blocks.list(id)).map(({ label, createdAt }) => ({ label, since: time(createdAt) })),
     policyRooms: await exportPolicyRooms(store, id),
     reports: (await store.reports.made(id)).map(({ madeAt, done }) => ({ at: time(madeAt), done })),

@@ -147,6 +147,7 @@ export const schema = section({
     request_days: count('a whole number of days from 1 to 365', 1, 365).default(30),
   }),
   moderation: optional({ room: text('a room id, such as !id:example.org', /^![^\s\0]{1,254}$/).optional() }),
+  inbox: optional({ default: choice('combined', 'separate').default('combined') }),
   portals: optional({ federate: flag.default(false) }),
   encryption: optional({ devices: choice('cross-signed', 'all').default('cross-signed') }),
   delivery: optional({

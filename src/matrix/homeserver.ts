@@ -3,14 +3,15 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Actor } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
-import { type EventId, localpartOf, type RoomId, type SendId, type UserId } from '../model/ids.ts';
+import { type AccountId, type EventId, localpartOf, type RoomId, type SendId, type UserId } from '../model/ids.ts';
 import type { JsonObject, KeptEvent, MatrixEvent } from '../model/journal.ts';
-import type { Homeserver, PortalRoomSpec, StateEvent } from '../model/matrix.ts';
+import type { Homeserver, PortalRoomSpec, SpacePlace, SpaceSpec, StateEvent } from '../model/matrix.ts';
 import type { MediaUri } from '../model/media.ts';
 import { type ClientApi, isError } from './client-api.ts';
 import { type ClientRequest, request, sendEndpoint } from './client-request.ts';
 import { bridgeInfoTypes, createRoomRequest } from './portal-room.ts';
 import { bundledEdit, bundledRedaction, roomEvent } from './room-event.ts';
+import { createSpaceRequest, spaceAccount } from './space-room.ts';
 
 export interface ClientHomeserverOptions {
   readonly api: ClientApi;
@@ -61,20 +62,35 @@ export class ClientHomeserver implements Homeserver {
     await this.#api.asUser(actor, request('PUT profile/{user}/avatar_url', { user: actor.user }, { body }));
   }
 
-  async createPortalRoom(actor: Actor, spec: PortalRoomSpec): Promise<RoomId> {
-    const creation = request('POST createRoom', {}, { body: createRoomRequest(spec) });
-    const answer = await this.#api.asDevice(actor, creation);
-    return parsed(z.object({ room_id: z.string() }), answer, creation).room_id as RoomId;
+  createPortalRoom(actor: Actor, spec: PortalRoomSpec): Promise<RoomId> {
+    return this.#create(actor, createRoomRequest(spec));
   }
 
   async findPortalRoom(actor: Actor, stateKey: string): Promise<RoomId | undefined> {
-    const asked = request('GET joined_rooms', {});
-    const answer = await this.#api.asDevice(actor, asked);
-    const { joined_rooms: rooms } = parsed(z.object({ joined_rooms: z.array(z.string()) }), answer, asked);
-    for (const room of rooms as RoomId[]) {
+    for (const room of await this.#joinedRooms(actor)) {
       if ((await this.#state(actor, room, bridgeInfoTypes[0], stateKey)) !== undefined) return room;
     }
     return undefined;
+  }
+
+  createSpace(actor: Actor, spec: SpaceSpec): Promise<RoomId> {
+    return this.#create(actor, createSpaceRequest(spec));
+  }
+
+  async findSpace(actor: Actor, account: AccountId, otherRooms: ReadonlySet<RoomId>): Promise<RoomId | undefined> {
+    for (const room of await this.#joinedRooms(actor)) {
+      if (otherRooms.has(room)) continue;
+      const creation = await this.#state(actor, room, 'm.room.create', '');
+      if (creation?.[spaceAccount] === account) return room;
+    }
+    return undefined;
+  }
+
+  async placeInSpace(actor: Actor, space: RoomId, room: RoomId, place: SpacePlace | undefined): Promise<void> {
+    // Without `via` a room is not in the Space, whatever else stands there.
+    const body = place === undefined ? {} : { via: [place.via], order: place.order };
+    const params = { room: space, child: room };
+    await this.#api.asDevice(actor, request('PUT rooms/{room}/state/m.space.child/{child}', params, { body }));
   }
 
   async setRoomName(actor: Actor, room: RoomId, name: string): Promise<void> {
@@ -202,6 +218,18 @@ export class ClientHomeserver implements Homeserver {
     const endpoint = 'POST /_matrix/client/v1/appservice/{service}/ping';
     const body = { transaction_id: randomUUID() };
     await this.#api.asService(request(endpoint, { service: this.#serviceId }, { body }));
+  }
+
+  async #create(actor: Actor, body: JsonObject): Promise<RoomId> {
+    const creation = request('POST createRoom', {}, { body });
+    const answer = await this.#api.asDevice(actor, creation);
+    return parsed(z.object({ room_id: z.string() }), answer, creation).room_id as RoomId;
+  }
+
+  async #joinedRooms(actor: Actor): Promise<readonly RoomId[]> {
+    const asked = request('GET joined_rooms', {});
+    const answer = await this.#api.asDevice(actor, asked);
+    return parsed(z.object({ joined_rooms: z.array(z.string()) }), answer, asked).joined_rooms as RoomId[];
   }
 
   #state(actor: Actor, room: RoomId, type: string, stateKey: string): Promise<JsonObject | undefined> {

@@ -2,6 +2,7 @@
 import type { PauseReason } from './consent.ts';
 import type { AccountId, ContactId, RoomId, UserId } from './ids.ts';
 import type { InteropJid } from './jid.ts';
+import type { DepartingSpace } from './space.ts';
 
 /** One set of endpoints and a product code of the interoperability interface. */
 export type Network = 'whatsapp' | 'messenger';
@@ -38,7 +39,11 @@ export interface Account {
 export const reaches = ['everyone', 'known', 'nobody'] as const;
 export type Reach = (typeof reaches)[number];
 
-/** What leaves the server, or becomes visible to it, only because the user has switched it on; and who may write to them. */
+/** `separate`: the user's chats are in a Space of their own. `combined`: they are among the user's other rooms. */
+export const arrangements = ['combined', 'separate'] as const;
+export type Arrangement = (typeof arrangements)[number];
+
+/** What leaves the server, or becomes visible to it, only because the user has switched it on; who may write to them; and where their chats are. */
 export interface Preferences {
   /** Contacts see what the user has read. */
   readonly readReceipts: boolean;
@@ -47,9 +52,17 @@ export interface Preferences {
   /** A mark under each message of the user that has arrived, which the homeserver can read. */
   readonly deliveryMarks: boolean;
   readonly reach: Reach;
+  /** Undefined: not chosen, so as this server does it. */
+  readonly arrangement: Arrangement | undefined;
 }
 
-export const allOff: Preferences = { readReceipts: false, typing: false, deliveryMarks: false, reach: 'everyone' };
+export const allOff: Preferences = {
+  readReceipts: false,
+  typing: false,
+  deliveryMarks: false,
+  reach: 'everyone',
+  arrangement: undefined,
+};
 
 /** What an account holds here: how many of each. */
 export interface Holdings {
@@ -80,6 +93,8 @@ export interface Departure {
   readonly attempts: number;
   /** Chats whose ghosts still have to leave the room and forget its keys. */
   readonly chats: readonly DepartingChat[];
+  /** The Space for them, which the bot still has to leave. */
+  readonly space: DepartingSpace | undefined;
 }
 
 export interface DepartingChat {

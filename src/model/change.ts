@@ -39,6 +39,7 @@ import type { DeliveryMark } from './reading.ts';
 import type { MessagePart, MessageReaction, MessageReference } from './reference.ts';
 import type { ChosenMessages, ReportState } from './report.ts';
 import type { PeerDevice, SignalChange } from './signal.ts';
+import type { Space, SpaceChild } from './space.ts';
 import type { DeviceList, UserTrust } from './trust.ts';
 import type { Erasure } from './user-data.ts';
 
@@ -78,6 +79,15 @@ export type Change =
       readonly journal: 'inbox' | 'outbox';
       readonly since: number | undefined;
     }
+  | { readonly change: 'space.put'; readonly space: Space }
+  /** This room is going to be put into the account's Space, at this place. */
+  | { readonly change: 'space.child-noted'; readonly account: AccountId; readonly child: SpaceChild }
+  /** The homeserver has accepted it. */
+  | { readonly change: 'space.child-put'; readonly account: AccountId; readonly room: RoomId }
+  /** This room is not in the Space any more. */
+  | { readonly change: 'space.child-gone'; readonly account: AccountId; readonly room: RoomId }
+  /** The account has no Space any more. */
+  | { readonly change: 'space.gone'; readonly account: AccountId }
   /** A message of the user under this room key has been handled. */
   | { readonly change: 'room-key.used'; readonly portal: PortalId; readonly use: RoomKeyUse }
   /** A command under this room key has been handled. */

@@ -69,6 +69,14 @@ export const deliverySteps = [
   'E1-keys-committed',
   'E2-network-enlisted',
   'E3-account-active',
+  // Where the user wants their chats in a Space of their own.
+  'S1-space-noted',
+  'S2-space-made',
+  'S3-space-recorded',
+  'S4-chats-noted',
+  'S5-chat-put',
+  'S6-chat-recorded',
+  'S7-space-left',
   // Opt-out.
   'D1-account-erased',
   'D2-chat-left',

@@ -1,6 +1,6 @@
 // The port to the homeserver: the client API as one of our users, and end-to-end encryption with that user's own device.
 import type { Actor } from './contact.ts';
-import type { EventId, RoomId, SendId, UserId } from './ids.ts';
+import type { AccountId, EventId, RoomId, SendId, UserId } from './ids.ts';
 import type { JsonObject, KeptEvent, MatrixEvent, NewTransaction } from './journal.ts';
 import type { MediaUri } from './media.ts';
 import type { DevicePolicy } from './trust.ts';
@@ -13,6 +13,23 @@ export interface PortalRoomSpec {
   readonly federate: boolean;
   /** MSC2346 bridge info. `stateKey` is unique per bridge and portal: by it a killed creation is found again. */
   readonly bridgeInfo: { readonly stateKey: string; readonly content: JsonObject };
+}
+
+export interface SpaceSpec {
+  readonly name: string;
+  readonly topic: string;
+  readonly invite: UserId;
+  readonly federate: boolean;
+  /** For whom it is: by that a killed creation is found again. */
+  readonly account: AccountId;
+}
+
+/** How a room stands in a Space (Matrix spec, `m.space.child`). */
+export interface SpacePlace {
+  /** A server by which the room can be reached. */
+  readonly via: string;
+  /** At most 50 characters from space to `~`; children are sorted by it, by code point. */
+  readonly order: string;
 }
 
 /** A state event, by what counts in it. */
@@ -38,6 +55,12 @@ export interface Homeserver {
   createPortalRoom(actor: Actor, spec: PortalRoomSpec): Promise<RoomId>;
   /** A room that `actor` has joined and whose bridge info carries this state key. */
   findPortalRoom(actor: Actor, stateKey: string): Promise<RoomId | undefined>;
+  /** Creates a Space that nobody but `actor` can change or invite to. */
+  createSpace(actor: Actor, spec: SpaceSpec): Promise<RoomId>;
+  /** A Space that `actor` has made for this account and not left; `otherRooms` are not looked at. */
+  findSpace(actor: Actor, account: AccountId, otherRooms: ReadonlySet<RoomId>): Promise<RoomId | undefined>;
+  /** Puts a room into a Space, or (`undefined`) takes it out. The same again changes nothing. */
+  placeInSpace(actor: Actor, space: RoomId, room: RoomId, place: SpacePlace | undefined): Promise<void>;
   setRoomName(actor: Actor, room: RoomId, name: string): Promise<void>;
   /** `via`: a server by which it can be reached, if this one does not know the room. */
   join(actor: Actor, room: RoomId, via?: string): Promise<void>;

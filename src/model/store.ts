@@ -1,5 +1,5 @@
 // The port to the database: what the domain reads, and how it commits changes.
-import type { Account, Departure, Holdings, Network, Preferences } from './account.ts';
+import type { Account, Arrangement, Departure, Holdings, Network, Preferences } from './account.ts';
 import type { Block, BlockPattern } from './block.ts';
 import type { Change, UnansweredMessage } from './change.ts';
 import type { ConsentCheck, ConsentEntry } from './consent.ts';
@@ -17,6 +17,7 @@ import type { DeliveryMark, Reading } from './reading.ts';
 import type { KeptReference, MessageReaction, MessageTarget } from './reference.ts';
 import type { MadeReport, Report, TagKey } from './report.ts';
 import type { PeerDevice, SignalReads } from './signal.ts';
+import type { ListedChild, Space, SpaceChild } from './space.ts';
 import type { DeviceList, PeerTrust, UserTrust } from './trust.ts';
 import type { Erasure } from './user-data.ts';
 
@@ -78,6 +79,18 @@ export interface Store {
     get(limit: LimitName, scope: LimitScope, subject: LimitSubject): Promise<LimitUse | undefined>;
     /** All of this account. */
     of(account: AccountId): Promise<readonly LimitUse[]>;
+  };
+  readonly spaces: {
+    of(account: AccountId): Promise<Space | undefined>;
+    byRoom(room: RoomId): Promise<Space | undefined>;
+    /** The rooms of the account's chats, in the order in which these began: what is to be in its Space. */
+    chats(account: AccountId): Promise<readonly SpaceChild[]>;
+    /** What is in its Space, or may be, in the same order. */
+    children(account: AccountId): Promise<readonly ListedChild[]>;
+    /** Accounts whose Space is not as it is to be, where this is what holds for those who have not chosen; at start. */
+    toArrange(byDefault: Arrangement): Promise<readonly AccountId[]>;
+    /** Rooms in which the bot is for something else than a Space that is being made. */
+    otherRoomsOfBot(): Promise<ReadonlySet<RoomId>>;
   };
   readonly blocks: {
     /** The oldest first. */

@@ -37,6 +37,8 @@ export interface ExportedAccount {
   readonly preferences: Preferences;
   /** How much of each rate limit has been used: messages, chats, requests, or bytes of files. */
   readonly limits: readonly { readonly limit: LimitName; readonly used: number; readonly until: string }[];
+  /** The Space for the chats, where there is one. */
+  readonly space: RoomId | undefined;
   /** Whom the user has blocked, as they wrote it. */
   readonly blocks: readonly { readonly label: string; readonly since: string }[];
   /** To which the user subscribes, as they named them. */

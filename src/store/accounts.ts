@@ -71,7 +71,7 @@ export function* eraseAccount(unit: Unit, departure: Departure): Steps {
 }
 
 export function* putDeparture({ db, bridge }: Unit, departure: Departure): Steps {
-  const { account, network, user, managementRoom, interopAccountId, attempts, chats } = departure;
+  const { account, network, user, managementRoom, interopAccountId, attempts, chats, space } = departure;
   const row = {
     network,
     user,
@@ -90,6 +90,8 @@ export function* putDeparture({ db, bridge }: Unit, departure: Departure): Steps
   for (const { room, contact } of chats) {
     yield* run(db.insertInto('departing_chat').values({ account, contact, room: room ?? null }));
   }
+  yield* run(db.deleteFrom('departing_space').where('account', '=', account));
+  if (space !== undefined) yield* run(db.insertInto('departing_space').values({ account, room: space.room ?? null }));
 }
 
 export function* finishDeparture({ db }: Unit, account: AccountId): Steps {
@@ -130,9 +132,11 @@ export function accountReads(reader: Reader): Store['accounts'] {
       .where('account', '=', account)
       .execute();
     const chats = rows.map(({ room, contact }) => ({ room: room ?? undefined, contact }));
+    const [left] = await db.selectFrom('departing_space').select('room').where('account', '=', account).execute();
+    const space = left && { room: left.room ?? undefined };
     const sealed = row.interop_account;
     const interopAccountId = sealed ? unsealText(bridge, interopAccountPlace(account), sealed) : undefined;
-    return { account, network, user, managementRoom: row.management_room, interopAccountId, attempts, chats };
+    return { account, network, user, managementRoom: row.management_room, interopAccountId, attempts, chats, space };
   }
 
   return {

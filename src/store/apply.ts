@@ -59,6 +59,7 @@ import { putPart, putReference } from './references.ts';
 import { addReport, finishReport, setReportState } from './reports.ts';
 import { noteCommandKeyUse, noteRoomKeyUse } from './room-key-uses.ts';
 import { addPreKeys, expireSignedPreKey, putIdentity, putSession, putSignedPreKey, usePreKey } from './signal.ts';
+import { noteChild, notePut, putSpace, removeChild, removeSpace } from './spaces.ts';
 import type { Steps } from './steps.ts';
 import { putPeerTrust, putUserTrust, putVerified } from './trust.ts';
 import type { Unit } from './unit.ts';
@@ -108,6 +109,16 @@ function apply(unit: Unit, change: Change): Steps {
       return setAcceptance(unit, change.portal, change.acceptance);
     case 'portal.held':
       return setHeld(unit, change.portal, change.journal, change.since);
+    case 'space.put':
+      return putSpace(unit, change.space);
+    case 'space.child-noted':
+      return noteChild(unit, change.account, change.child);
+    case 'space.child-put':
+      return notePut(unit, change.account, change.room);
+    case 'space.child-gone':
+      return removeChild(unit, change.account, change.room);
+    case 'space.gone':
+      return removeSpace(unit, change.account);
     case 'room-key.used':
       return noteRoomKeyUse(unit, change.portal, change.use);
     case 'command-key.used':

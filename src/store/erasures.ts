@@ -57,6 +57,7 @@ function knownRooms({ db }: Unit) {
     .selectFrom('portal')
     .select('room')
     .where('room', 'is not', null)
+    .union(db.selectFrom('space').select('room').where('room', 'is not', null))
     .union(db.selectFrom('account').select('management_room as room'))
     .union(db.selectFrom('departure').select('management_room as room'));
 }

@@ -25,6 +25,7 @@ export const parents: ReadonlySet<TableName> = new Set([
   'departure',
   'policy_room',
   'portal',
+  'space',
 ]);
 
 /** What has happened to a table. `written`: the number of the last commit that wrote it; `writing`: commits under way that do. */

@@ -38,6 +38,7 @@ import { roomKeyUseReads } from './room-key-uses.ts';
 import type { DataKey } from './sealing.ts';
 import { signalReads } from './signal.ts';
 import { signingKeyStore } from './signing-keys.ts';
+import { spaceReads } from './spaces.ts';
 import { openSqlite } from './sqlite/database.ts';
 import { first, run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
@@ -132,6 +133,7 @@ async function build(database: Database, master: KeyObject, options: StoreOption
     ]),
     pictures: remembered(memory, reader, pictureReads, ['get']),
     portals: remembered(memory, reader, portalReads, ['get', 'find', 'byRoom']),
+    spaces: remembered(memory, reader, spaceReads, ['of', 'byRoom']),
     blocks: remembered(memory, reader, blockReads, ['matching']),
     limitUses: limitUseReads(reader),
     policyRooms: remembered(memory, reader, policyRoomReads, ['get', 'rules']),

@@ -21,10 +21,11 @@ export function* createPortal({ db, keys }: Unit, portal: Portal): Steps {
   const { id, account, contact, givenName, state } = portal;
   const acceptance = yield* numbered(db, portal);
   const given_name = givenName === undefined ? null : yield* sealedName(keys, account, id, givenName);
+  const position = yield* nextPosition(db, account);
   yield* run(
     db
       .insertInto('portal')
-      .values({ id, account, contact, given_name, ...acceptanceRow(acceptance), ...stateRow(state) }),
+      .values({ id, account, contact, given_name, position, ...acceptanceRow(acceptance), ...stateRow(state) }),
   );
 }
 
@@ -34,6 +35,11 @@ function* numbered(db: Unit['db'], { account, acceptance }: Portal): Steps<Accep
   const highest = db.selectFrom('portal').select((at) => at.fn.max('request_number').as('number'));
   const last = yield* first(highest.where('account', '=', account).where(isRequested));
   return { ...acceptance, number: (last?.number ?? 0) + 1 };
+}
+
+function* nextPosition(db: Unit['db'], account: AccountId): Steps<number> {
+  const highest = db.selectFrom('portal').select((at) => at.fn.max('position').as('position'));
+  return ((yield* first(highest.where('account', '=', account)))?.position ?? 0) + 1;
 }
 
 export function* namePortal({ db, keys }: Unit, portal: PortalId, givenName: string): Steps {

@@ -1,4 +1,4 @@
-// What each user has switched on. Without a row everything is off.
+// What each user has switched on and chosen. Without a row everything is off, and nothing chosen.
 import { allOff, type Preferences } from '../model/account.ts';
 import type { AccountId } from '../model/ids.ts';
 import type { Store } from '../model/store.ts';
@@ -12,6 +12,7 @@ export function* putPreferences({ db }: Unit, account: AccountId, preferences: P
     typing: flag(preferences.typing),
     delivery_marks: flag(preferences.deliveryMarks),
     reach: preferences.reach,
+    arrangement: preferences.arrangement ?? null,
   };
   yield* run(
     db
@@ -30,6 +31,7 @@ export function preferenceReads({ db }: Reader): Store['accounts']['preferences'
       typing: row.typing === 1,
       deliveryMarks: row.delivery_marks === 1,
       reach: row.reach,
+      arrangement: row.arrangement ?? undefined,
     };
   };
 }

@@ -1,6 +1,6 @@
 // The tables as kysely sees them. Booleans are 0 or 1, times milliseconds since the Unix epoch, `Sealed` columns hold what sealing.ts made.
 import type { ColumnType, Generated } from 'kysely';
-import type { Network, Reach } from '../model/account.ts';
+import type { Arrangement, Network, Reach } from '../model/account.ts';
 import type { PauseReason } from '../model/consent.ts';
 import type {
   AccountId,
@@ -26,6 +26,7 @@ import type { HostedName } from '../model/media.ts';
 import type { PolicyRoom } from '../model/policy.ts';
 import type { Acceptance } from '../model/portal.ts';
 import type { ReportState } from '../model/report.ts';
+import type { SpaceState } from '../model/space.ts';
 import type { KeyId } from './keyring.ts';
 
 type Bytes = ColumnType<Buffer, Uint8Array, Uint8Array>;
@@ -68,9 +69,19 @@ export interface Tables {
   /** `rooms`: a JSON array. */
   erasure: { user: UserId; rooms: string };
   departing_chat: { account: AccountId; room: RoomId | null; contact: ContactId };
-  preference: { account: AccountId; read_receipts: Flag; typing: Flag; delivery_marks: Flag; reach: Reach };
   /** What is over is `until` then, and forgotten. */
   limit_use: { name: LimitName; scope: LimitScope; subject: LimitSubject; points: number; until: number };
+  /** `room` is null where it is not known whether it was made. */
+  departing_space: { account: AccountId; room: RoomId | null };
+  preference: {
+    account: AccountId;
+    read_receipts: Flag;
+    typing: Flag;
+    delivery_marks: Flag;
+    reach: Reach;
+    /** Null while the user has not chosen. */
+    arrangement: Arrangement | null;
+  };
   pending_command: { user: UserId; command: Sealed; idle_since: IdleSince };
 
   /** `hash` is a keyed hash of the user. Both are null once it was erased. */
@@ -120,7 +131,13 @@ export interface Tables {
     /** Since when messages wait for a decision of the user; null while none does. */
     inbox_held_since: ColumnType<number | null, never, number | null>;
     outbox_held_since: ColumnType<number | null, never, number | null>;
+    /** As which of the account's chats it began. */
+    position: Generated<number>;
   };
+  /** `room` is null while it is being made. */
+  space: { account: AccountId; state: SpaceState['at']; room: RoomId | null };
+  /** What is in a Space, or (`put` 0) may be. */
+  space_child: { account: AccountId; room: RoomId; position: number; put: Flag };
   block: { id: string; account: AccountId; label: Sealed; created_at: number };
   /** `hash` is a keyed hash of what is blocked. */
   block_pattern: { account: AccountId; hash: Bytes; block: string };

@@ -183,7 +183,9 @@ class Run {
     const provoking = actions.at(-1);
     if (provoking && (stimulus === 'read-in' || stimulus === 'read-out')) await this.#marks.read(provoking);
     if (stimulus === 'opt-in') await this.#visitor?.optIn();
-    if (stimulus === 'opt-out') await this.#visitor?.optOut((await this.#traffic.chat(0)).phone.phone);
+    if (stimulus === 'separate') await this.#visitor?.separate((await this.#traffic.chat(0)).phone.phone);
+    if (stimulus === 'combined') await this.#visitor?.combine();
+    if (stimulus === 'opt-out') await this.#visitor?.optOut();
     if (stimulus === 'help') await this.#visitor?.help();
   }
 }

@@ -23,6 +23,9 @@ export type Stimulus =
   /** The network has hardly any one-time keys of the user left. */
   | 'few-keys'
   | 'opt-in'
+  /** The user wants their chats in a Space, or no longer. */
+  | 'separate'
+  | 'combined'
   | 'opt-out'
   | 'help';
 
@@ -83,6 +86,13 @@ export const stimuli: Readonly<Record<DeliveryStep, Stimulus>> = {
   'E1-keys-committed': 'opt-in',
   'E2-network-enlisted': 'opt-in',
   'E3-account-active': 'opt-in',
+  'S1-space-noted': 'separate',
+  'S2-space-made': 'separate',
+  'S3-space-recorded': 'separate',
+  'S4-chats-noted': 'separate',
+  'S5-chat-put': 'separate',
+  'S6-chat-recorded': 'separate',
+  'S7-space-left': 'combined',
   'D1-account-erased': 'opt-out',
   'D2-chat-left': 'opt-out',
   'D3-chat-recorded': 'opt-out',

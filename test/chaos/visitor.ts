@@ -10,6 +10,7 @@ export class Visitor {
   #asked = 0;
   #in = false;
   #out = false;
+  #separated = false;
 
   private constructor(world: World, user: MatrixUser, room: string) {
     this.#world = world;
@@ -35,13 +36,24 @@ export class Visitor {
     await this.#user.sendText(this.#room, 'yes');
   }
 
-  /** Likewise. There is a chat that has to end with it. */
-  async optOut(phone: SandboxPhone): Promise<void> {
-    if (this.#out) return;
-    this.#out = true;
+  /** Likewise. There is a chat that has to come into the Space. */
+  async separate(phone: SandboxPhone): Promise<void> {
+    if (this.#separated) return;
+    this.#separated = true;
     await phone.send(this.#user.userId, 'hello visitor');
     const portal = await this.#world.joinPortal(this.#user);
     await this.#user.waitForMessage(portal, ({ body }) => body === 'hello visitor');
+    await this.#user.sendText(this.#room, 'inbox separate');
+  }
+
+  async combine(): Promise<void> {
+    await this.#user.sendText(this.#room, 'inbox combined');
+  }
+
+  /** Likewise. The chat has to end with it. */
+  async optOut(): Promise<void> {
+    if (this.#out) return;
+    this.#out = true;
     await this.#user.sendText(this.#room, 'opt-out');
   }
 
@@ -54,10 +66,13 @@ export class Visitor {
     ];
     for (const [text, times] of expected) if (times > 0) await this.#said(text, times);
     const all = await this.#user.messages(this.#room);
-    return expected.flatMap(([text, times]) => {
+    const spaces = this.#user.client.getRooms().filter((room) => room.isSpaceRoom());
+    const oneSpace = spaces.length === (this.#separated ? 1 : 0) ? [] : [`there have been ${spaces.length} Spaces`];
+    const wrong = expected.flatMap(([text, times]) => {
       const said = all.filter(({ sender, body }) => sender !== this.#user.userId && text.test(body ?? '')).length;
       return said === times ? [] : [`the bot has said ${text} ${said} times, not ${times}`];
     });
+    return [...wrong, ...oneSpace];
   }
 
   async #said(text: RegExp, times: number): Promise<void> {

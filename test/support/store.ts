@@ -163,6 +163,7 @@ export const departure = (account: Account): Change => ({
     interopAccountId: account.state.at === 'active' ? account.state.enlistment.interopAccountId : undefined,
     attempts: 0,
     chats: [],
+    space: undefined,
   },
 });
 

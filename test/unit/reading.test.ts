@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { ActiveAccount, BridgeContext, BridgeSettings } from '../../src/bridge/context.ts';
 import { confirmation, confirmReading, readingChanges } from '../../src/bridge/reading.ts';
+import { allOff } from '../../src/model/account.ts';
 import type { Change } from '../../src/model/change.ts';
 import type { Contact } from '../../src/model/contact.ts';
 import { BridgeError } from '../../src/model/errors.ts';
@@ -70,7 +71,7 @@ describe('from the push to the network', () => {
       {
         change: 'account.preferences',
         account: account.id,
-        preferences: { readReceipts, typing: false, deliveryMarks: false, reach: 'everyone' },
+        preferences: { ...allOff, readReceipts },
       },
     ]);
   const shown = (...names: string[]) =>

@@ -30,6 +30,7 @@ test('nothing of an erased user is left, and all of the others', async () => {
   const erin = anAccount({ user: '@erin-the-erased:example.org' as never, managementRoom: '!erins-room' as RoomId });
   const { portal, contact } = await aChat(store, { account: erin });
   const other = await aChat(store);
+  const erinsSpace = '!erins-space' as RoomId;
   const room = portal.state.at === 'open' ? portal.state.room : ('' as RoomId);
   await store.commit([
     { change: 'user.trust', trust: { state: 'pinned', user: erin.user, masterKey: 'erins-master-key' } },
@@ -41,17 +42,23 @@ test('nothing of an erased user is left, and all of the others', async () => {
     { change: 'command-key.used', room: erin.managementRoom, use: { session: 'erins-session', index: 0 } },
     { change: 'room-key.used', portal: portal.id, use: { session: 'erins-room-key', index: 2 } },
     { change: 'visitor.add', portal: portal.id, user: '@erins-visitor:example.org' as never },
+    { change: 'space.put', space: { account: erin.id, state: { at: 'open', room: erinsSpace } } },
+    { change: 'space.child-noted', account: erin.id, child: { room, position: 1 } },
     { change: 'outbox.add', row: outgoing(portal, Buffer.from('words')) },
     change(room, '$erins-event' as EventId),
     change(erin.managementRoom, '$erins-command' as EventId),
+    change(erinsSpace, '$erins-arrival' as EventId),
     change(other.account.managementRoom, '$others-command' as EventId),
   ]);
-  for (let at = await store.events.next(room); at; at = await store.events.next(room)) {
-    await store.commit([{ change: 'event.done', seq: at.seq }]);
+  for (const its of [room, erinsSpace]) {
+    for (let at = await store.events.next(its); at; at = await store.events.next(its)) {
+      await store.commit([{ change: 'event.done', seq: at.seq }]);
+    }
   }
   const data = await exportUser(store, erin.user, 0);
   expect(data).toMatchObject({ identity: 'pinned', consent: [{ what: 'withdrawn' }] });
   expect(data.accounts[0]?.messages).toHaveLength(1);
+  expect(data.accounts[0]?.space).toBe(erinsSpace);
   expect(data.accounts[0]?.chats).toMatchObject([
     {
       visitors: [{ user: '@erins-visitor:example.org', allowed: false }],
@@ -73,7 +80,9 @@ test('nothing of an erased user is left, and all of the others', async () => {
     erin.id,
     erin.managementRoom,
     room,
+    erinsSpace,
     '$erins-event',
+    '$erins-arrival',
     '$erins-command',
     'erins-session',
     'erins-room-key',

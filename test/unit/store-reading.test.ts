@@ -34,7 +34,8 @@ it('everything is off until it is switched on, and off again with a new account'
   const store = await openTestStore();
   const { account } = await aChat(store);
   expect(await store.accounts.preferences(account.id)).toEqual(allOff);
-  const preferences = { readReceipts: true, typing: false, deliveryMarks: true, reach: 'known' } as const;
+  const chosen = { reach: 'known', arrangement: 'separate' } as const;
+  const preferences = { readReceipts: true, typing: false, deliveryMarks: true, ...chosen } as const;
   await store.commit([{ change: 'account.preferences', account: account.id, preferences }]);
   // An account that is put again, as at the end of its enlistment, keeps them.
   await store.commit([{ change: 'account.put', account }]);

@@ -105,6 +105,7 @@ const settings: BridgeSettings = {
   networks: ['whatsapp'],
   readReceipts: new Set<never>(),
   federatePortals: false,
+  arrangement: 'combined',
   devicePolicy: 'cross-signed',
   policyRooms: [],
   moderationRoom: undefined,

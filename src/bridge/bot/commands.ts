@@ -13,6 +13,7 @@ import { confirmIdentityCommand } from './confirm-identity.ts';
 import { consent } from './consent.ts';
 import { acceptCommand, declineCommand } from './decide.ts';
 import { help } from './help.ts';
+import { inbox } from './inbox.ts';
 import { optIn } from './opt-in.ts';
 import { optOut } from './opt-out.ts';
 import { subscribe, unsubscribe } from './policy-rooms.ts';
@@ -90,6 +91,7 @@ const handlers: Readonly<Record<string, CommandHandler>> = {
   accept: acceptCommand,
   decline: declineCommand,
   reach,
+  inbox,
   export: exportCommand,
   erase: eraseCommand,
   report,

@@ -3,6 +3,7 @@ import type { BridgeContext } from '../context.ts';
 import { networkNames, whatWorks } from '../labels.ts';
 import { blocksHelp } from './blocks.ts';
 import type { Answer } from './commands.ts';
+import { inboxHelp } from './inbox.ts';
 import { policyRoomsHelp } from './policy-rooms.ts';
 import { switchHelp } from './preferences.ts';
 import { reachHelp } from './reach.ts';
@@ -24,6 +25,7 @@ export async function help({ settings }: BridgeContext): Promise<Answer> {
       'requests: who asks to write to you. Whoever you do not know waits for your decision and learns nothing of it',
       'accept <number>, decline <number>: the answer; to join the room that you are invited to, or to reject the invitation, is the same',
       reachHelp,
+      inboxHelp,
       ...blocksHelp,
       policyRoomsHelp,
       reportHelp,

@@ -47,7 +47,7 @@ async function ending(
     text: [
       `You have opted out of ${networkNames[network]}. From now on nothing is sent or received, in either direction.`,
       `Deleted here: ${deleted(network, held)}`,
-      'Still to come: the ghosts leave your chats and forget the keys to them, and the network is told. I say when that is done. What you see in the rooms stays with you. "erase" deletes what I keep beyond that.',
+      `Still to come: the ghosts leave your chats and forget the keys to them,${departure.space === undefined ? '' : ' the Space for them goes,'} and the network is told. I say when that is done. What you see in the rooms stays with you. "erase" deletes what I keep beyond that.`,
     ].join('\n\n'),
     changes: [await decided(context, user, { what: 'withdrawn', network }), { change: 'account.erase', departure }],
     after: () => {

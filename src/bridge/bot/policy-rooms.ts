@@ -42,13 +42,14 @@ async function whyNot(
   return undefined;
 }
 
-/** A policy room is only read, and left in the end: a chat, or where somebody talks to the bot, cannot be one. */
+/** A policy room is only read, and left in the end: a chat, a Space of chats, or where somebody talks to the bot, cannot be one. */
 async function isForTalking(context: BridgeContext, command: Command, room: RoomId): Promise<boolean> {
   const { store } = context;
   const accounts = await store.accounts.ofUser(command.user);
   if (room === context.settings.moderationRoom) return true;
   if (room === command.room || accounts.some(({ managementRoom }) => managementRoom === room)) return true;
   if ((await store.portals.byRoom(room)) !== undefined) return true;
+  if ((await store.spaces.byRoom(room)) !== undefined) return true;
   const members = await membersOf(context, room);
   return isForTwo(context, members) && !members.has(command.user);
 }

@@ -3,12 +3,14 @@ import type { Account, Network, Preferences } from '../../model/account.ts';
 import { deliveryMark } from '../../translate/capabilities.ts';
 import type { BridgeContext } from '../context.ts';
 import { networkNames } from '../labels.ts';
+import { arrangementOf } from '../spaces/arrangement.ts';
 import { type Answer, type Command, type CommandEffects, type CommandHandler, networkOf } from './commands.ts';
+import { whereChatsAre } from './inbox.ts';
 
 interface Switch {
   readonly command: string;
   readonly noun: string;
-  readonly preference: keyof Omit<Preferences, 'reach'>;
+  readonly preference: keyof Omit<Preferences, 'reach' | 'arrangement'>;
   readonly on: (network: string) => string;
   readonly off: (network: string) => string;
 }
@@ -108,5 +110,5 @@ export async function switchedOn(context: BridgeContext, account: Account): Prom
     if (!isOffered(context, each, account.network)) return `${each.noun} off (not offered by this server)`;
     return `${each.noun} ${preferences[each.preference] ? 'on' : 'off'}`;
   });
-  return `${states.join(', ')}. You are reached by ${preferences.reach}${preferences.reach === 'known' ? ' people' : ''}.`;
+  return `${states.join(', ')}. You are reached by ${preferences.reach}${preferences.reach === 'known' ? ' people' : ''}. Your chats are ${whereChatsAre[arrangementOf(context, preferences)]}.`;
 }

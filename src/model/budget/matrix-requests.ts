@@ -35,15 +35,18 @@ export const matrixRequests = {
   },
   'PUT profile/{user}/avatar_url': { body: 'avatar_url', purpose: 'the picture of a contact, if `contacts.pictures`' },
   'POST createRoom': {
-    body: `visibility name topic is_direct invite creation_content/m.federate
+    body: `visibility name topic is_direct invite creation_content/m.federate creation_content/type
+      creation_content/matrix-appservice-whatsapp.account
       initial_state/type initial_state/state_key initial_state/content/algorithm initial_state/content/join_rule
       initial_state/content/guest_access initial_state/content/history_visibility initial_state/content/bridgebot
       initial_state/content/creator initial_state/content/protocol/id initial_state/content/protocol/displayname
       initial_state/content/channel/id initial_state/content/channel/displayname power_level_content_override`,
     purpose:
-      'the room of a chat: which user has one, on which network; its name only where the user has given the contact one',
+      'the room of a chat: which user has one, on which network; its name only where the user has given the contact one. The Space of a user who wants one, with the random id of the account',
   },
-  'GET joined_rooms': { purpose: 'finds a room that was made before a crash; the rooms of somebody who is erased' },
+  'GET joined_rooms': {
+    purpose: 'finds a room or a Space that was made before a crash; the rooms of somebody who is erased',
+  },
   'POST join/{room}': {
     body: '',
     query: 'via server_name',
@@ -55,11 +58,17 @@ export const matrixRequests = {
   'POST rooms/{room}/leave': { body: '', purpose: 'a ghost or the bot goes' },
   'POST rooms/{room}/kick': {
     body: 'user_id',
-    purpose: 'takes back the invitation to a chat that the user has declined',
+    purpose: 'takes back the invitation to a chat that the user has declined; takes a user out of a Space that goes',
   },
   'GET rooms/{room}/members': { purpose: 'who hears what is said in a room, the moderation room included' },
-  'GET rooms/{room}/state/{type}/{key}': { purpose: 'whether a room is encrypted, and which chat it belongs to' },
+  'GET rooms/{room}/state/{type}/{key}': {
+    purpose: 'whether a room is encrypted, and which chat or whose Space it is',
+  },
   'PUT rooms/{room}/state/m.room.name/': { body: 'name', purpose: 'the name that a user has given to a contact' },
+  'PUT rooms/{room}/state/m.space.child/{child}': {
+    body: 'via order',
+    purpose: 'which chats are in the Space of a user, and in which order they began',
+  },
   'GET rooms/{room}/messages': {
     purpose: 'whether an event is there whose sending was cut off; only what the bridge has sent itself',
     query: 'dir limit filter',

@@ -60,9 +60,9 @@ export const storedTables: Readonly<Record<string, StoredTable>> = {
   },
   preference: {
     file: 'store',
-    holds: 'what the user has switched on, and who may reach them',
+    holds: 'what the user has switched on, who may reach them, and whether their chats are in a Space',
     kept: 'account',
-    plain: 'account read_receipts typing delivery_marks reach',
+    plain: 'account read_receipts typing delivery_marks reach arrangement',
   },
   limit_use: {
     file: 'store',
@@ -82,6 +82,19 @@ export const storedTables: Readonly<Record<string, StoredTable>> = {
     holds: 'rooms that a ghost has still to leave',
     kept: 'departure',
     plain: 'account room contact',
+  },
+  departing_space: {
+    file: 'store',
+    holds: 'a Space that the bot has still to leave',
+    kept: 'departure',
+    plain: 'account room',
+  },
+  space: { file: 'store', holds: 'the Space of a user’s chats', kept: 'account', plain: 'account state room' },
+  space_child: {
+    file: 'store',
+    holds: 'what is in it, in the order in which the chats began',
+    kept: 'account',
+    plain: 'account room position put',
   },
   erasure: {
     file: 'store',
@@ -166,10 +179,10 @@ export const storedTables: Readonly<Record<string, StoredTable>> = {
   portal: {
     file: 'store',
     holds:
-      'who has a chat with whom, its room, the name that the user gave, whether they let the contact in, since when it waits for a decision of theirs',
+      'who has a chat with whom, its room, the name that the user gave, whether they let the contact in, as which of their chats it began, since when it waits for a decision of theirs',
     kept: 'chat',
     plain:
-      'id account contact room labelled acceptance request_number requested_at asked_again dropped inbox_held_since outbox_held_since',
+      'id account contact room labelled acceptance request_number requested_at asked_again dropped position inbox_held_since outbox_held_since',
     sealed: 'given_name',
   },
   portal_visitor: {

@@ -23,6 +23,7 @@ import * as policyRooms from './0020-policy-rooms.ts';
 import * as commandKeyUses from './0030-command-key-uses.ts';
 import * as idleRows from './0031-idle-rows.ts';
 import * as limitUses from './0032-limit-uses.ts';
+import * as spaces from './0033-spaces.ts';
 import * as reports from './0034-reports.ts';
 import * as heldSince from './0036-held-since.ts';
 
@@ -50,6 +51,7 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0030-command-key-uses': commandKeyUses,
   '0031-idle-rows': idleRows,
   '0032-limit-uses': limitUses,
+  '0033-spaces': spaces,
   '0034-reports': reports,
   '0036-held-since': heldSince,
 };
