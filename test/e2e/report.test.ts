@@ -112,6 +112,7 @@ describe('with a moderation room', () => {
 
   test('a reply reports after a yes, with proof; the contact learns nothing, and the network which message it is', async () => {
     const { eventId, id } = await annaWrites('buy my pills');
+    await anna.hasStatus(id, 'delivered');
     const before = await traffic();
     await alice.reply(portal, eventId, '!wa report unwanted advertising');
     const question = await notice('report-question', /moderators .*a text.*"Anna".*unwanted advertising/s);
@@ -219,24 +220,25 @@ describe('with a moderation room', () => {
     expect((await anna.messages()).filter(({ text }) => /!wa/i.test(text ?? ''))).toEqual([]);
   });
 
-  test.each([
-    ['before it has the message', 'GET', () => new RegExp(`/rooms/${encodeURIComponent(portal)}/event/`)],
-    ['when the first part is with the moderators', 'PUT', () => sendTo(moderation)],
-  ])('killed %s: the moderators get it once', async (when, method, path) => {
-    const text = `killed ${when}`;
-    const { eventId } = await annaWrites(text);
+  test('killed before it has the message, and again when the moderators have the first part: they get it once', async () => {
+    const { eventId } = await annaWrites('a message and two deaths');
     await ask(`report ${link(eventId)}`, /a text/);
-    const killed = homeserver.killAt(method, path(), () => world.bridge.kill());
+    const kill = () => world.bridge.kill();
+    const fetched = homeserver.killAt('GET', inRoom(portal, '/event/'), kill);
     await alice.sendText(botRoom, 'yes');
-    await killed;
+    await fetched;
+    const sent = homeserver.killAt('PUT', inRoom(moderation, '/send/m.room.encrypted/'), kill);
+    world.spawnBridge();
+    await sent;
     await world.startBridge();
     await reportOf(mona, eventId);
-    await mona.waitForMessage(moderation, ({ body }) => body?.endsWith(text) ?? false);
-    await ask(`report ${link(eventId)}`, /a text/);
+    // What comes after it is there when the whole of it is.
+    const { eventId: next } = await annaWrites('and life goes on');
+    await ask(`report ${link(next)}`, /a text/);
     await ask('yes', /pass it on/);
-    await expect.poll(() => said(text), patience).toBe(2);
-    const all = (await mona.messages(moderation)).filter((seen) => factsOf(seen)?.event === eventId);
-    expect(all).toHaveLength(2);
+    await mona.waitForMessage(moderation, ({ body }) => body?.endsWith('and life goes on') ?? false);
+    expect(await said('a message and two deaths')).toBe(1);
+    expect((await mona.messages(moderation)).filter((seen) => factsOf(seen)?.event === eventId)).toHaveLength(1);
   });
 
   test('nothing of what was reported is left with the bridge', async () => {
@@ -250,8 +252,6 @@ describe('with a moderation room', () => {
     await expect.poll(told, patience).toBe((await anna.reports()).length);
     const files = [...(await filesBelow(dirname(world.installation.configPath))), world.logPath];
     expect(await filesWith(files, [canary])).toEqual([]);
-    const { lines } = await askDoctor(world.installation.configPath);
-    expect(found(lines, 'moderation room')?.outcome).toBe('ok');
   });
 
   test('a room that cannot be used is said to be so, and a report that is under way waits for it', async () => {
@@ -266,7 +266,9 @@ describe('with a moderation room', () => {
     expect(await ready.json()).toMatchObject({ ready: true, warnings: ['moderation-room'] });
     await mona.client.invite(moderation, world.installation.bot);
     await reportOf(mona, eventId);
+    // Whoever may send the bot away by that could keep everybody's reports from arriving.
+    await ask(`subscribe ${moderation}`, /for talking/);
   });
 });
 
-const sendTo = (room: string) => new RegExp(`/rooms/${encodeURIComponent(room)}/send/m.room.encrypted/`);
+const inRoom = (room: string, below: string) => new RegExp(`/rooms/${encodeURIComponent(room)}${below}`);
