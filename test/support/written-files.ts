@@ -1,5 +1,5 @@
 // What stands in files: for tests that look for what must not be there.
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 export async function filesBelow(directory: string): Promise<string[]> {
@@ -33,4 +33,16 @@ export async function filesWith(files: readonly string[], texts: readonly string
     if (needles.some((needle) => content.includes(needle))) hits.push(file);
   }
   return hits;
+}
+
+/** Regular files that the process has open for writing, native code included. */
+export async function openForWriting(pid: number): Promise<string[]> {
+  const found: string[] = [];
+  for (const fd of await readdir(`/proc/${pid}/fd`)) {
+    const path = await readlink(`/proc/${pid}/fd/${fd}`).catch(() => '');
+    const info = await readFile(`/proc/${pid}/fdinfo/${fd}`, 'utf8').catch(() => '');
+    const isWriting = (Number.parseInt(/^flags:\s*(\d+)/m.exec(info)?.[1] ?? '0', 8) & 3) !== 0;
+    if (isWriting && /^\/(?!dev\/)/.test(path)) found.push(path);
+  }
+  return found;
 }
