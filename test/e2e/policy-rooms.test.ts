@@ -187,3 +187,19 @@ describe('a room of the administrator', () => {
 
   const ready = async (): Promise<unknown> => (await fetch(`${world.installation.publicUrl}/health/ready`)).json();
 });
+
+test('a room is left when the last who subscribes to it opts out, and not before', async () => {
+  const { bot } = world.installation;
+  const { room_id: room } = await moderator.client.createRoom({ preset: 'private_chat' as never });
+  await rule(room, ghost, true);
+  await ask(`subscribe ${room}`, /^Subscribed/);
+  await moderator.client.invite(room, bot);
+  await listed(`${room}: policy room, one rule about people here`);
+  await world.ask(bert, bertsBotRoom, `subscribe ${room}`, /^Subscribed/);
+  await ask(`unsubscribe ${room}`, /do not subscribe/);
+  await heard(alice, portal, 'for you alone');
+  expect((await moderator.members(room)).find(({ userId }) => userId === bot)).toMatchObject({ membership: 'join' });
+  await unheard(bert, anna, ['not for you']);
+  await world.ask(bert, bertsBotRoom, 'opt-out', /You have opted out/);
+  await moderator.waitForMembership(room, bot, ['leave']);
+});

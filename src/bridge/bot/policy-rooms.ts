@@ -50,6 +50,8 @@ async function isForTalking(context: BridgeContext, command: Command, room: Room
   if (room === command.room || accounts.some(({ managementRoom }) => managementRoom === room)) return true;
   if ((await store.portals.byRoom(room)) !== undefined) return true;
   if ((await store.spaces.byRoom(room)) !== undefined) return true;
+  // The bot is in it to read it for somebody else.
+  if ((await store.policyRooms.get(room)) !== undefined) return false;
   const members = await membersOf(context, room);
   return isForTwo(context, members) && !members.has(command.user);
 }
