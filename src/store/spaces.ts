@@ -23,13 +23,7 @@ export function* removeSpace({ db }: Unit, account: AccountId): Steps {
 }
 
 export function* noteChild({ db }: Unit, account: AccountId, { room, position }: SpaceChild): Steps {
-  const row = { position, put: 0 } as const;
-  yield* run(
-    db
-      .insertInto('space_child')
-      .values({ account, room, ...row })
-      .onConflict((at) => at.columns(['account', 'room']).doUpdateSet(row)),
-  );
+  yield* run(db.insertInto('space_child').values({ account, room, position, put: 0 }));
 }
 
 export function* notePut({ db }: Unit, account: AccountId, room: RoomId): Steps {

@@ -230,6 +230,18 @@ describe('a user who wants it', () => {
     },
   );
 
+  test('who changes their mind while it is being taken away gets another one, and is in it', async () => {
+    await choose('separate');
+    await keep();
+    await choose('combined');
+    homeserver.failure = { at: 'leave', carriedOut: false, error: later };
+    await expect(keep()).rejects.toBe(later);
+    await choose('separate');
+    await keep();
+    expect(theSpace().members).toContain(account.user);
+    expect(inOrder(theSpace())).toEqual([roomOf(portal)]);
+  });
+
   test('who changes their mind while it is being made is left with none', async () => {
     await choose('separate');
     homeserver.failure = { at: 'createSpace', carriedOut: true, error: later };

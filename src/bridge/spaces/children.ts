@@ -3,7 +3,7 @@ import type { RoomId } from '../../model/ids.ts';
 import type { ListedChild, SpaceChild } from '../../model/space.ts';
 
 export interface Difference {
-  /** Not on record yet, or in another place. */
+  /** Not on record yet. */
   readonly toNote: readonly SpaceChild[];
   /** On record, and not known to be there. */
   readonly toPut: readonly SpaceChild[];
@@ -13,10 +13,9 @@ export interface Difference {
 export function difference(chats: readonly SpaceChild[], children: readonly ListedChild[]): Difference {
   const listed = new Map(children.map((child) => [child.room, child]));
   const wanted = new Set(chats.map(({ room }) => room));
-  const isListed = ({ room, position }: SpaceChild): boolean => listed.get(room)?.position === position;
   return {
-    toNote: chats.filter((chat) => !isListed(chat)),
-    toPut: chats.filter((chat) => isListed(chat) && listed.get(chat.room)?.put === false),
+    toNote: chats.filter(({ room }) => !listed.has(room)),
+    toPut: chats.filter(({ room }) => listed.get(room)?.put === false),
     toTake: children.map(({ room }) => room).filter((room) => !wanted.has(room)),
   };
 }
