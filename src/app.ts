@@ -94,6 +94,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
       roomKeys: (rooms) => bridge?.roomKeys(rooms),
       devicesChanged: (users) => bridge?.devicesChanged(users),
     },
+    onBack: () => bridge?.homeserverIsBack(),
     // A ratchet that may run ahead of the disk must not run on: what is stored is taken up again at the next start.
     onFatal: (error) => {
       logger.error({ err: error }, 'a crypto store failed; the process ends so that no key is used twice');

@@ -13,6 +13,8 @@ export interface Routers {
   readonly metrics: Router;
 }
 
+const keptMs = 150_000;
+
 /** One listener for all, or several where the configuration separates them. */
 export async function listenAll(config: Config, logger: Logger, routers: Routers): Promise<Server[]> {
   const { health, provider, appservice, metrics } = routers;
@@ -49,6 +51,8 @@ function failure(logger: Logger): ErrorRequestHandler {
 
 async function listen(app: Express, address: { readonly host: string; readonly port: number }): Promise<Server> {
   const server = createServer(app);
+  // Synapse keeps a connection for two minutes: a new one is to mean something.
+  server.keepAliveTimeout = keptMs;
   server.listen(address.port, address.host);
   try {
     await once(server, 'listening');

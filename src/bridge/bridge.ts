@@ -75,6 +75,7 @@ export class Bridge {
     this.#spaces = new Spaces(context, workers, (room) => this.#pipelines.bot.wake(room));
     this.#upkeep = new Upkeep(context, workers, {
       takeUp: () => this.#takeUp(),
+      readBack: () => this.#transactions.readBack(),
       wakeRooms: (rooms) => this.#pipelines.rooms.wakeAll(rooms),
       wakeLateEvents: (room) => this.#pipelines.lateEvents.wake(room),
       wakeInbox: (portals) => this.#pipelines.inbox.wakeAll(portals),
@@ -139,6 +140,10 @@ export class Bridge {
         'the homeserver cannot reach this bridge at the address in the registration',
       );
     });
+  }
+
+  homeserverIsBack(): void {
+    this.#transactions.homeserverIsBack();
   }
 
   /** What could not be stored is tried, pushed and delivered again now. */
@@ -218,6 +223,7 @@ export class Bridge {
       },
       typing: (typing) => this.#userTyping.pushed(typing),
       recover: () => this.#upkeep.recover(),
+      missing: () => this.#upkeep.readBack(),
     });
   }
 

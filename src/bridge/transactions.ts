@@ -1,12 +1,14 @@
 // What the homeserver pushes: stored whole, then keys before events. Implements the sink of the transaction endpoint.
+import type { Change } from '../model/change.ts';
 import type { Actor } from '../model/contact.ts';
 import type { AccountId, RoomId, UserId } from '../model/ids.ts';
 import { parseUserId } from '../model/ids.ts';
-import type { JsonObject, NewTransaction } from '../model/journal.ts';
+import type { JsonObject, MatrixEvent, NewTransaction } from '../model/journal.ts';
 import type { Ephemeral, TransactionSink, TypingUsers } from '../model/matrix.ts';
 import { passed } from '../observability/fail-points.ts';
 import { type BridgeContext, isOurs } from './context.ts';
 import { settingAside } from './damaged-rows.ts';
+import { MissedEvents } from './missed-events.ts';
 import { readingChanges } from './reading.ts';
 import { releaseDeviceNotice } from './user-trust.ts';
 import { type Visits, visits } from './visitors.ts';
@@ -25,16 +27,19 @@ export interface TransactionsOptions {
   readonly typing: (typing: TypingUsers) => void;
   /** Called when the homeserver has dropped to-device messages. */
   readonly recover: () => void;
+  /** Called when the homeserver may have forgotten what it had to push: `readBack` is due. */
+  readonly missing: () => void;
 }
 
 export class Transactions implements TransactionSink {
   readonly #options: TransactionsOptions;
   readonly #workers: Workers<'transactions'>;
-
+  readonly #missed: MissedEvents;
   #keyCounts: boolean | undefined;
 
   constructor(options: TransactionsOptions) {
     this.#options = options;
+    this.#missed = new MissedEvents(options.context);
     const { clock, logger } = options.context;
     this.#workers = new Workers({
       name: 'transactions',
@@ -60,15 +65,45 @@ export class Transactions implements TransactionSink {
     const marked = { ...body, [concernedRooms]: [...new Set(news.map((event) => event.room_id))] };
     const transaction = { id, body: caughtUp ? { ...marked, [catchUp]: true } : marked, events: news };
     const reading = await readingChanges(context, ephemeral.receipts);
-    const { changes, chats } = await visits(context, events);
+    const missed = await this.#missed.before(news);
+    const { changes, chats } = await visits(context, [...missed.events, ...events]);
     passed('M1-transaction-pushed');
-    await context.store.commit([{ change: 'transaction.store', transaction }, ...reading.changes, ...changes]);
+    await context.store.commit([
+      ...missedTransaction(missed.events),
+      { change: 'transaction.store', transaction },
+      ...reading.changes,
+      ...changes,
+    ]);
     passed('M2-transaction-committed');
+    missed.stored();
     if (reading.accounts.length > 0) passed('MC1-reading-committed');
     this.#workers.wake('transactions');
     for (const account of reading.accounts) wakeReceipts(account.id);
     for (const chat of chats) visited(chat);
     for (const each of ephemeral.typing) typing(each);
+  }
+
+  reconnected(): void {
+    if (!this.#missed.wereSuspected()) this.homeserverIsBack();
+  }
+
+  /** The homeserver was away: it may have forgotten what it had to push. */
+  homeserverIsBack(): void {
+    this.#missed.suspect();
+    this.#options.missing();
+  }
+
+  /** Looks for what the homeserver has not pushed, in chats in which nothing new may come for long. */
+  async readBack(): Promise<void> {
+    const { context, visited } = this.#options;
+    for (const room of await this.#missed.aliveRooms()) {
+      const missed = await this.#missed.in([room]);
+      const { changes, chats } = await visits(context, missed.events);
+      if (missed.events.length > 0) await context.store.commit([...missedTransaction(missed.events), ...changes]);
+      missed.stored();
+      this.#workers.wake('transactions');
+      for (const chat of chats) visited(chat);
+    }
   }
 
   async userExists(user: UserId): Promise<boolean> {
@@ -113,6 +148,14 @@ export class Transactions implements TransactionSink {
     }
     if (catchUp in body) recover();
   }
+}
+
+/** Keys to them may have been forgotten as well. */
+function missedTransaction(events: readonly MatrixEvent[]): Change[] {
+  const [first] = events;
+  if (first === undefined) return [];
+  const body = { [catchUp]: true, [concernedRooms]: [...new Set(events.map((event) => event.room_id))] };
+  return [{ change: 'transaction.store', transaction: { id: `missed:${first.event_id}`, body, events } }];
 }
 
 /** Our own marks in a stored body. */

@@ -12,13 +12,15 @@ import type { MakeWorkers, Step, Workers } from './workers.ts';
 export interface UpkeepEffects {
   /** Resolves when everything that the journals hold has been set in motion. */
   takeUp(): Promise<void>;
+  /** Looks for events that the homeserver has not pushed. */
+  readBack(): Promise<void>;
   wakeRooms(rooms: readonly RoomId[]): Promise<void>;
   wakeLateEvents(room: RoomId): void;
   wakeInbox(portals: readonly PortalId[]): Promise<void>;
   wakeChat(portal: Portal): void;
 }
 
-const duties = ['taking-up', 'recovery', 'housekeeping', 'limits', 'expiry'] as const;
+const duties = ['taking-up', 'reading-back', 'recovery', 'housekeeping', 'limits', 'expiry'] as const;
 type Duty = (typeof duties)[number];
 
 const expiryCheckMs = 5 * 60 * 1000;
@@ -47,6 +49,11 @@ export class Upkeep {
     this.workers.wake('recovery');
   }
 
+  /** The homeserver may have forgotten what it had to push. */
+  readBack(): void {
+    this.workers.wake('reading-back');
+  }
+
   /** To be called when nothing counts any more. */
   async end(): Promise<void> {
     const { limits, logger } = this.#context;
@@ -59,6 +66,9 @@ export class Upkeep {
     switch (duty) {
       case 'taking-up':
         await this.#effects.takeUp();
+        return 'idle';
+      case 'reading-back':
+        await this.#effects.readBack();
         return 'idle';
       case 'recovery':
         return this.#recover();

@@ -17,6 +17,8 @@ export interface ClientApiOptions {
   readonly clock?: Clock;
   readonly logger?: Logger;
   readonly disclosed?: Disclosed | undefined;
+  /** Called when the homeserver was away and is back. */
+  readonly onBack?: (() => void) | undefined;
 }
 
 /** What says as whom something is asked: part of the query. */
@@ -47,8 +49,8 @@ export class ClientApi {
     this.#token = options.asToken;
     this.#timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
     this.#disclosed = options.disclosed ?? (() => undefined);
-    const { clock = systemClock, logger } = options;
-    this.gate = new HomeserverGate({ ask: () => this.#ask(), clock, logger });
+    const { clock = systemClock, logger, onBack } = options;
+    this.gate = new HomeserverGate({ ask: () => this.#ask(), clock, logger, onBack });
   }
 
   /** As the appservice's own user. */

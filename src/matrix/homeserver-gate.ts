@@ -8,6 +8,8 @@ export interface HomeserverGateOptions {
   readonly ask: () => Promise<unknown>;
   readonly clock: Clock;
   readonly logger?: Logger | undefined;
+  /** Called when it is back. */
+  readonly onBack?: (() => void) | undefined;
 }
 
 const firstPauseMs = 500;
@@ -79,6 +81,7 @@ export class HomeserverGate {
     logger?.info({}, 'the homeserver is back');
     this.#opening += 1;
     this.#shut = undefined;
+    this.#options.onBack?.();
   }
 }
 

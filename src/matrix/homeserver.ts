@@ -171,8 +171,15 @@ export class ClientHomeserver implements Homeserver {
   }
 
   async lastSent(actor: Actor, room: RoomId, type: string, limit: number): Promise<readonly MatrixEvent[]> {
-    const filter = JSON.stringify({ senders: [actor.user], types: [type] });
-    const query = { dir: 'b', limit: String(limit), filter };
+    return this.#last(actor, room, limit, { senders: [actor.user], types: [type] });
+  }
+
+  async lastOfOthers(actor: Actor, room: RoomId, limit: number): Promise<readonly MatrixEvent[]> {
+    return this.#last(actor, room, limit, { not_senders: [actor.user] });
+  }
+
+  async #last(actor: Actor, room: RoomId, limit: number, filter: JsonObject): Promise<readonly MatrixEvent[]> {
+    const query = { dir: 'b', limit: String(limit), filter: JSON.stringify(filter) };
     const asked = request('GET rooms/{room}/messages', { room }, { query });
     const { chunk } = parsed(z.object({ chunk: z.array(z.unknown()) }), await this.#api.asDevice(actor, asked), asked);
     return chunk.flatMap((event) => {

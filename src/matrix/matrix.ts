@@ -25,6 +25,8 @@ export interface MatrixOptions {
   readonly maxOpenMachines?: number;
   readonly clock?: Clock;
   readonly disclosed?: Disclosed;
+  /** Called when the homeserver was away and is back. */
+  readonly onBack?: () => void;
 }
 
 export interface Matrix {
@@ -47,6 +49,7 @@ export function createMatrix(options: MatrixOptions): Matrix {
     asToken: registration.asToken,
     logger,
     disclosed: options.disclosed,
+    onBack: options.onBack,
     ...clock,
   });
   const maxOpenMachines = options.maxOpenMachines ?? 200;

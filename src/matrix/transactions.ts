@@ -31,6 +31,7 @@ export function transactionRouter(sink: TransactionSink, options: TransactionRou
   const router = express.Router();
   const paths = (path: string): string[] => [`/_matrix/app/v1${path}`, path];
   const authenticated = requireToken(options.hsToken);
+  const seen = new WeakSet<object>();
   const json = express.json({ limit: options.bodyLimit ?? defaultBodyLimit, type: () => true });
 
   router.put(paths('/transactions/:txnId'), authenticated, json, async (request, response) => {
@@ -41,6 +42,8 @@ export function transactionRouter(sink: TransactionSink, options: TransactionRou
       return;
     }
     const { events, ...body } = parsed.data;
+    if (!seen.has(request.socket)) sink.reconnected();
+    seen.add(request.socket);
     if (acknowledgesFirst) response.json({});
     try {
       const transaction = { id: txnId, body: withoutEphemeral(body), events: wellFormed(events, txnId, logger) };

@@ -90,6 +90,8 @@ export interface Homeserver {
   ): Promise<EventId>;
   /** The last `limit` events of this type that `actor` has sent into this room, the latest first. */
   lastSent(actor: Actor, room: RoomId, type: string, limit: number): Promise<readonly MatrixEvent[]>;
+  /** The last `limit` events of this room that `actor` has not sent itself, the latest first. */
+  lastOfOthers(actor: Actor, room: RoomId, limit: number): Promise<readonly MatrixEvent[]>;
   /** Redacts an event of the same user. Resolves to the redaction; undefined where there is no such event, or it may not. */
   redact(actor: Actor, room: RoomId, event: EventId, sendId: SendId): Promise<EventId | undefined>;
   /** Marks everything up to this event as read by `actor`, for everybody to see. Never goes back. */
@@ -210,6 +212,8 @@ export interface Ephemeral {
 export interface TransactionSink {
   /** Stores it durably, once, whatever is pushed again; resolves after the commit. */
   store(transaction: NewTransaction, ephemeral: Ephemeral): Promise<void>;
+  /** The homeserver pushes over another connection than before: it may have been restarted. */
+  reconnected(): void;
   /** Whether a user or a room alias in our namespace exists or may be created. */
   userExists(user: UserId): Promise<boolean>;
 }

@@ -176,6 +176,8 @@ export interface Store {
     byMessage(portal: PortalId, messageId: MessageId, fromUser?: boolean): Promise<KeptReference | undefined>;
     /** The further events of a message of the contact. */
     parts(portal: PortalId, messageId: MessageId): Promise<readonly EventId[]>;
+    /** Rooms in which something was written within `withinMs` milliseconds before the last message of all, or before `until` (ms). */
+    roomsActive(withinMs: number, until: number | undefined, limit: number): Promise<readonly RoomId[]>;
     /** Whether any message of either side is known. */
     any(portal: PortalId): Promise<boolean>;
     byPosition(portal: PortalId, position: number): Promise<KeptReference | undefined>;
@@ -203,6 +205,8 @@ export interface Store {
     /** Rooms with events not dealt with, but for those that stand aside. */
     roomsWithWork(): Promise<readonly RoomId[]>;
     next(room: RoomId): Promise<StoredEvent | undefined>;
+    /** Those of these that are stored, or were dealt with within the retention time. */
+    known(events: readonly EventId[]): Promise<ReadonlySet<EventId>>;
     /** Events of this room that stand aside, oldest first; a bounded number. */
     late(room: RoomId): Promise<readonly LateEvent[]>;
     lateRooms(): Promise<readonly RoomId[]>;

@@ -92,6 +92,11 @@ export function eventReads({ db, bridge }: Reader): Store['events'] {
       if (!row?.event) return undefined;
       return eventOf({ ...row, event: row.event });
     },
+    known: async (ids) => {
+      if (ids.length === 0) return new Set();
+      const rows = await db.selectFrom('matrix_event').select('event_id').where('event_id', 'in', ids).execute();
+      return new Set(rows.map(({ event_id }) => event_id));
+    },
     late: async (room) => {
       const rows = await late.selectAll().where('room', '=', room).orderBy('id').limit(lateAtOnce).execute();
       return rows.flatMap(({ id, event_id, event, late_since: since }) =>

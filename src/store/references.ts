@@ -67,6 +67,13 @@ export function referenceReads({ db }: Reader): Store['references'] {
       const named = select.where('portal', '=', portal).where('message_id', '=', messageId);
       return one(fromUser === undefined ? named : named.where('from_user', '=', fromUser ? 1 : 0));
     },
+    roomsActive: async (withinMs, until, limit) => {
+      const newest = db.selectFrom('message_reference').select(db.fn.max('settled_at').as('at'));
+      const end = until ?? (await newest.executeTakeFirst())?.at;
+      if (end === undefined || end === null) return [];
+      const active = db.selectFrom('message_reference').select('room').distinct().limit(limit);
+      return (await active.where('settled_at', '>=', end - withinMs).execute()).map(({ room }) => room);
+    },
     any: async (portal) => (await select.where('portal', '=', portal).limit(1).executeTakeFirst()) !== undefined,
     byPosition: (portal, position) => one(select.where('portal', '=', portal).where('id', '=', position)),
     shownAfter: async (portal, room, position, limit) => {

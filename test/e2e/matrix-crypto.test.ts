@@ -75,6 +75,7 @@ class Bridge {
           for (const check of this.#waiting) check();
         });
       },
+      reconnected: () => {},
       userExists: async () => false,
     });
   }

@@ -1,5 +1,5 @@
 // The transaction endpoint over real HTTP: who may push, what is stored, and what the homeserver is answered.
-import { createServer, type Server } from 'node:http';
+import { Agent, createServer, request as httpRequest, type Server } from 'node:http';
 import express from 'express';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { transactionRouter } from '../../src/matrix/transactions.ts';
@@ -30,17 +30,22 @@ let url: string;
 let stored: NewTransaction[];
 let ephemeral: Ephemeral[];
 let store: () => Promise<void>;
+let reconnections: number;
 
 beforeEach(async () => {
   stored = [];
   ephemeral = [];
   warnings.length = 0;
   store = async () => {};
+  reconnections = 0;
   const sink = {
     store: async (transaction: NewTransaction, pushed: Ephemeral) => {
       await store();
       stored.push(transaction);
       ephemeral.push(pushed);
+    },
+    reconnected: () => {
+      reconnections += 1;
     },
     userExists: async (user: string) => user === '@wa_known:example.org',
   };
@@ -65,6 +70,27 @@ async function call(method: string, path: string, body?: string | object, token:
 const ok = { status: 200, errcode: undefined };
 const put = (body: string | object, token?: string | null, id = '7') =>
   call('PUT', `/_matrix/app/v1/transactions/${id}`, body, token);
+
+test('a push over another connection is told before it is stored, one over the same is not', async () => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const push = (id: string) =>
+    new Promise<void>((resolve, reject) => {
+      const headers = { authorization: `Bearer ${hsToken}` };
+      const path = `${url}/_matrix/app/v1/transactions/${id}`;
+      const request = httpRequest(path, { method: 'PUT', agent, headers }, (response) => {
+        response.resume().on('end', resolve);
+      });
+      request.on('error', reject).end('{"events":[]}');
+    });
+  const seen: number[] = [];
+  store = async () => void seen.push(reconnections);
+  await push('1');
+  await push('2');
+  agent.destroy();
+  await push('3');
+  agent.destroy();
+  expect(seen).toEqual([1, 1, 2]);
+});
 
 test('a transaction is stored whole: its events, and what is pushed only once, apart from the rest', async () => {
   const rest = { 'de.sorunome.msc2409.to_device': [{ type: 'm.room.encrypted' }] };

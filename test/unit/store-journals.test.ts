@@ -385,3 +385,14 @@ it('keeps signing keys across restarts', async () => {
   await store.signingKeys.remove('k1');
   expect((await store.signingKeys.list()).map(({ kid }) => kid)).toEqual(['k2']);
 });
+
+it('knows an event again while it waits, and after it was dealt with', async () => {
+  const store = await openTestStore();
+  const room = '!room' as RoomId;
+  const [done, waiting, other] = [matrixEvent(room), matrixEvent(room), matrixEvent(room)];
+  const ids = [done, waiting, other].map(({ event_id }) => event_id);
+  expect(await store.events.known([])).toEqual(new Set());
+  await store.commit([{ change: 'transaction.store', transaction: { id: '1', body: {}, events: [done, waiting] } }]);
+  await store.commit([{ change: 'event.done', seq: present(await store.events.next(room)).seq }]);
+  expect(await store.events.known(ids)).toEqual(new Set([done.event_id, waiting.event_id]));
+});

@@ -89,3 +89,23 @@ it('knows the last reaction of each side, and what each reaction was about, unti
   expect(await reactions.latest(portal.id, target, true)).toBe('$1');
   expect(await reactions.byEvent(portal.id, second.event)).toBeUndefined();
 });
+
+it('knows the rooms in which something was written shortly before the last message of all, or before a given time', async () => {
+  const clock = { time: 1_000 };
+  const store = await openTestStore(undefined, clock);
+  expect(await store.references.roomsActive(100, undefined, 10)).toEqual([]);
+  const { portal } = await aChat(store);
+  const written = async (id: string, room: string, time: number) => {
+    clock.time = time;
+    await put(store, { ...reference(portal, id), room: room as RoomId });
+  };
+  await written('A', '!long-ago', 1_000);
+  await written('B', '!before', 5_000);
+  await written('C', '!last', 5_050);
+  await written('D', '!last', 5_060);
+  expect(new Set(await store.references.roomsActive(100, undefined, 10))).toEqual(new Set(['!before', '!last']));
+  expect(new Set(await store.references.roomsActive(100, 1_050, 10))).toEqual(
+    new Set(['!long-ago', '!before', '!last']),
+  );
+  expect(await store.references.roomsActive(5, undefined, 10)).toEqual(['!last']);
+});

@@ -70,7 +70,8 @@ export const matrixRequests = {
     purpose: 'which chats are in the Space of a user, and in which order they began',
   },
   'GET rooms/{room}/messages': {
-    purpose: 'whether an event is there whose sending was cut off; only what the bridge has sent itself',
+    purpose:
+      'whether an event is there whose sending was cut off; what the homeserver has not pushed of a chat, where it may have been restarted',
     query: 'dir limit filter',
   },
   'GET rooms/{room}/event/{event}': {
