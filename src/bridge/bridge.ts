@@ -230,6 +230,7 @@ export class Bridge {
   #effects(): CommandEffects & PolicyRoomEffects {
     return {
       wakePortal: (portal) => this.#pipelines.wakePortal(portal),
+      wakeOutbox: (portal) => this.#pipelines.outbox.wake(portal),
       wakeBot: (room) => this.#pipelines.bot.wake(room),
       wakeUser: (user) => this.#wakeUser(user),
       wakeEnlistment: (account) => this.#enlistments.wake(account),

@@ -1,4 +1,5 @@
 // Connections: one interop client per active account, and what its events lead to.
+import type { Change } from '../model/change.ts';
 import { errorCode } from '../model/errors.ts';
 import type { AccountId, ContactId, PortalId, RoomId } from '../model/ids.ts';
 import type {
@@ -10,6 +11,7 @@ import type {
   MediaRetry,
 } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
+import type { InboxRow } from '../model/journal.ts';
 import { Serial } from '../model/serial.ts';
 import { passed } from '../observability/fail-points.ts';
 import { noteCall } from './calls.ts';
@@ -242,23 +244,38 @@ export class Connections {
   }
 }
 
-/** Sends the delivery receipts that are due, oldest first: only what Matrix has accepted is reported as delivered. */
+/** Sends the delivery receipts that are due, the oldest ones, at once: only what Matrix has accepted is reported as delivered. */
 export async function sendReceipts(
   context: BridgeContext,
   account: ActiveAccount,
   client: InteropClient,
 ): Promise<'again' | 'idle'> {
   const due = await context.store.inbox.receiptsDue(account.id, 50);
-  for (const row of due) {
-    const portal = await context.store.portals.get(row.portal);
-    const contact = portal && (await context.store.contacts.get(portal.contact));
-    const address = contact && preferredAddress(contact);
-    const blocked = contact && (await blockerOf(context, account.id, contact)) !== undefined;
-    if (address !== undefined && !blocked) await client.sendDeliveryReceipt(row.messageId, address, row.device);
-    passed('W16-receipt-sent');
-    const event = row.state.at === 'accepted' ? row.state.event : undefined;
-    await context.store.commit([{ change: 'inbox.state', id: row.id, state: { at: 'done', event } }]);
+  const outcomes = await Promise.allSettled(due.map((row) => sendReceipt(context, account, client, row)));
+  const sent = due.filter((_, index) => outcomes[index]?.status === 'fulfilled');
+  if (sent.length > 0) {
+    await context.store.commit(sent.map(receiptSent));
     passed('W17-receipt-recorded');
   }
+  const failed = outcomes.find(({ status }) => status === 'rejected');
+  if (failed?.status === 'rejected') throw failed.reason;
   return due.length > 0 ? 'again' : 'idle';
+}
+
+function receiptSent({ id, state }: InboxRow): Change {
+  return { change: 'inbox.state', id, state: { at: 'done', event: state.at === 'accepted' ? state.event : undefined } };
+}
+
+async function sendReceipt(
+  context: BridgeContext,
+  account: ActiveAccount,
+  client: InteropClient,
+  row: InboxRow,
+): Promise<void> {
+  const portal = await context.store.portals.get(row.portal);
+  const contact = portal && (await context.store.contacts.get(portal.contact));
+  const address = contact && preferredAddress(contact);
+  const blocked = contact && (await blockerOf(context, account.id, contact)) !== undefined;
+  if (address !== undefined && !blocked) await client.sendDeliveryReceipt(row.messageId, address, row.device);
+  passed('W16-receipt-sent');
 }

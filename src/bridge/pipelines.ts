@@ -4,6 +4,7 @@ import { errorCode } from '../model/errors.ts';
 import type { AccountId, ContactId, EventId, PortalId, RoomId } from '../model/ids.ts';
 import type { InteropClient, MediaRetry } from '../model/interop.ts';
 import type { Portal } from '../model/portal.ts';
+import type { Store } from '../model/store.ts';
 import type { Holds } from './awaited.ts';
 import { sendNextBotMessage } from './bot/bot-messages.ts';
 import type { CommandEffects } from './bot/commands.ts';
@@ -45,6 +46,8 @@ export class Pipelines {
   readonly #outgoingFiles: Workers<PortalId>;
   readonly #options: PipelinesOptions;
   readonly #context: BridgeContext;
+  /** Whatever is said in a chat about what could not be sent is in the inbox, which is woken for it. */
+  readonly #sending: BridgeContext;
   readonly #slots: TransferSlots;
   readonly #filesToMatrix: FilesToMatrix;
   readonly #stopping = new AbortController();
@@ -55,6 +58,7 @@ export class Pipelines {
     const { context, workers, client, effects } = options;
     this.#options = options;
     this.#context = context;
+    this.#sending = { ...context, store: tellingOfNotices(context.store, (portal) => this.inbox.wake(portal)) };
     this.inbox = workers('inbox', (portal) => this.#deliver(portal));
     this.outbox = workers('outbox', (portal) => this.#send(portal));
     this.#slots = new TransferSlots(context.settings.transfers);
@@ -134,7 +138,7 @@ export class Pipelines {
     const step = await deliverNext(this.#context, portalId, wakeFiles, this.#holds);
     const portal = await this.#context.store.portals.get(portalId);
     if (portal !== undefined) {
-      this.receipts.wake(portal.account);
+      if (step === 'again') this.receipts.wake(portal.account);
       if (step === 'idle') this.profiles.wake(portal.contact);
       // Whoever refers to what has just been noted may be heard now.
       if (portal.state.at === 'open') this.rooms.wake(portal.state.room);
@@ -145,14 +149,9 @@ export class Pipelines {
     return step;
   }
 
-  async #send(portal: PortalId): Promise<Step> {
+  #send(portal: PortalId): Promise<Step> {
     const wakeFiles = (waiting: PortalId): void => this.#outgoingFiles.wake(waiting);
-    try {
-      return await sendNext(this.#context, portal, this.#options.client, wakeFiles);
-    } finally {
-      // Whatever had to be said about it has been written into the inbox.
-      this.inbox.wake(portal);
-    }
+    return sendNext(this.#sending, portal, this.#options.client, wakeFiles);
   }
 
   #followProfile(contact: ContactId): Promise<Step> {
@@ -174,4 +173,14 @@ export class Pipelines {
       throw error;
     }
   }
+}
+
+function tellingOfNotices(store: Store, tell: (portal: PortalId) => void): Store {
+  return {
+    ...store,
+    commit: async (changes) => {
+      await store.commit(changes);
+      for (const each of changes) if (each.change === 'inbox.add-once') tell(each.row.portal);
+    },
+  };
 }

@@ -255,7 +255,8 @@ async function said(
     { change: 'reference.put', reference },
     ...(late === undefined ? [] : [sentLate(context, portal, event)]),
   ];
-  return { kind: 'done', changes, after: () => effects.wakePortal(portal.id) };
+  const after = (): void => (late === undefined ? effects.wakeOutbox(portal.id) : effects.wakePortal(portal.id));
+  return { kind: 'done', changes, after };
 }
 
 /** The room goes on; the sender is told why this one has not been sent yet. */

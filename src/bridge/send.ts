@@ -35,21 +35,18 @@ export async function sendNext(
   const chat = await openChat(context, portalId, client);
   // No connection: the worker is woken when there is one.
   if (chat === undefined) return 'idle';
-  const blocker = await blockerOf(context, chat.account.id, chat.contact);
-  if (blocker !== undefined) {
-    await parkRow(context, chat.portal, row, 'blocked', blockedText(blocker));
-    return 'again';
-  }
-  if (row.state.at === 'ready') {
-    if (await isHeld(context, chat)) return heldOutgoing(context, chat, row);
-    await heldNoLonger(context, chat.portal, 'outbox');
-  }
-  const limited = isFirstSending(row) ? await holdOutgoing(context, 'messages', { ...chat, row }) : undefined;
-  if (limited !== undefined) return { waitMs: limited.waitMs };
   try {
     switch (row.state.at) {
-      case 'ready':
-        return await encryptRow(context, chat, row);
+      case 'ready': {
+        if (await parkBlocked(context, chat, row)) return 'again';
+        if (await isHeld(context, chat)) return heldOutgoing(context, chat, row);
+        await heldNoLonger(context, chat.portal, 'outbox');
+        const limited = isFirstSending(row) ? await holdOutgoing(context, 'messages', { ...chat, row }) : undefined;
+        if (limited !== undefined) return { waitMs: limited.waitMs };
+        const encrypted = await encryptRow(context, chat, row);
+        if (typeof encrypted !== 'object') return encrypted;
+        return await sendRow(context, chat, row, encrypted.stanza);
+      }
       case 'encrypted':
         return await sendRow(context, chat, row, row.state.stanza);
       default:
@@ -73,6 +70,12 @@ export async function sendNext(
 
 /** What is encrypted already, or again for a device that has asked, is no new message. */
 const isFirstSending = ({ state, retries }: OutboxRow): boolean => state.at === 'ready' && retries === 0;
+
+async function parkBlocked(context: BridgeContext, chat: Chat, row: OutboxRow): Promise<boolean> {
+  const blocker = await blockerOf(context, chat.account.id, chat.contact);
+  if (blocker !== undefined) await parkRow(context, chat.portal, row, 'blocked', blockedText(blocker));
+  return blocker !== undefined;
+}
 
 async function openChat(
   context: BridgeContext,
@@ -101,10 +104,13 @@ export async function isHeld(
   return [...devices.values()].some((trust) => trust.state === 'changed');
 }
 
+/** The stanza that is stored, or what is to be done instead of sending it. */
+type Encrypted = { readonly stanza: Uint8Array } | 'again' | 'idle';
+
 /** Encrypts for every device of the contact that can be reached, or again for the one that has asked for it. */
-async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow): Promise<Step> {
+async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow): Promise<Encrypted> {
   await refreshDevices(context, chat);
-  return withDevices(context, chat, async (unit, list): Promise<Step> => {
+  return withDevices(context, chat, async (unit, list): Promise<Encrypted> => {
     const row = await context.store.outbox.next(chat.portal.id);
     if (row?.id !== found.id || row.state.at !== 'ready' || (await isHeld(context, chat))) return 'again';
     const { payload } = row;
@@ -142,7 +148,7 @@ async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow):
       { change: 'outbox.state', id: row.id, state: { at: 'encrypted', stanza }, waitingFor, retryFor },
     ]);
     passed('M9-stanza-committed');
-    return 'again';
+    return { stanza };
   });
 }
 
@@ -178,7 +184,7 @@ async function unreachable(
   chat: Chat,
   row: OutboxRow,
   cause: BridgeError | undefined,
-): Promise<Step> {
+): Promise<'again'> {
   if (cause?.retry === 'later') throw cause;
   const [asking] = row.retryFor;
   if (asking !== undefined && (row.confirmed || row.waitingFor.some((device) => device !== asking))) {
@@ -195,6 +201,7 @@ async function unreachable(
 async function sendRow(context: BridgeContext, chat: Chat, row: OutboxRow, stanza: Uint8Array): Promise<Step> {
   // Opt-out takes effect before the next packet, and so does a key that changed after this was encrypted.
   if (!isActive(await context.store.accounts.get(chat.account.id))) return 'idle';
+  if (await parkBlocked(context, chat, row)) return 'again';
   if (await isHeld(context, chat)) return heldOutgoing(context, chat, row);
   const result = await chat.client.send(stanza, row.messageId);
   passed('M11-stanza-acknowledged');

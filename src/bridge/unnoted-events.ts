@@ -11,9 +11,8 @@ import type { BridgeContext } from './context.ts';
  * reply to a notice would even go to the contact. Woken when the row that is on its way has been noted.
  */
 export async function isAboutUnnoted({ store }: BridgeContext, portal: Portal, content: JsonObject): Promise<boolean> {
-  if (!(await store.inbox.isSending(portal.id))) return false;
   const about = relatedEvent(content, 'm.annotation') ?? relatedEvent(content, 'm.replace') ?? repliedTo(content);
-  if (about === undefined) return false;
+  if (about === undefined || !(await store.inbox.isSending(portal.id))) return false;
   const event = about as EventId;
   if ((await store.references.byEvent(portal.id, event)) !== undefined) return false;
   return !(await store.inbox.isNotice(portal.id, event));

@@ -21,6 +21,9 @@ export interface WorkersOptions<Key> {
 /** Makes workers that share clock, log and what is done about damaged rows. `parallel`: how many keys at once. */
 export type MakeWorkers = <Key>(name: string, step: WorkersOptions<Key>['step'], parallel?: number) => Workers<Key>;
 
+/** Why a wait ends. Without one, an exception with a stack is made for it each time. */
+const woken = 'woken';
+
 /** Keys of a long list that are looked at together. */
 const wokenAtOnce = 500;
 
@@ -77,7 +80,7 @@ export class Workers<Key> {
     const loop = this.#loop(key);
     if (loop === undefined) return;
     loop.woken = true;
-    loop.wake.abort();
+    loop.wake.abort(woken);
   }
 
   /** Wakes all of a long list, some at a time: each of them has had its turn before the next ones take up memory. */
@@ -95,8 +98,8 @@ export class Workers<Key> {
     if (loop === undefined) return;
     loop.woken = true;
     loop.resumed = true;
-    loop.wake.abort();
-    loop.resume.abort();
+    loop.wake.abort(woken);
+    loop.resume.abort(woken);
   }
 
   /** `resume` for every key that is being worked on. */

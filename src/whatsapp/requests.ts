@@ -94,7 +94,8 @@ export class Requests {
       send();
       return await promise;
     } finally {
-      answered.abort();
+      // With a reason, so that no exception is made for one.
+      answered.abort('answered');
       this.#forget(key, waiting);
     }
   }

@@ -29,6 +29,8 @@ import { yes } from './yes.ts';
 /** What commands set in motion once they are committed. */
 export interface CommandEffects {
   wakePortal(portal: PortalId): void;
+  /** There is something to send in this chat. */
+  wakeOutbox(portal: PortalId): void;
   wakeBot(room: RoomId): void;
   wakeUser(user: UserId): Promise<void>;
   wakeEnlistment(account: AccountId): void;

@@ -69,8 +69,9 @@ export class SqliteConnection {
     }
   }
 
+  /** A statement without parameters or rows. */
   exec(sql: string): void {
-    translatingErrors(() => this.raw.exec(sql));
+    this.prepare(sql).run([]);
   }
 
   /**

@@ -56,7 +56,8 @@ export class SqliteWriter implements Writer {
     const settled: (() => void)[] = [];
     try {
       this.#connection.transaction(() => {
-        for (const job of group) settled.push(this.#savepoint(job));
+        // One that stands alone fails as a whole with its transaction.
+        for (const job of group) settled.push(group.length === 1 ? job.run() : this.#savepoint(job));
       });
     } catch (error) {
       for (const job of group) job.reject(error);

@@ -40,6 +40,8 @@ export function peerKey(peer: PeerDevice): string {
 export class UnitOfWork implements SignalWork {
   readonly #reads: SignalReads;
   readonly #held: ReadonlySet<string>;
+  /** As they were when this unit first asked for them: nobody else writes them while it holds them. */
+  readonly #read = new Map<string, Uint8Array | undefined>();
   readonly #sessions = new Map<string, { readonly peer: PeerDevice; readonly record: Uint8Array | undefined }>();
   readonly #trusts = new Map<string, { readonly peer: PeerDevice; readonly trust: PeerTrust }>();
   readonly #used = new Map<string, { readonly account: AccountId; readonly id: number }>();
@@ -206,8 +208,11 @@ export class UnitOfWork implements SignalWork {
   }
 
   async #session(peer: PeerDevice): Promise<Uint8Array | undefined> {
-    const changed = this.#sessions.get(peerKey(peer));
-    return changed ? changed.record : this.#reads.session(peer);
+    const key = peerKey(peer);
+    const changed = this.#sessions.get(key);
+    if (changed) return changed.record;
+    if (!this.#read.has(key)) this.#read.set(key, await this.#reads.session(peer));
+    return this.#read.get(key);
   }
 
   async #remoteIdentity(peer: PeerDevice): Promise<Uint8Array | undefined> {
