@@ -64,10 +64,10 @@ export class Faults implements Interference {
     return [...this.#swapped];
   }
 
-  /** What happens to the next message, or so many, for this account. */
+  /** What happens to the next message, or so many, for this account. None: whatever was to happen does not. */
   next(account: number, fault: OneShot, times = 1): void {
     const faults = Array.from({ length: times }, () => fault);
-    this.#oneShots.set(account, [...(this.#oneShots.get(account) ?? []), ...faults]);
+    this.#oneShots.set(account, times === 0 ? [] : [...(this.#oneShots.get(account) ?? []), ...faults]);
   }
 
   deliver(to: Device, message: Stanza): readonly Stanza[] {

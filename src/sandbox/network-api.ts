@@ -24,7 +24,7 @@ const conditionsSchema = z.object({
   addressing: z.enum(['lid', 'pn']).optional(),
 });
 const targetSchema = z.object({ to: z.string() });
-const oneShotSchema = targetSchema.extend({ times: z.int().min(1).max(100).default(1) });
+const oneShotSchema = targetSchema.extend({ times: z.int().min(0).max(100).default(1) });
 const forgedRetrySchema = z.object({
   phone: numberSchema,
   to: z.string(),

@@ -50,5 +50,8 @@ export async function suffer(world: World, proxy: MoodyProxy, traffic: Traffic, 
       for (const { user } of traffic.users) await traffic.control(`/faults/${trouble}`, { to: user.userId });
       traffic.begin(actions);
       await systemClock.sleep(ms);
+      await traffic.handedOver();
+      // To whom nothing was written: it would befall the last text, behind which nothing comes.
+      for (const { user } of traffic.users) await traffic.control(`/faults/${trouble}`, { to: user.userId, times: 0 });
   }
 }
