@@ -111,8 +111,9 @@ type Encrypted = { readonly stanza: Uint8Array } | 'again' | 'idle';
 async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow): Promise<Encrypted> {
   await refreshDevices(context, chat);
   return withDevices(context, chat, async (unit, list): Promise<Encrypted> => {
-    const row = await context.store.outbox.next(chat.portal.id);
-    if (row?.id !== found.id || row.state.at !== 'ready' || (await isHeld(context, chat))) return 'again';
+    const now = await context.store.outbox.progress(found.id);
+    if (now?.at !== 'ready' || (await isHeld(context, chat))) return 'again';
+    const row = { ...found, ...now };
     const { payload } = row;
     if (payload === undefined) {
       const text = 'This message waited too long and is not kept any more. Send it again.';
@@ -207,8 +208,9 @@ async function sendRow(context: BridgeContext, chat: Chat, row: OutboxRow, stanz
   passed('M11-stanza-acknowledged');
   return withDevices(context, chat, async (_, list): Promise<Step> => {
     // Receipts may have overtaken the acknowledgement.
-    const now = await context.store.outbox.next(chat.portal.id);
-    if (now?.id !== row.id || now.state.at !== 'encrypted') return 'again';
+    const progress = await context.store.outbox.progress(row.id);
+    if (progress?.at !== 'encrypted') return 'again';
+    const now = { ...row, ...progress };
     if (result.accepted) {
       context.counters.delivered('to-whatsapp', row.retries > 0 ? 'retried' : 'delivered');
       await context.store.commit([afterSending(now)]);

@@ -159,6 +159,11 @@ export interface OutboxRow {
   readonly hosted: HostedName | undefined;
 }
 
+/** What its devices have said of a row. */
+export type OutboxMarks = Pick<OutboxRow, 'waitingFor' | 'retryFor' | 'confirmed' | 'retries'>;
+/** How far a row is. */
+export type OutboxRowProgress = OutboxMarks & { readonly at: OutboxState['at'] };
+
 export type NewOutboxRow = Pick<OutboxRow, 'account' | 'portal' | 'event' | 'messageId' | 'createdAt'> &
   ({ readonly payload: Uint8Array } | { readonly file: OutgoingFile });
 

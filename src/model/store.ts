@@ -6,7 +6,15 @@ import type { ConsentCheck, ConsentEntry } from './consent.ts';
 import type { Actor, Contact, ContactPicture, Ghost } from './contact.ts';
 import type { AccountId, ActorId, ContactId, EventId, MessageId, OutboxId, PortalId, RoomId, UserId } from './ids.ts';
 import type { UserJid } from './jid.ts';
-import type { BotMessage, InboxRow, LateEvent, OutboxRow, StoredEvent, StoredTransaction } from './journal.ts';
+import type {
+  BotMessage,
+  InboxRow,
+  LateEvent,
+  OutboxRow,
+  OutboxRowProgress,
+  StoredEvent,
+  StoredTransaction,
+} from './journal.ts';
 import type { LimitName, LimitScope, LimitSubject, LimitUse } from './limit.ts';
 import type { RoomKeyUse } from './matrix.ts';
 import type { HostedFile } from './media.ts';
@@ -155,6 +163,8 @@ export interface Store {
   readonly outbox: {
     /** The oldest row of the portal that the network has not acknowledged. */
     next(portal: PortalId): Promise<OutboxRow | undefined>;
+    /** How far a row is now, without what it carries. */
+    progress(id: OutboxId): Promise<OutboxRowProgress | undefined>;
     byMessageId(account: AccountId, portal: PortalId, messageId: MessageId): Promise<OutboxRow | undefined>;
     /** The row made of this Matrix event. */
     byEvent(event: EventId): Promise<OutboxRow | undefined>;

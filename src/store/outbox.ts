@@ -2,7 +2,7 @@
 import { type Selectable, sql } from 'kysely';
 import type { Change } from '../model/change.ts';
 import type { OutboxId, PortalId } from '../model/ids.ts';
-import type { NewOutboxRow, OutboxRow, OutboxState, OutgoingFile } from '../model/journal.ts';
+import type { NewOutboxRow, OutboxMarks, OutboxRow, OutboxState, OutgoingFile } from '../model/journal.ts';
 import type { Store } from '../model/store.ts';
 import { noteActivity } from './accounts.ts';
 import { openedRow, unlessDamaged } from './damaged.ts';
@@ -155,6 +155,11 @@ export function outboxReads({ db, keys }: Reader): Store['outbox'] {
       const place = () => ({ journal: 'outbox', id: row.id, portal, event: row.event }) as const;
       return openedRow(place, () => toOutboxRow(key, row));
     },
+    progress: async (id) => {
+      const columns = ['state', 'waiting_for', 'retry_for', 'confirmed', 'retries'] as const;
+      const row = await db.selectFrom('outbox').select(columns).where('id', '=', id).executeTakeFirst();
+      return row && { at: row.state, ...toMarks(row) };
+    },
     byMessageId: async (account, portal, messageId) => {
       const found = select.where('portal', '=', portal).where('message_id', '=', messageId);
       return unlessDamaged(opened(await found.where('account', '=', account).executeTakeFirst()));
@@ -179,8 +184,13 @@ export function outboxReads({ db, keys }: Reader): Store['outbox'] {
   };
 }
 
+function toMarks(row: Pick<Row, 'waiting_for' | 'retry_for' | 'confirmed' | 'retries'>): OutboxMarks {
+  const { waiting_for: waiting, retry_for: asking, confirmed, retries } = row;
+  return { waitingFor: toDevices(waiting), retryFor: toDevices(asking), confirmed: confirmed === 1, retries };
+}
+
 function toOutboxRow(key: DataKey, row: Row): OutboxRow {
-  const { id, account, portal, event, retries } = row;
+  const { id, account, portal, event } = row;
   return {
     id,
     account,
@@ -190,10 +200,7 @@ function toOutboxRow(key: DataKey, row: Row): OutboxRow {
     createdAt: row.created_at,
     state: toState(key, row),
     payload: row.payload ? unseal(key, place('payload', row), row.payload) : undefined,
-    waitingFor: toDevices(row.waiting_for),
-    retryFor: toDevices(row.retry_for),
-    confirmed: row.confirmed === 1,
-    retries,
+    ...toMarks(row),
     hosted: row.hosted ?? undefined,
   };
 }
