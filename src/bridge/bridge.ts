@@ -6,10 +6,11 @@ import type { CommandEffects } from './bot/commands.ts';
 import { Connections } from './connections.ts';
 import { Reviews } from './consent/reviews.ts';
 import { ContactTyping } from './contact-typing.ts';
-import type { BridgeContext } from './context.ts';
+import type { ActiveAccount, BridgeContext } from './context.ts';
 import { depart } from './departures.ts';
 import { type Enlisted, enlist } from './enlistments.ts';
 import { beginErasure, eraseNext } from './erasures.ts';
+import { tellingOfNotices } from './notices.ts';
 import { Pipelines } from './pipelines.ts';
 import { endOldRooms, findNewRooms, operatorRoomsAreRead } from './policy/operator-rooms.ts';
 import { followPolicyRoom, type PolicyRoomEffects } from './policy/policy-rooms.ts';
@@ -44,17 +45,14 @@ export class Bridge {
   readonly #goodbyes = new Map<RoomId, number>();
 
   constructor(given: BridgeContext) {
-    const context = { ...given, store: watched(given.store, (account) => this.#spaces.wake(account)) };
+    const telling = tellingOfNotices(given.store, (portal) => this.#pipelines.inbox.wake(portal));
+    const context = { ...given, store: watched(telling, (account) => this.#spaces.wake(account)) };
     this.#context = context;
     const workers = workersOf(context);
     const effects = () => this.#effects();
-    this.#pipelines = new Pipelines({
-      context,
-      workers,
-      client: (account) => this.#connections.get(account),
-      effects,
-    });
-    this.#userTyping = new UserTyping(context, (account) => this.#connections.get(account));
+    const client = (account: ActiveAccount) => this.#connections.get(account);
+    this.#pipelines = new Pipelines({ context, workers, client, effects });
+    this.#userTyping = new UserTyping(context, client);
     this.#contactTyping = new ContactTyping(context);
     this.#reviews = new Reviews(context, workers, () => ({
       ...this.#effects(),
@@ -70,7 +68,7 @@ export class Bridge {
       context,
       workers,
       wakeBot: (room) => this.#pipelines.bot.wake(room),
-      client: (account) => this.#connections.get(account),
+      client,
     });
     this.#spaces = new Spaces(context, workers, (room) => this.#pipelines.bot.wake(room));
     this.#upkeep = new Upkeep(context, workers, {

@@ -1,9 +1,10 @@
 // Notices: what the bridge itself says in a portal. They go through the inbox, so they are durable and keep their place.
 
 import type { Change } from '../model/change.ts';
-import type { EventId, MessageId } from '../model/ids.ts';
+import type { EventId, MessageId, PortalId } from '../model/ids.ts';
 import type { Notice } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
+import type { Store } from '../model/store.ts';
 
 /** The id of the row that holds a notice. */
 export const noticeId = (key: string): MessageId => `notice:${key}` as MessageId;
@@ -40,4 +41,15 @@ export function notSent(
   { about = event, action = event }: NoticePlace = {},
 ): Change {
   return noticeOnce(portal, `${code}:${action}`, timestamp, { code, text, about });
+}
+
+/** The same store. Whoever writes a notice, `tell` hears of its chat: notices wait in the inbox, whatever they are about. */
+export function tellingOfNotices(store: Store, tell: (portal: PortalId) => void): Store {
+  return {
+    ...store,
+    commit: async (changes) => {
+      await store.commit(changes);
+      for (const each of changes) if (each.change === 'inbox.add-once') tell(each.row.portal);
+    },
+  };
 }

@@ -4,7 +4,6 @@ import { errorCode } from '../model/errors.ts';
 import type { AccountId, ContactId, EventId, PortalId, RoomId } from '../model/ids.ts';
 import type { InteropClient, MediaRetry } from '../model/interop.ts';
 import type { Portal } from '../model/portal.ts';
-import type { Store } from '../model/store.ts';
 import type { Holds } from './awaited.ts';
 import { sendNextBotMessage } from './bot/bot-messages.ts';
 import type { CommandEffects } from './bot/commands.ts';
@@ -46,8 +45,6 @@ export class Pipelines {
   readonly #outgoingFiles: Workers<PortalId>;
   readonly #options: PipelinesOptions;
   readonly #context: BridgeContext;
-  /** Whatever is said in a chat about what could not be sent is in the inbox, which is woken for it. */
-  readonly #sending: BridgeContext;
   readonly #slots: TransferSlots;
   readonly #filesToMatrix: FilesToMatrix;
   readonly #stopping = new AbortController();
@@ -58,7 +55,6 @@ export class Pipelines {
     const { context, workers, client, effects } = options;
     this.#options = options;
     this.#context = context;
-    this.#sending = { ...context, store: tellingOfNotices(context.store, (portal) => this.inbox.wake(portal)) };
     this.inbox = workers('inbox', (portal) => this.#deliver(portal));
     this.outbox = workers('outbox', (portal) => this.#send(portal));
     this.#slots = new TransferSlots(context.settings.transfers);
@@ -151,7 +147,7 @@ export class Pipelines {
 
   #send(portal: PortalId): Promise<Step> {
     const wakeFiles = (waiting: PortalId): void => this.#outgoingFiles.wake(waiting);
-    return sendNext(this.#sending, portal, this.#options.client, wakeFiles);
+    return sendNext(this.#context, portal, this.#options.client, wakeFiles);
   }
 
   #followProfile(contact: ContactId): Promise<Step> {
@@ -173,14 +169,4 @@ export class Pipelines {
       throw error;
     }
   }
-}
-
-function tellingOfNotices(store: Store, tell: (portal: PortalId) => void): Store {
-  return {
-    ...store,
-    commit: async (changes) => {
-      await store.commit(changes);
-      for (const each of changes) if (each.change === 'inbox.add-once') tell(each.row.portal);
-    },
-  };
 }
