@@ -6,7 +6,6 @@ import { errorCode } from '../model/errors.ts';
 import type { EventId } from '../model/ids.ts';
 import { newMessageId } from '../model/ids.ts';
 import type { JsonObject, LateEvent, MatrixEvent } from '../model/journal.ts';
-import type { MatrixDecryption } from '../model/matrix.ts';
 import type { HostedName } from '../model/media.ts';
 import type { Portal } from '../model/portal.ts';
 import { passed } from '../observability/fail-points.ts';
@@ -19,7 +18,9 @@ import { chatCommandIn, handleChatCommand } from './chat-commands.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { outgoingFile } from './files/to-whatsapp.ts';
 import { heldEvent } from './held-messages.ts';
+import { decryptOrWait, type KeyWaits } from './key-waits.ts';
 import { done, type Handled } from './matrix-events.ts';
+import { type Decrypted, verdictOn } from './message-verdict.ts';
 import { noticeReply } from './notice-replies.ts';
 import { type NoticePlace, notSent } from './notices.ts';
 import { orphaned } from './orphaned-events.ts';
@@ -33,9 +34,6 @@ import { holdForIdentity } from './user-trust.ts';
 /** Event types that clients encrypt: in plaintext they are refused, for anybody could have put them there. */
 const encryptedKinds =
   /^(m\.room\.message|m\.sticker|m\.call\..*|m\.beacon|org\.matrix\.msc3672\.beacon|(m|org\.matrix\.msc3381)\.poll\..*)$/;
-
-/** Since when an event has been waiting for its room key, by `Clock.elapsed`. */
-export type KeyWaits = Map<EventId, number>;
 
 interface Chat {
   readonly account: ActiveAccount;
@@ -156,40 +154,35 @@ async function encrypted(
     late === undefined
       ? await decryptOrWait(context, chat.ghost.actor, event, waits)
       : await context.crypto.decrypt(chat.ghost.actor, event);
-  const refuse = (code: string, text: string, place?: NoticePlace): Handled =>
-    withWake(done(notSent(portal, event.event_id, context.clock.now(), code, text, place)), portal, effects);
-  switch (decryption.outcome) {
+  if (decryption.outcome === 'decrypted') passed('M6-event-decrypted');
+  const { lateKeyWaitMs, devicePolicy } = context.settings;
+  const verdict = verdictOn({
+    decryption,
+    pinned: trust?.masterKey,
+    devicePolicy,
+    replayed: decryption.outcome === 'decrypted' && (await context.store.roomKeyUses.has(portal.id, decryption.use)),
+    asideMs: late && context.clock.now() - late.since,
+    asideAtMostMs: lateKeyWaitMs,
+  });
+  switch (verdict.kind) {
     case 'wait':
-      return { kind: 'wait', waitMs: decryption.waitMs };
-    case 'missing-key':
-      if (late === undefined) return standAside(context, portal, event, effects);
-      if (context.clock.now() - late.since < context.settings.lateKeyWaitMs) return { kind: 'held' };
-      return refuse('no-room-key', 'This was not sent: the key to it has not reached the bridge. Send it again.');
-    case 'failed':
-      return refuse('undecryptable', 'This was not sent: the bridge could not decrypt it. Send it again.');
-    case 'decrypted':
-      passed('M6-event-decrypted');
+    case 'held':
+      return verdict;
+    case 'aside':
+      return standAside(context, portal, event, effects);
+    case 'identity-changed':
+      await holdForIdentity(context, account, verdict.seen);
+      return { kind: 'held' };
+    case 'refused': {
+      const told = notSent(portal, event.event_id, context.clock.now(), verdict.code, verdict.text);
+      return withWake(done(told), portal, effects);
+    }
+    case 'counts':
       break;
   }
-  if (decryption.masterKey !== undefined && trust !== undefined && decryption.masterKey !== trust.masterKey) {
-    await holdForIdentity(context, account, decryption.masterKey);
-    return { kind: 'held' };
-  }
-  if (context.settings.devicePolicy === 'cross-signed' && !decryption.crossSigned) {
-    return refuse(
-      'unverified-device',
-      'This was not sent: it comes from a session that you have not verified, so the bridge cannot tell that it is yours. Verify the session, then send it again.',
-    );
-  }
-  if (await context.store.roomKeyUses.has(portal.id, decryption.use)) {
-    return refuse(
-      'replayed',
-      'This was not sent: it is an earlier message once more, under another name. If you have not sent anything just now, the server has repeated it.',
-    );
-  }
-  const handled = await said(context, chat, event, decryption, effects, late);
+  const handled = await said(context, chat, event, verdict.decrypted, effects, late);
   if (handled.kind !== 'done') return handled;
-  const used = { change: 'room-key.used', portal: portal.id, use: decryption.use } as const;
+  const used = { change: 'room-key.used', portal: portal.id, use: verdict.decrypted.use } as const;
   return { ...handled, changes: [...handled.changes, used] };
 }
 
@@ -198,7 +191,7 @@ async function said(
   context: BridgeContext,
   chat: Chat,
   event: MatrixEvent,
-  decryption: MatrixDecryption & { readonly outcome: 'decrypted' },
+  decryption: Decrypted,
   effects: CommandEffects,
   late: LateEvent | undefined,
 ): Promise<Handled> {
@@ -286,33 +279,6 @@ export async function handleLatePortalEvent(
   const chat = { account, portal, ghost };
   if (await context.store.visitors.hold(portal.id)) return heldEvent(context, chat, late.event, effects);
   return encrypted(context, chat, late.event, new Map(), effects, late);
-}
-
-export type DecryptionOrWait = MatrixDecryption | { readonly outcome: 'wait'; readonly waitMs: number };
-
-/**
- * Decrypts. A missing room key is fetched from the homeserver at once; if it is not there either, the event holds its room for a
- * while (`missing-key` is the answer only when that is over), for keys may arrive after what they open.
- */
-export async function decryptOrWait(
-  context: BridgeContext,
-  actor: Ghost['actor'],
-  event: MatrixEvent,
-  waits: KeyWaits,
-): Promise<DecryptionOrWait> {
-  let decryption = await context.crypto.decrypt(actor, event);
-  const since = waits.get(event.event_id);
-  if (decryption.outcome === 'missing-key' && since === undefined) {
-    waits.set(event.event_id, context.clock.elapsed());
-    await context.crypto.recover(actor);
-    decryption = await context.crypto.decrypt(actor, event);
-  }
-  if (decryption.outcome === 'missing-key') {
-    const left = (waits.get(event.event_id) ?? 0) + context.settings.missingKeyWaitMs - context.clock.elapsed();
-    if (left > 0) return { outcome: 'wait', waitMs: left };
-  }
-  waits.delete(event.event_id);
-  return decryption;
 }
 
 async function isReplyToNotice(context: BridgeContext, portal: Portal, content: JsonObject): Promise<boolean> {
