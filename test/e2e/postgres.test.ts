@@ -6,6 +6,7 @@ import { parseDocument } from 'yaml';
 import type { MatrixUser } from '../../src/demo/matrix-user.ts';
 import type { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
 import { CuttingProxy } from '../support/cutting-proxy.ts';
+import { askDoctor } from '../support/doctor.ts';
 import { createSchema, type PostgresServer, startPostgres } from '../support/postgres-server.ts';
 import { runCommand } from '../support/program.ts';
 import { World } from '../support/world.ts';
@@ -74,6 +75,20 @@ test('db copy moves it while the bridge is stopped, and the conversation goes on
   const after = await Promise.all(files.map((file) => stat(file)));
   expect(after.map(({ mtimeMs }) => mtimeMs)).toEqual(before.map(({ mtimeMs }) => mtimeMs));
   expect(await readFile(world.logPath, 'utf8')).not.toContain(new URL(url).password);
+});
+
+test('the doctor finds it well there, running and stopped', async () => {
+  const { configPath } = world.installation;
+  const database = async () => {
+    const { status, lines } = await askDoctor(configPath);
+    expect(lines.filter(({ outcome }) => outcome === 'problem')).toEqual([]);
+    expect(status).toBe(0);
+    return lines.find(({ name }) => name === 'database')?.found;
+  };
+  expect(await database()).toBe('open in the running bridge, sound');
+  await world.bridge.stop();
+  expect(await database()).toBe('opens with this master key, schema up to date, sound');
+  await world.startBridge();
 });
 
 test('killed on PostgreSQL in the middle of it, every message arrives once and in order', async () => {
