@@ -71,7 +71,8 @@ describe('inbox separate', () => {
     space = await invited();
     await alice.client.joinRoom(space);
     await expect.poll(shown, patience).toEqual([anna.portal, bert.portal]);
-    expect(spaces('invite')).toEqual([]);
+    await expect.poll(() => spaces('invite'), patience).toEqual([]);
+    expect(spaces('join')).toEqual([space]);
     await ask('status', /Your chats are in a Space of their own/);
   });
 
