@@ -5,8 +5,8 @@ import type { EventId, RoomId } from '../model/ids.ts';
 import type { MatrixEvent } from '../model/journal.ts';
 import { type BridgeContext, isOurs } from './context.ts';
 
-/** Of a room; Synapse puts at most as many into one transaction. */
-const looked = 100;
+/** Of a room, before an event or at its end. */
+const looked = 50;
 const dayMs = 24 * 60 * 60 * 1000;
 /** The homeserver pushes nothing else meanwhile. */
 const patienceMs = 10_000;
@@ -55,39 +55,41 @@ export class MissedEvents {
 
   /** What is to be stored before `pushed`, each room's in its order. */
   async before(pushed: readonly MatrixEvent[]): Promise<Missed> {
-    return this.in(
-      pushed.map((event) => event.room_id),
-      pushed,
-    );
-  }
-
-  async in(rooms: readonly RoomId[], pushed: readonly MatrixEvent[] = []): Promise<Missed> {
     const read = this.#read;
-    const due = [...new Set(rooms)].filter((room) => !read.has(room));
-    const ids = new Set(pushed.map((event) => event.event_id));
-    const events = (await Promise.all(due.map((room) => this.#readBack(room, ids)))).flat();
+    const first = new Map<RoomId, EventId>();
+    for (const { room_id: room, event_id: event } of pushed) {
+      if (!read.has(room) && !first.has(room)) first.set(room, event);
+    }
+    const events = await Promise.all([...first].map(([room, event]) => this.#readBack(room, event)));
     return {
-      events,
+      events: events.flat(),
       stored: () => {
-        for (const room of due) read.add(room);
+        for (const room of first.keys()) read.add(room);
         this.#lastAt = this.#context.clock.now();
       },
     };
   }
 
-  async #readBack(room: RoomId, pushed: ReadonlySet<EventId>): Promise<readonly MatrixEvent[]> {
+  /** What stands at the end of this room. */
+  atEnd(room: RoomId): Promise<readonly MatrixEvent[]> {
+    return this.#readBack(room, undefined);
+  }
+
+  async #readBack(room: RoomId, before: EventId | undefined): Promise<readonly MatrixEvent[]> {
     const { store, homeserver, clock, settings, logger } = this.#context;
     const portal = await store.portals.byRoom(room);
     const ghost = portal && (await store.contacts.ghost(portal.contact));
     if (portal === undefined || !ghost?.ready) return [];
     try {
-      const last = await inTime(this.#context, homeserver.lastOfOthers(ghost.actor, room, looked));
+      const last = await inTime(this.#context, homeserver.lastOfOthers(ghost.actor, room, looked, before));
       const recent = last.filter(({ sender }) => !isOurs(this.#context, sender));
       const known = await store.events.known(recent.map((event) => event.event_id));
       const since = clock.now() - Math.min(dayMs, settings.retentionMs / 2);
-      const events = missing(recent, { known, pushed, since });
-      const count = events.length;
-      if (count > 0) logger.warn({ portal: portal.id, count }, 'the homeserver had not pushed events; they were read');
+      const { events, reached } = missing(recent, known, since);
+      // At the end of a room, that many are no gap: they wait to be pushed.
+      if (events.length === 0 || (before === undefined && !reached && last.length >= looked)) return [];
+      const fields = { portal: portal.id, count: events.length };
+      logger.warn(fields, 'the homeserver had not pushed events; they were read');
       return events;
     } catch (error) {
       if (!(error instanceof BridgeError)) throw error;
@@ -97,20 +99,17 @@ export class MissedEvents {
   }
 }
 
-export interface Seen {
-  /** What is stored, or was dealt with. */
-  readonly known: ReadonlySet<EventId>;
-  readonly pushed: ReadonlySet<EventId>;
-  /** Milliseconds since the Unix epoch: the ids of what is older may have been forgotten. */
-  readonly since: number;
-}
-
-/** Of the last events of a room, the latest first, those that are neither known nor pushed and come before those that are: in their order. */
-export function missing(recent: readonly MatrixEvent[], { known, pushed, since }: Seen): readonly MatrixEvent[] {
+/**
+ * Of events of a room, the latest first, those after the last that is known (stored, or dealt with), in their order. What is older than
+ * `since` (ms) may have been forgotten here, and does not count. `reached`: there is something known, or that old.
+ */
+export function missing(
+  recent: readonly MatrixEvent[],
+  known: ReadonlySet<EventId>,
+  since: number,
+): { readonly events: readonly MatrixEvent[]; readonly reached: boolean } {
   const end = recent.findIndex((event) => known.has(event.event_id) || event.origin_server_ts < since);
-  const unknown = recent.slice(0, end === -1 ? recent.length : end).toReversed();
-  const next = unknown.findIndex((event) => pushed.has(event.event_id));
-  return next === -1 ? unknown : unknown.slice(0, next);
+  return { events: recent.slice(0, end === -1 ? recent.length : end).toReversed(), reached: end !== -1 };
 }
 
 async function inTime<Answer>({ clock }: BridgeContext, answer: Promise<Answer>): Promise<Answer> {

@@ -97,10 +97,10 @@ export class Transactions implements TransactionSink {
   async readBack(): Promise<void> {
     const { context, visited } = this.#options;
     for (const room of await this.#missed.aliveRooms()) {
-      const missed = await this.#missed.in([room]);
-      const { changes, chats } = await visits(context, missed.events);
-      if (missed.events.length > 0) await context.store.commit([...missedTransaction(missed.events), ...changes]);
-      missed.stored();
+      const events = await this.#missed.atEnd(room);
+      if (events.length === 0) continue;
+      const { changes, chats } = await visits(context, events);
+      await context.store.commit([...missedTransaction(events), ...changes]);
       this.#workers.wake('transactions');
       for (const chat of chats) visited(chat);
     }

@@ -174,18 +174,21 @@ export class ClientHomeserver implements Homeserver {
     return this.#last(actor, room, limit, { senders: [actor.user], types: [type] });
   }
 
-  async lastOfOthers(actor: Actor, room: RoomId, limit: number): Promise<readonly MatrixEvent[]> {
-    return this.#last(actor, room, limit, { not_senders: [actor.user] });
+  async lastOfOthers(actor: Actor, room: RoomId, limit: number, before?: EventId): Promise<readonly MatrixEvent[]> {
+    const others = { not_senders: [actor.user] };
+    if (before === undefined) return this.#last(actor, room, limit, others);
+    // Half of it stands before the event.
+    const query = { limit: String(2 * limit), filter: JSON.stringify(others) };
+    const asked = request('GET rooms/{room}/context/{event}', { room, event: before }, { query });
+    const around = z.object({ events_before: z.array(z.unknown()).catch([]) });
+    return readable(parsed(around, await this.#api.asDevice(actor, asked), asked).events_before);
   }
 
   async #last(actor: Actor, room: RoomId, limit: number, filter: JsonObject): Promise<readonly MatrixEvent[]> {
     const query = { dir: 'b', limit: String(limit), filter: JSON.stringify(filter) };
     const asked = request('GET rooms/{room}/messages', { room }, { query });
     const { chunk } = parsed(z.object({ chunk: z.array(z.unknown()) }), await this.#api.asDevice(actor, asked), asked);
-    return chunk.flatMap((event) => {
-      const read = roomEvent.safeParse(event);
-      return read.success ? [read.data as MatrixEvent] : [];
-    });
+    return readable(chunk);
   }
 
   async redact(actor: Actor, room: RoomId, event: EventId, sendId: SendId): Promise<EventId | undefined> {
@@ -252,6 +255,13 @@ const stateEvent = z.object({ type: z.string(), state_key: z.string(), content: 
 const memberList = z.object({
   chunk: z.array(z.object({ state_key: z.string(), content: z.object({ membership: z.string() }) })),
 });
+
+function readable(events: readonly unknown[]): readonly MatrixEvent[] {
+  return events.flatMap((event) => {
+    const read = roomEvent.safeParse(event);
+    return read.success ? [read.data as MatrixEvent] : [];
+  });
+}
 
 /** Resolves to undefined where the homeserver's error is one that is expected here. */
 async function unless<Answer>(codes: string | readonly string[], answer: Promise<Answer>): Promise<Answer | undefined> {

@@ -90,8 +90,8 @@ export interface Homeserver {
   ): Promise<EventId>;
   /** The last `limit` events of this type that `actor` has sent into this room, the latest first. */
   lastSent(actor: Actor, room: RoomId, type: string, limit: number): Promise<readonly MatrixEvent[]>;
-  /** The last `limit` events of this room that `actor` has not sent itself, the latest first. */
-  lastOfOthers(actor: Actor, room: RoomId, limit: number): Promise<readonly MatrixEvent[]>;
+  /** The last `limit` events of this room that `actor` has not sent itself, or the last before the event `before`; the latest first. */
+  lastOfOthers(actor: Actor, room: RoomId, limit: number, before?: EventId): Promise<readonly MatrixEvent[]>;
   /** Redacts an event of the same user. Resolves to the redaction; undefined where there is no such event, or it may not. */
   redact(actor: Actor, room: RoomId, event: EventId, sendId: SendId): Promise<EventId | undefined>;
   /** Marks everything up to this event as read by `actor`, for everybody to see. Never goes back. */

@@ -14,18 +14,15 @@ const events = (...numbers: number[]): MatrixEvent[] =>
     content: {},
     origin_server_ts: number,
   }));
-const ids = (...numbers: number[]) => new Set(numbers.map((number) => `$${number}` as EventId));
 const latestFirst = events(5, 4, 3, 2, 1);
 
-test.each<[string, { known?: number[]; pushed?: number[]; since?: number }, number[]]>([
-  ['all after the last that is known, in their order', { known: [3, 2, 1] }, [4, 5]],
-  ['of those, what comes before what is pushed now', { known: [2, 1], pushed: [4] }, [3]],
-  ['nothing where the next one is pushed', { known: [4], pushed: [5] }, []],
-  ['all after what is pushed a second time', { known: [2], pushed: [2] }, [3, 4, 5]],
-  ['nothing that may have been forgotten here', { since: 4 }, [4, 5]],
-  ['nothing before something that is known', { known: [4, 1] }, [5]],
-  ['all of a room in which nothing was known', {}, [1, 2, 3, 4, 5]],
-])('%s', (_, { known = [], pushed = [], since = 0 }, expected) => {
-  const seen = { known: ids(...known), pushed: ids(...pushed), since };
-  expect(missing(latestFirst, seen)).toEqual(events(...expected));
+test.each<[string, { known?: number[]; since?: number }, number[], boolean]>([
+  ['all after the last that is known, in their order', { known: [3, 2, 1] }, [4, 5], true],
+  ['nothing before something that is known', { known: [4, 1] }, [5], true],
+  ['nothing where the last one is known', { known: [5] }, [], true],
+  ['nothing that may have been forgotten here', { since: 4 }, [4, 5], true],
+  ['all where nothing is known', {}, [1, 2, 3, 4, 5], false],
+])('%s', (_, { known = [], since = 0 }, expected, reached) => {
+  const ids = new Set(known.map((number) => `$${number}` as EventId));
+  expect(missing(latestFirst, ids, since)).toEqual({ events: events(...expected), reached });
 });

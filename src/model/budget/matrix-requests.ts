@@ -74,6 +74,11 @@ export const matrixRequests = {
       'whether an event is there whose sending was cut off; what the homeserver has not pushed of a chat, where it may have been restarted',
     query: 'dir limit filter',
   },
+  'GET rooms/{room}/context/{event}': {
+    query: 'limit filter',
+    purpose:
+      'what stands before an event of a chat and has not been pushed, where the homeserver may have been restarted',
+  },
   'GET rooms/{room}/event/{event}': {
     purpose:
       'what a reply quotes or a user reports, and whether a deletion has been carried out; nothing of it is kept',
