@@ -25,7 +25,7 @@ export type MakeWorkers = <Key>(name: string, step: WorkersOptions<Key>['step'],
 const woken = 'woken';
 
 /** Keys of a long list that are looked at together. */
-const wokenAtOnce = 500;
+const wokenAtOnce = 50;
 
 const defaultPatienceMs = 2_000;
 /** Steps that have lost patience, at most: each holds what it works on in memory. */
@@ -89,6 +89,8 @@ export class Workers<Key> {
       for (const key of keys.slice(start, start + wokenAtOnce)) this.wake(key);
       await this.#enter();
       this.#leave();
+      // Reads of SQLite never let go of the event loop by themselves: whatever else begins at a start would wait for the whole list.
+      await new Promise((turn) => setImmediate(turn));
     }
   }
 
