@@ -74,6 +74,7 @@ export class Bridge {
     this.#upkeep = new Upkeep(context, workers, {
       takeUp: () => this.#takeUp(),
       readBack: () => this.#transactions.readBack(),
+      provoke: () => this.#transactions.provoke(),
       wakeRooms: (rooms) => this.#pipelines.rooms.wakeAll(rooms),
       wakeLateEvents: (room) => this.#pipelines.lateEvents.wake(room),
       wakeInbox: (portals) => this.#pipelines.inbox.wakeAll(portals),
@@ -222,6 +223,7 @@ export class Bridge {
       typing: (typing) => this.#userTyping.pushed(typing),
       recover: () => this.#upkeep.recover(),
       missing: () => this.#upkeep.readBack(),
+      stranded: () => this.#upkeep.provoke(),
     });
   }
 

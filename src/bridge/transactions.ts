@@ -10,6 +10,7 @@ import { type BridgeContext, isOurs } from './context.ts';
 import { settingAside } from './damaged-rows.ts';
 import { MissedEvents } from './missed-events.ts';
 import { readingChanges } from './reading.ts';
+import { StrandedTransactions } from './stranded-transactions.ts';
 import { releaseDeviceNotice } from './user-trust.ts';
 import { type Visits, visits } from './visitors.ts';
 import { type Step, Workers } from './workers.ts';
@@ -29,17 +30,28 @@ export interface TransactionsOptions {
   readonly recover: () => void;
   /** Called when the homeserver may have forgotten what it had to push: `readBack` is due. */
   readonly missing: () => void;
+  /** Called when one may be stranded at the homeserver: `provoke` is due. */
+  readonly stranded: () => void;
 }
+
+/** Between finding us back and the end of that, for the homeserver. */
+const settlingMs = 3_000;
 
 export class Transactions implements TransactionSink {
   readonly #options: TransactionsOptions;
   readonly #workers: Workers<'transactions'>;
   readonly #missed: MissedEvents;
+  readonly #stranded: StrandedTransactions;
+  #settling = false;
   #keyCounts: boolean | undefined;
 
   constructor(options: TransactionsOptions) {
     this.#options = options;
     this.#missed = new MissedEvents(options.context);
+    this.#stranded = new StrandedTransactions({
+      isKnown: (id) => options.context.store.events.isTransactionKnown(id),
+      refused: options.stranded,
+    });
     const { clock, logger } = options.context;
     this.#workers = new Workers({
       name: 'transactions',
@@ -56,6 +68,7 @@ export class Transactions implements TransactionSink {
 
   async store({ id, body, events }: NewTransaction, ephemeral: Ephemeral): Promise<void> {
     const { context, wakeReceipts, visited, typing } = this.#options;
+    await this.#stranded.check(id);
     // An event reaches us because of a user of ours in its room, and that user's keys are counted: events without any counts are a
     // catch-up, before which the homeserver has dropped to-device messages (Synapse).
     if (events.length > 0) this.#keyCounts = hasKeyCounts(body);
@@ -104,6 +117,15 @@ export class Transactions implements TransactionSink {
       this.#workers.wake('transactions');
       for (const chat of chats) visited(chat);
     }
+  }
+
+  /** Has the homeserver push something, a while after it may have stranded a transaction: its number shows whether one is missing. */
+  async provoke(): Promise<Step> {
+    const { homeserver, bot } = this.#options.context;
+    this.#settling = !this.#settling;
+    if (this.#settling) return { waitMs: settlingMs };
+    await homeserver.provokePush(bot);
+    return 'idle';
   }
 
   async userExists(user: UserId): Promise<boolean> {

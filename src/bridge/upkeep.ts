@@ -14,13 +14,15 @@ export interface UpkeepEffects {
   takeUp(): Promise<void>;
   /** Looks for events that the homeserver has not pushed. */
   readBack(): Promise<void>;
+  /** Has the homeserver push something, so that it shows whether a transaction is missing. */
+  provoke(): Promise<Step>;
   wakeRooms(rooms: readonly RoomId[]): Promise<void>;
   wakeLateEvents(room: RoomId): void;
   wakeInbox(portals: readonly PortalId[]): Promise<void>;
   wakeChat(portal: Portal): void;
 }
 
-const duties = ['taking-up', 'reading-back', 'recovery', 'housekeeping', 'limits', 'expiry'] as const;
+const duties = ['taking-up', 'reading-back', 'provoking', 'recovery', 'housekeeping', 'limits', 'expiry'] as const;
 type Duty = (typeof duties)[number];
 
 const expiryCheckMs = 5 * 60 * 1000;
@@ -54,6 +56,11 @@ export class Upkeep {
     this.workers.wake('reading-back');
   }
 
+  /** The homeserver may have left a transaction behind. */
+  provoke(): void {
+    this.workers.wake('provoking');
+  }
+
   /** To be called when nothing counts any more. */
   async end(): Promise<void> {
     const { limits, logger } = this.#context;
@@ -70,6 +77,8 @@ export class Upkeep {
       case 'reading-back':
         await this.#effects.readBack();
         return 'idle';
+      case 'provoking':
+        return this.#effects.provoke();
       case 'recovery':
         return this.#recover();
       case 'housekeeping':

@@ -224,6 +224,12 @@ export class ClientHomeserver implements Homeserver {
     };
   }
 
+  async provokePush({ user, device }: Actor): Promise<void> {
+    const endpoint = 'PUT sendToDevice/{type}/{txn}';
+    const body = { messages: { [user]: { [device]: {} } } };
+    await this.#api.asService(request(endpoint, { type: 'm.dummy', txn: randomUUID() }, { body }));
+  }
+
   async ping(): Promise<void> {
     const endpoint = 'POST /_matrix/client/v1/appservice/{service}/ping';
     const body = { transaction_id: randomUUID() };

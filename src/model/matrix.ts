@@ -100,6 +100,8 @@ export interface Homeserver {
   setTyping(actor: Actor, room: RoomId, forMs: number | undefined): Promise<void>;
   /** An event as the homeserver keeps it; undefined where there is none, or none for `actor`. */
   event(actor: Actor, room: RoomId, event: EventId): Promise<KeptEvent | undefined>;
+  /** Sends the actor's own device a message that says nothing: the homeserver pushes it, as it pushes whatever else is new. */
+  provokePush(actor: Actor): Promise<void>;
   /** Asks the homeserver to reach us; also makes it retry at once what it could not push. */
   ping(): Promise<void>;
 }

@@ -215,6 +215,8 @@ export interface Store {
     /** Rooms with events not dealt with, but for those that stand aside. */
     roomsWithWork(): Promise<readonly RoomId[]>;
     next(room: RoomId): Promise<StoredEvent | undefined>;
+    /** Whether the homeserver has pushed a transaction of this id within the retention time. */
+    isTransactionKnown(id: string): Promise<boolean>;
     /** Those of these that are stored, or were dealt with within the retention time. */
     known(events: readonly EventId[]): Promise<ReadonlySet<EventId>>;
     /** Events of this room that stand aside, oldest first; a bounded number. */

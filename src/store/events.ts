@@ -86,6 +86,11 @@ export function eventReads({ db, bridge }: Reader): Store['events'] {
       const place = () => ({ journal: 'transaction', id }) as const;
       return { seq: id, body: openedRow(place, () => unsealJson<JsonObject>(bridge, bodyPlace(transaction), body)) };
     },
+    isTransactionKnown: async (id) => {
+      // Ids end with a colon (`identity`); asked for seldom, after a start and where one is missing.
+      const ofId = db.selectFrom('homeserver_transaction').select('id').where('transaction_id', 'like', `${id}:%`);
+      return (await ofId.limit(1).executeTakeFirst()) !== undefined;
+    },
     roomsWithWork: async () => (await events.select('room').distinct().execute()).map(({ room }) => room),
     next: async (room) => {
       const row = await events.selectAll().where('room', '=', room).orderBy('id').limit(1).executeTakeFirst();

@@ -106,7 +106,8 @@ export const matrixRequests = {
   'PUT sendToDevice/{type}/{txn}': {
     body: 'messages',
     content: 'messages',
-    purpose: 'room keys, encrypted for each device of the user',
+    purpose:
+      'room keys, encrypted for each device of the user; an empty message of the bot to itself, which shows whether everything before it was pushed',
   },
   'POST keys/upload': { body: 'device_keys one_time_keys fallback_keys', purpose: 'public keys of a ghost’s device' },
   'POST keys/device_signing/upload': {
