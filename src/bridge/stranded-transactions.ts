@@ -5,8 +5,8 @@ import { BridgeError } from '../model/errors.ts';
 export interface StrandedTransactionsOptions {
   /** Whether a transaction of this id was ever stored. */
   readonly isKnown: (id: string) => Promise<boolean>;
-  /** Called when one was refused: whether another has been stranded meanwhile is to be looked at. */
-  readonly refused: () => void;
+  /** Called when this one is refused: whether another has been stranded meanwhile is to be looked at. */
+  readonly refused: (id: string) => void;
 }
 
 /** Numbers that went to another application service of the same homeserver are gaps as well: so often in vain, and no more is refused. */
@@ -31,7 +31,7 @@ export class StrandedTransactions {
     if (await this.#isBehindGap(number)) {
       this.#left -= 1;
       this.#refused = number;
-      this.#options.refused();
+      this.#options.refused(id);
       throw new BridgeError('bridge.transaction-missing', `the transaction before ${id} has not come yet`, {
         retry: 'later',
       });

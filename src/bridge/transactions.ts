@@ -50,7 +50,11 @@ export class Transactions implements TransactionSink {
     this.#missed = new MissedEvents(options.context);
     this.#stranded = new StrandedTransactions({
       isKnown: (id) => options.context.store.events.isTransactionKnown(id),
-      refused: options.stranded,
+      refused: (transaction) => {
+        const what = 'a transaction has not been pushed; the one after it is refused once, so that both come';
+        options.context.logger.info({ transaction }, what);
+        options.stranded();
+      },
     });
     const { clock, logger } = options.context;
     this.#workers = new Workers({

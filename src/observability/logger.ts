@@ -6,9 +6,11 @@ import { cleanFields, type Naming, scrub } from './redact.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
-/** Failures that are reported once where they come from, and not again by everybody whom they stop: a database that cannot be written. */
+/** Failures that are reported once where they come from, and not again by everybody whom they stop: a database that cannot be written, a transaction that is to be pushed again. */
+const toldElsewhere: readonly string[] = ['store.unavailable', 'bridge.transaction-missing'];
+
 export function saidByItself(error: unknown): boolean {
-  return errorCode(error) === 'store.unavailable';
+  return toldElsewhere.includes(errorCode(error));
 }
 
 /**
