@@ -75,9 +75,9 @@ export async function encryptFor(machine: Machine, task: EncryptionTask): Promis
       if (claim) await machine.send(claim);
     });
   }
-  const key = await machine.recall(`key of ${room}`, async () => ({ for: '', serves: 0 }));
+  const key = await machine.recall(`key of ${room}`, async () => ({ for: '', serves: 0, begunAt: 0 }));
   const whom = JSON.stringify([able, policy]);
-  if (key.for !== whom || key.serves === 0) {
+  if (key.for !== whom || key.serves === 0 || !isYoung(key.begunAt)) {
     Object.assign(key, { for: whom, serves: 0 });
     const requests = await shareRoomKey(machine, room, able, policy);
     if (requests === undefined) return { outcome: 'no-eligible-device' };
@@ -90,22 +90,35 @@ export async function encryptFor(machine: Machine, task: EncryptionTask): Promis
     olm.encryptRoomEvent(roomId(room), task.type, JSON.stringify(task.content)),
   );
   const content = jsonObject.parse(JSON.parse(encrypted));
-  key.serves = key.serves > 0 ? key.serves - 1 : servesFor(machine, room, content);
+  if (key.serves > 0) key.serves -= 1;
+  else Object.assign(key, servesFor(machine, room, content));
   return { outcome: 'encrypted', type: 'm.room.encrypted', content };
 }
 
-/** Which session of each room has begun in this process, and when, by `performance.now`. */
-const begun = new WeakMap<Machine, Map<MatrixRoomId, { readonly session: string; readonly at: number }>>();
+interface Begun {
+  readonly session: string;
+  /** By the clock of the machine, as the library counts the age of a key: one from the future is over for it. */
+  readonly at: number;
+}
+
+/** Which session of each room has begun in this process. */
+const begun = new WeakMap<Machine, Map<MatrixRoomId, Begun>>();
+
+const isYoung = (begunAt: number): boolean => Date.now() >= begunAt && Date.now() - begunAt <= halfPeriodMs;
 
 /** For how many more messages a key need not be asked about: while it is known to be far from its end, and nobody's keys have changed. */
-function servesFor(machine: Machine, room: MatrixRoomId, content: JsonObject): number {
+function servesFor(
+  machine: Machine,
+  room: MatrixRoomId,
+  content: JsonObject,
+): { readonly serves: number; readonly begunAt: number } {
   const use = roomKeyUse(content);
-  const rooms = begun.get(machine) ?? new Map();
+  const rooms = begun.get(machine) ?? new Map<MatrixRoomId, Begun>();
   begun.set(machine, rooms);
-  if (use?.index === 0) rooms.set(room, { session: use.session, at: performance.now() });
+  if (use?.index === 0) rooms.set(room, { session: use.session, at: Date.now() });
   const known = rooms.get(room);
-  if (use === undefined || known?.session !== use.session || performance.now() - known.at > halfPeriodMs) return 0;
-  return Math.min(servesAtMost, Number(rotationMessages) - 1 - use.index);
+  if (use === undefined || known?.session !== use.session || !isYoung(known.at)) return { serves: 0, begunAt: 0 };
+  return { serves: Math.min(servesAtMost, Number(rotationMessages) - 1 - use.index), begunAt: known.at };
 }
 
 const carriesKey = (request: ToDeviceRequest): boolean => request.event_type === 'm.room.encrypted';
