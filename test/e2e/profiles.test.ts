@@ -26,6 +26,9 @@ async function write(phone: SandboxPhone, user: MatrixUser, room: string, text: 
   await user.waitForMessage(room, ({ body }) => body === text);
 }
 
+/** The homeserver tells the rooms of a new name after it has taken it. */
+const patience = { timeout: 10_000 };
+
 /** As the room shows the ghost. */
 async function shownName(user: MatrixUser, room: string, ghost: string): Promise<string | undefined> {
   return (await user.members(room)).find(({ userId }) => userId === ghost)?.displayName;
@@ -58,24 +61,28 @@ describe('names', () => {
   test('that look like an earlier contact’s are told apart, and are free again once that one has another name', async () => {
     const anna = await world.phone('31612345671', 'Anna');
     const first = await meet(anna, alice);
-    expect(await shownName(alice, first.room, first.ghost)).toBe('Anna (WhatsApp)');
+    await expect.poll(() => shownName(alice, first.room, first.ghost), patience).toBe('Anna (WhatsApp)');
     // With a Cyrillic А, to somebody else.
     const other = await world.phone('31612345672', 'Аnna');
     const second = await meet(other, bob);
     const tag = second.ghost.slice('@wa_'.length, '@wa_'.length + 4);
-    expect(await shownName(bob, second.room, second.ghost)).toBe(`Аnna (WhatsApp · ${tag})`);
+    await expect.poll(() => shownName(bob, second.room, second.ghost), patience).toBe(`Аnna (WhatsApp · ${tag})`);
     const impostor = await world.phone('31612345673', 'Anna (WhatsАpp) ✔️');
     const third = await meet(impostor, alice);
-    expect(await shownName(alice, third.room, third.ghost)).toMatch(/^Anna \(WhatsApp · [0-9a-f]{4}\)$/);
+    await expect
+      .poll(() => shownName(alice, third.room, third.ghost), patience)
+      .toMatch(/^Anna \(WhatsApp · [0-9a-f]{4}\)$/);
 
     await rename(anna, 'Annabel');
     await write(anna, alice, first.room, 'I am called Annabel now');
-    expect(await shownName(alice, first.room, first.ghost)).toBe('Annabel (WhatsApp)');
+    await expect.poll(() => shownName(alice, first.room, first.ghost), patience).toBe('Annabel (WhatsApp)');
     await write(other, bob, second.room, 'still here');
-    expect(await shownName(bob, second.room, second.ghost)).toBe('Аnna (WhatsApp)');
+    await expect.poll(() => shownName(bob, second.room, second.ghost), patience).toBe('Аnna (WhatsApp)');
     await rename(impostor, 'Annabel');
     await write(impostor, alice, third.room, 'So am I');
-    expect(await shownName(alice, third.room, third.ghost)).toMatch(/^Annabel \(WhatsApp · [0-9a-f]{4}\)$/);
+    await expect
+      .poll(() => shownName(alice, third.room, third.ghost), patience)
+      .toMatch(/^Annabel \(WhatsApp · [0-9a-f]{4}\)$/);
   });
 
   test('that are none leave a contact without one, and apart from others without one', async () => {
@@ -99,8 +106,8 @@ describe('names', () => {
     expect(notice.body).toContain('Aunt Carrie uses WhatsApp');
     const theirs = await meet(carol, bob);
     expect(await bob.roomState(theirs.room, 'm.room.name')).toBeUndefined();
-    expect(await shownName(bob, theirs.room, theirs.ghost)).toBe('Carol (WhatsApp)');
-    expect(await shownName(alice, mine, theirs.ghost)).toBe('Carol (WhatsApp)');
+    await expect.poll(() => shownName(bob, theirs.room, theirs.ghost), patience).toBe('Carol (WhatsApp)');
+    await expect.poll(() => shownName(alice, mine, theirs.ghost), patience).toBe('Carol (WhatsApp)');
     const profile = JSON.stringify(await bob.client.getProfileInfo(theirs.ghost));
     expect(profile + JSON.stringify(await bob.client.roomState(theirs.room))).not.toContain('Carrie');
 
