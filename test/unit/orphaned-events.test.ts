@@ -1,7 +1,7 @@
 // Nothing that a user writes is dropped in silence, not even where the bridge has lost what it knew of the other person. The store is real.
 import { expect, test } from 'vitest';
 import type { CommandEffects } from '../../src/bridge/bot/commands.ts';
-import type { BridgeContext } from '../../src/bridge/context.ts';
+import type { BridgeContext, BridgeSettings } from '../../src/bridge/context.ts';
 import { handleNextEvent } from '../../src/bridge/matrix-events.ts';
 import type { Account } from '../../src/model/account.ts';
 import type { EventId, RoomId } from '../../src/model/ids.ts';
@@ -32,7 +32,9 @@ async function aChatWithoutGhost(at: Account['state']['at'] = 'active') {
   });
   const lines: string[] = [];
   const destination = { write: (line: string) => void lines.push(line) };
-  const context: Partial<BridgeContext> = { store, logger: createLogger({ level: 'info', destination }) };
+  const settings: Partial<BridgeSettings> = { moderationRoom: undefined };
+  const logger = createLogger({ level: 'info', destination });
+  const context: Partial<BridgeContext> = { store, logger, settings: settings as BridgeSettings };
   const woken: RoomId[] = [];
   const effects: Partial<CommandEffects> = { wakeBot: (which) => void woken.push(which) };
   const handle = async (id: string) => {
