@@ -4,6 +4,7 @@ import type { Change, MissingRow } from '../model/change.ts';
 import type { InboxId } from '../model/ids.ts';
 import type { InboxBody, InboxRow } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
+import { utcMinute } from '../translate/times.ts';
 import type { BridgeContext } from './context.ts';
 import { noticeOnce } from './notices.ts';
 import type { Step } from './workers.ts';
@@ -21,8 +22,7 @@ export function isMissing(row: InboxRow | undefined): row is InboxRow {
 export function arrival(portal: Portal, { id, state, ...row }: InboxRow, body: InboxBody): Change[] {
   if (state.at === 'awaited') return [{ change: 'inbox.arrived', id, body }];
   const { account, messageId, device, timestamp } = row;
-  const at = new Date(timestamp).toISOString().slice(0, 16).replace('T', ' ');
-  const text = `The next message comes late: it was sent at ${at} UTC and could not be read at first.`;
+  const text = `The next message comes late: it was sent at ${utcMinute(timestamp)} and could not be read at first.`;
   return [
     { change: 'inbox.forget', id },
     noticeOnce(portal, `late:${messageId}:${device}`, timestamp, { code: 'late', text }),

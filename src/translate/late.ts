@@ -1,13 +1,13 @@
 // Messages that come late say so, in their own words: WhatsApp knows no notices, and the time that it shows is that of the sending.
 import type { JsonObject } from '../model/journal.ts';
 import { withoutReplyFallback } from './sent-text.ts';
+import { utcMinute } from './times.ts';
 
 /** Kinds that have no words, and would become something else with them. */
 const wordless = ['m.audio', 'm.location'];
 
 /** `time` in milliseconds since the Unix epoch. */
-export const lateLine = (time: number): string =>
-  `[Arrives late: written ${new Date(time).toISOString().slice(0, 16).replace('T', ' ')} UTC]`;
+export const lateLine = (time: number): string => `[Arrives late: written ${utcMinute(time)}]`;
 
 /** The decrypted content of a message with that line above its words. Voice notes, audio and places have none, and stay as they are. */
 export function markedLate(content: JsonObject, time: number): JsonObject {

@@ -1,5 +1,6 @@
 // What users are told of limits: how much there may be, and how long they have to wait.
 import type { LimitName } from '../../model/limit.ts';
+import { utcMinute } from '../../translate/times.ts';
 import type { HeldChats, Wait } from './limits.ts';
 
 const minute = 60_000;
@@ -18,11 +19,7 @@ export function duration(ms: number): string {
 
 /** The user's time zone is not known: how long is said as well. */
 export function untilText({ until, waitMs }: Pick<Wait, 'until' | 'waitMs'>): string {
-  return `in ${duration(waitMs)} (${timeText(until)})`;
-}
-
-export function timeText(at: number): string {
-  return `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  return `in ${duration(waitMs)} (${utcMinute(until)})`;
 }
 
 /** `1000 in 1 hour`. Of files in megabytes. */
@@ -47,7 +44,7 @@ const whole: Readonly<Record<LimitName, string>> = {
 /** What `status` says of it. */
 export function heldText({ limit, chats, until }: HeldChats): string {
   const where = chats === 1 ? 'one chat' : `${chats} chats`;
-  const at = timeText(until);
+  const at = utcMinute(until);
   switch (limit) {
     case 'messages':
       return `The limit for messages is reached: what you have written in ${where} waits until ${at}, and is sent by itself then.`;
