@@ -12,6 +12,7 @@ import { contactName } from './labels.ts';
 import type { Handled } from './matrix-events.ts';
 import { noticeOnce, notSent } from './notices.ts';
 import { parkRow } from './parked-rows.ts';
+import { redactedEvent } from './portal-references.ts';
 import type { Step } from './workers.ts';
 
 const code = 'waited-too-long';
@@ -54,8 +55,8 @@ export async function heldEvent(
   );
   context.counters.delivered('to-whatsapp', 'failed');
   const text = `This was not carried over: it has waited for ${days(context)} for a decision of yours. Once you have decided, send it again if it still matters.`;
-  const about = event.redacts ?? event.content.redacts ?? relatedEvent(event.content, 'm.annotation');
-  const place = typeof about === 'string' ? { about: about as EventId } : {};
+  const about = redactedEvent(event) ?? relatedEvent(event.content, 'm.annotation');
+  const place = about === undefined ? {} : { about: about as EventId };
   const notice = notSent(portal, event.event_id, context.clock.now(), code, text, place);
   const after = (): void => effects.wakePortal(portal.id);
   return { kind: 'done', changes: [notice, told(context, chat)], after };

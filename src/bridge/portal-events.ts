@@ -25,7 +25,7 @@ import { noticeReply } from './notice-replies.ts';
 import { type NoticePlace, notSent } from './notices.ts';
 import { orphaned } from './orphaned-events.ts';
 import { accept, decline, declinedText } from './policy/requests.ts';
-import { editChanges, reactionChanges, redactionChanges } from './portal-references.ts';
+import { editChanges, reactionChanges, redactedEvent, redactionChanges } from './portal-references.ts';
 import { leaveIfThere } from './portal-rooms.ts';
 import { quotedBy } from './quoted-events.ts';
 import { isAboutUnnoted } from './unnoted-events.ts';
@@ -86,7 +86,7 @@ export async function handlePortalEvent(
 
 /** What is deleted while it stands aside is never sent. */
 async function lateOnes({ store }: BridgeContext, redaction: MatrixEvent): Promise<Change[]> {
-  const target = redaction.redacts ?? redaction.content.redacts;
+  const target = redactedEvent(redaction);
   const late = await store.events.late(redaction.room_id);
   return late
     .filter(({ event }) => event.event_id === target)

@@ -102,7 +102,7 @@ const tableOf = ({ account }: Chat) => capabilities[account.network];
 const targetOf = ({ messageId, fromUser }: MessageTarget): MessageTarget => ({ messageId, fromUser });
 
 /** In rooms from version 11 on the content names it (Matrix spec, "m.room.redaction"). */
-function redactedEvent({ content, redacts }: MatrixEvent): EventId | undefined {
+export function redactedEvent({ content, redacts }: MatrixEvent): EventId | undefined {
   const named = content.redacts ?? redacts;
   return typeof named === 'string' ? (named as EventId) : undefined;
 }
