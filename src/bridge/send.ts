@@ -41,7 +41,8 @@ export async function sendNext(
         if (await parkBlocked(context, chat, row)) return 'again';
         if (await isHeld(context, chat)) return heldOutgoing(context, chat, row);
         await heldNoLonger(context, chat.portal, 'outbox');
-        const limited = isFirstSending(row) ? await holdOutgoing(context, 'messages', { ...chat, row }) : undefined;
+        // What is encrypted again for a device that has asked is no new message.
+        const limited = row.retries === 0 ? await holdOutgoing(context, 'messages', { ...chat, row }) : undefined;
         if (limited !== undefined) return { waitMs: limited.waitMs };
         const encrypted = await encryptRow(context, chat, row);
         if (typeof encrypted !== 'object') return encrypted;
@@ -67,9 +68,6 @@ export async function sendNext(
     return 'again';
   }
 }
-
-/** What is encrypted already, or again for a device that has asked, is no new message. */
-const isFirstSending = ({ state, retries }: OutboxRow): boolean => state.at === 'ready' && retries === 0;
 
 async function parkBlocked(context: BridgeContext, chat: Chat, row: OutboxRow): Promise<boolean> {
   const blocker = await blockerOf(context, chat.account.id, chat.contact);
