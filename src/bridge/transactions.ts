@@ -42,7 +42,8 @@ export class Transactions implements TransactionSink {
   readonly #workers: Workers<'transactions'>;
   readonly #missed: MissedEvents;
   readonly #stranded: StrandedTransactions;
-  #settling = false;
+  /** When the homeserver is expected to have found us back, by `Clock.elapsed`. */
+  #settledAt = 0;
   #keyCounts: boolean | undefined;
 
   constructor(options: TransactionsOptions) {
@@ -53,6 +54,7 @@ export class Transactions implements TransactionSink {
       refused: (transaction) => {
         const what = 'a transaction has not been pushed; the one after it is refused once, so that both come';
         options.context.logger.info({ transaction }, what);
+        this.#awaitSettling();
         options.stranded();
       },
     });
@@ -125,9 +127,9 @@ export class Transactions implements TransactionSink {
 
   /** Has the homeserver push something, a while after it may have stranded a transaction: its number shows whether one is missing. */
   async provoke(): Promise<Step> {
-    const { homeserver, bot } = this.#options.context;
-    this.#settling = !this.#settling;
-    if (this.#settling) return { waitMs: settlingMs };
+    const { homeserver, bot, clock } = this.#options.context;
+    const waitMs = this.#settledAt - clock.elapsed();
+    if (waitMs > 0) return { waitMs };
     await homeserver.provokePush(bot);
     return 'idle';
   }
@@ -138,6 +140,7 @@ export class Transactions implements TransactionSink {
   }
 
   start(): void {
+    this.#awaitSettling();
     this.#workers.wake('transactions');
   }
 
@@ -148,6 +151,10 @@ export class Transactions implements TransactionSink {
 
   stop(): Promise<void> {
     return this.#workers.stop();
+  }
+
+  #awaitSettling(): void {
+    this.#settledAt = this.#options.context.clock.elapsed() + settlingMs;
   }
 
   async #handleNext(): Promise<Step> {
