@@ -1,5 +1,4 @@
 // Messages that could not be decrypted and were asked for again: they keep their place in the chat for a while, and come late after that.
-
 import type { Change, MissingRow } from '../model/change.ts';
 import type { InboxId } from '../model/ids.ts';
 import type { InboxBody, InboxRow } from '../model/journal.ts';

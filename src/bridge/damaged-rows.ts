@@ -1,5 +1,4 @@
 // Damaged rows: whoever was to have what was in them is told, and everything else goes on.
-
 import type { Change } from '../model/change.ts';
 import type { Actor } from '../model/contact.ts';
 import { DamagedCryptoStore, type DamagedPlace, DamagedRow } from '../model/damaged-row.ts';

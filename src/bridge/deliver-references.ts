@@ -1,5 +1,4 @@
 // What a contact does to earlier messages, in Matrix: reactions and redactions, which are plain events. Each may be repeated after a crash.
-
 import type { Change } from '../model/change.ts';
 import type { Ghost } from '../model/contact.ts';
 import type { EventId, RoomId } from '../model/ids.ts';

@@ -1,5 +1,4 @@
 // WhatsApp to Matrix, second half: the oldest inbox row of a portal goes into its room. One row at a time, in order.
-
 import type { Change } from '../model/change.ts';
 import type { Contact, Ghost } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';

@@ -1,5 +1,4 @@
 // Matrix to WhatsApp, first half: events of one room are handled one after another, in the order in which they were pushed.
-
 import type { Change } from '../model/change.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { RoomId } from '../model/ids.ts';

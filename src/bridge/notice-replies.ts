@@ -1,5 +1,4 @@
 // Replies to notices: commands for the bridge, never relayed.
-
 import type { Change } from '../model/change.ts';
 import type { EventId } from '../model/ids.ts';
 import type { NoticePicture } from '../model/journal.ts';

@@ -1,5 +1,4 @@
 // Notices: what the bridge itself says in a portal. They go through the inbox, so they are durable and keep their place.
-
 import type { Change } from '../model/change.ts';
 import type { EventId, MessageId, PortalId } from '../model/ids.ts';
 import type { Notice } from '../model/journal.ts';

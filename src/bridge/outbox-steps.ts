@@ -1,5 +1,4 @@
 // Where an outbox row goes next: decisions about what its devices have confirmed, asked for again, or will never ask for.
-
 import type { Change } from '../model/change.ts';
 import type { OutboxRow } from '../model/journal.ts';
 

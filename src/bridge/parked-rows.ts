@@ -1,5 +1,4 @@
 // Messages of a Matrix user that will not be delivered: set aside, and their sender is told under the message, or under the one that they are about.
-
 import type { Change } from '../model/change.ts';
 import type { OutboxRow } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';

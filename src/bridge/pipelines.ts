@@ -1,5 +1,4 @@
 // What goes on in the chats: the workers over the journals, and what each step wakes.
-
 import { errorCode } from '../model/errors.ts';
 import type { AccountId, ContactId, EventId, PortalId, RoomId } from '../model/ids.ts';
 import type { InteropClient, MediaRetry } from '../model/interop.ts';

@@ -1,5 +1,4 @@
 // What a Matrix user does in a portal: messages become outbox rows, replies to notices are commands, the rest is refused aloud.
-
 import type { Change } from '../model/change.ts';
 import type { Ghost } from '../model/contact.ts';
 import { errorCode } from '../model/errors.ts';

@@ -1,5 +1,4 @@
 // What a Matrix user does to earlier messages: reactions, edits, redactions become outbox rows, or are refused aloud.
-
 import type { Change } from '../model/change.ts';
 import type { Ghost } from '../model/contact.ts';
 import type { EventId } from '../model/ids.ts';

@@ -1,5 +1,4 @@
 // Matrix to WhatsApp: what the user has read is told to the contact, if the user has switched that on. Durable from the push on.
-
 import type { Change } from '../model/change.ts';
 import type { EventId, MessageId, RoomId } from '../model/ids.ts';
 import type { InteropClient } from '../model/interop.ts';

@@ -1,5 +1,4 @@
 // Receipts from the contact, and retry receipts: which message is settled, which must be encrypted again.
-
 import type { Change } from '../model/change.ts';
 import type { Contact } from '../model/contact.ts';
 import { errorCode } from '../model/errors.ts';

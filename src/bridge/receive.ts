@@ -1,5 +1,4 @@
 // WhatsApp to Matrix, first half: a stanza becomes an inbox row, in one commit with the ratchet that decrypted it.
-
 import type { Change, MissingRow, UnansweredMessage } from '../model/change.ts';
 import type { Contact } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';

@@ -1,5 +1,4 @@
 // Stanzas that failed each time the network brought them: it is told to keep them no longer, and those whom it concerns are told before.
-
 import type { Change } from '../model/change.ts';
 import type { GivenUp, IncomingMessage } from '../model/interop.ts';
 import type { Portal } from '../model/portal.ts';

@@ -1,5 +1,4 @@
 // A portal is for the contact's ghost and one user. Whoever else gets in holds it, both ways, until they are gone or the user lets them stay.
-
 import type { Change } from '../model/change.ts';
 import type { PortalId, RoomId, UserId } from '../model/ids.ts';
 import type { MatrixEvent } from '../model/journal.ts';

@@ -1,5 +1,4 @@
 // `accept` and `decline`: the answer to a request, by its number, or by the phone number or name of who asks.
-
 import type { Change } from '../../model/change.ts';
 import type { Portal } from '../../model/portal.ts';
 import type { BridgeContext } from '../context.ts';

@@ -1,5 +1,4 @@
 // The policy rooms of the administrator, as the configuration names them.
-
 import type { Change } from '../../model/change.ts';
 import type { RoomId } from '../../model/ids.ts';
 import type { BridgeContext } from '../context.ts';

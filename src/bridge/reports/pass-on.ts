@@ -1,5 +1,4 @@
 // A report on its way: read only when the moderators can have it, stored as ciphertext, sent, and forgotten.
-
 import type { Change } from '../../model/change.ts';
 import { BridgeError } from '../../model/errors.ts';
 import type { AccountId, MessageId, RoomId } from '../../model/ids.ts';

@@ -1,5 +1,4 @@
 // Before anything is reported the user is told what goes to whom, and says yes.
-
 import type { Change } from '../../model/change.ts';
 import { type EventId, newReportId, type RoomId, type UserId } from '../../model/ids.ts';
 import type { ChosenMessages } from '../../model/report.ts';
