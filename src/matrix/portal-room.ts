@@ -1,11 +1,10 @@
 // The state a portal is created with: encrypted, invite-only, labelled as bridged, and ruled by its ghost alone.
 import type { JsonObject } from '../model/journal.ts';
 import type { PortalRoomSpec } from '../model/matrix.ts';
+import { closed, creatorOnly, initialState, ruledByCreator } from './closed-room.ts';
 
 /** MSC2346: the type that clients read today, and the one it will have. */
 export const bridgeInfoTypes = ['m.bridge', 'uk.half-shot.bridge'] as const;
-
-const ghostOnly = 100;
 
 /** Every one of these would let a member in, or weaken who may read: only the ghost may change them. */
 const guarded = [
@@ -24,13 +23,9 @@ const guarded = [
   'uk.half-shot.bridge',
 ];
 
-/**
- * The body of `POST /createRoom`. The levels leave `users` alone: the ghost, as creator, gets 100 from the homeserver, and since room
- * version 12 a creator must not be named there.
- */
+/** The body of `POST /createRoom`. */
 export function createRoomRequest(spec: PortalRoomSpec): JsonObject {
   const { stateKey, content } = spec.bridgeInfo;
-  const state = (type: string, value: JsonObject, state_key = '') => ({ type, state_key, content: value });
   return {
     visibility: 'private',
     name: spec.name,
@@ -39,23 +34,15 @@ export function createRoomRequest(spec: PortalRoomSpec): JsonObject {
     invite: [spec.invite],
     creation_content: { 'm.federate': spec.federate },
     initial_state: [
-      state('m.room.encryption', { algorithm: 'm.megolm.v1.aes-sha2' }),
-      state('m.room.join_rules', { join_rule: 'invite' }),
-      state('m.room.guest_access', { guest_access: 'forbidden' }),
-      // `joined` would hide from the user what came before they accepted; `shared` would show everything to any later member.
-      state('m.room.history_visibility', { history_visibility: 'invited' }),
-      ...bridgeInfoTypes.map((type) => state(type, content, stateKey)),
+      initialState('m.room.encryption', { algorithm: 'm.megolm.v1.aes-sha2' }),
+      ...closed,
+      ...bridgeInfoTypes.map((type) => initialState(type, content, stateKey)),
     ],
     power_level_content_override: {
-      users_default: 0,
+      ...ruledByCreator,
       events_default: 0,
-      state_default: ghostOnly,
-      invite: ghostOnly,
-      kick: ghostOnly,
-      ban: ghostOnly,
-      redact: ghostOnly,
-      notifications: { room: ghostOnly },
-      events: Object.fromEntries(guarded.map((type) => [type, ghostOnly])),
+      notifications: { room: creatorOnly },
+      events: Object.fromEntries(guarded.map((type) => [type, creatorOnly])),
     },
   };
 }
