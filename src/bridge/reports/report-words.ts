@@ -108,9 +108,12 @@ function kindOf({ type, content }: ShownEvent): string {
   }
 }
 
+function infoOf({ info }: JsonObject): JsonObject {
+  return (typeof info === 'object' && info !== null ? info : {}) as JsonObject;
+}
+
 function details(content: JsonObject): string {
-  const { info } = content;
-  const { mimetype, size } = (typeof info === 'object' && info !== null ? info : {}) as JsonObject;
+  const { mimetype, size } = infoOf(content);
   const name = oneLine(nameOf(content), longestName);
   const parts = [
     ...(name === '' ? [] : [`"${name}"`]),
@@ -129,9 +132,9 @@ function wordsOf({ type, content }: ShownEvent): string {
 
 /** As a file, whatever it is: clients show pictures by themselves, and moderators are to decide what they look at. */
 function fileOf({ content }: ShownEvent): readonly JsonObject[] {
-  const { file, info } = content;
+  const { file } = content;
   if (readMatrixFile(file) === undefined) return [];
-  const { mimetype, size } = (typeof info === 'object' && info !== null ? info : {}) as JsonObject;
+  const { mimetype, size } = infoOf(content);
   const name = oneLine(nameOf(content), longestName) || 'file';
   return [{ msgtype: 'm.file', body: name, filename: name, info: { mimetype, size }, file }];
 }
