@@ -36,6 +36,14 @@ function bridgeRows(query: string): unknown[] {
 
 const patience = { timeout: 20_000 };
 /** Waits until the bridge's database has so many such rows. */
+/** The same as text, and bytes as the characters that they would be. */
+function bridgeText(query: string): string {
+  return bridgeRows(query)
+    .flatMap((row) => Object.values(row ?? {}))
+    .map((value) => (Buffer.isBuffer(value) ? value.toString('latin1') : String(value)))
+    .join('\n');
+}
+
 const rowsAre = (query: string, count: number) => expect.poll(() => bridgeRows(query), patience).toHaveLength(count);
 
 /** Everything that had come for Alice before this has been dealt with. */
@@ -357,7 +365,9 @@ describe('somebody who is blocked', () => {
     const list = await ask('blocks', /unblock/);
     const code = /^([0-9a-f]+): "Hanna", \+31 /m.exec(list.body ?? '')?.[1];
     expect(code).toHaveLength(4);
-    expect(JSON.stringify(bridgeRows('select * from block'))).not.toMatch(/Hanna|650/);
+    const kept = bridgeText('select * from block');
+    expect(kept).not.toContain('Hanna');
+    expect(kept).not.toContain(hanna.number);
     // What comes to the list, or goes, changes no code.
     await ask('block +7 998*', /Blocked/);
     await ask('unblock 1', /Send "unblock" with a code/);
