@@ -11,7 +11,9 @@ if (major > needed[0] || (major === needed[0] && minor >= needed[1])) {
     const isNoise = (type === 'ExperimentalWarning' && /type stripping/i.test(warning)) || code === 'DEP0060';
     if (!isNoise) emitWarning.call(process, warning, type, code, ...rest);
   };
-  import('../src/cli/main.ts')
+  import('../src/cli/compile-cache.ts')
+    .then((cache) => cache.keepCompiled())
+    .then(() => import('../src/cli/main.ts'))
     .then((cli) => cli.main(process.argv.slice(2)))
     .then((status) => {
       process.exitCode = status;

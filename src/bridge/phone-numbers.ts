@@ -1,7 +1,11 @@
 // Phone numbers, as people write and read them.
-import parsePhoneNumber, { type CountryCode } from 'libphonenumber-js';
+import { createRequire } from 'node:module';
+import type { CountryCode } from 'libphonenumber-js';
 import type { Contact } from '../model/contact.ts';
 import type { BridgeSettings } from './context.ts';
+
+/** Loaded with the first number: it is a hundred modules, and starting does without. */
+const library = (): typeof import('libphonenumber-js') => createRequire(import.meta.url)('libphonenumber-js');
 
 export interface PhoneNumber {
   /** Country code and number, digits only: the form of addresses. */
@@ -12,7 +16,7 @@ export interface PhoneNumber {
 
 /** Undefined where `text` is no number, or one without a country code that cannot be told. */
 export function readPhoneNumber({ defaultCountry }: BridgeSettings, text: string): PhoneNumber | undefined {
-  const number = parsePhoneNumber(text, defaultCountry as CountryCode | undefined);
+  const number = library().parsePhoneNumber(text, defaultCountry as CountryCode | undefined);
   if (!number?.isPossible()) return undefined;
   return { digits: number.number.slice(1), international: number.formatInternational() };
 }
@@ -22,5 +26,5 @@ export function phoneNumberOf({ addresses }: Contact): string | undefined {
   const phone = addresses.find(({ kind }) => kind === 'phone');
   if (phone === undefined) return undefined;
   const international = `+${phone.user}`;
-  return parsePhoneNumber(international)?.formatInternational() ?? international;
+  return library().parsePhoneNumber(international)?.formatInternational() ?? international;
 }

@@ -1,7 +1,9 @@
 // `run`: the bridge in the foreground, until a signal ends it.
 import { Command } from 'commander';
 import { loadConfig } from '../config/config.ts';
+import { loadCryptoLibrary } from '../matrix/crypto/library.ts';
 import { createLogger, namingWarning } from '../observability/logger.ts';
+import { writeCompiled } from './compile-cache.ts';
 import { configOption } from './options.ts';
 import { runUntilSignal } from './shutdown.ts';
 
@@ -21,9 +23,16 @@ export const runCommand = new Command('run')
     const level = options.debug ? 'debug' : config.logging.level;
     const logger = createLogger({ level, pretty: config.logging.format === 'pretty' });
     if (level === 'debug') logger.warn({}, namingWarning);
+    // Compiled on other threads while the program loads. Where it fails, whoever needs it is told.
+    loadCryptoLibrary().catch(() => undefined);
     const { startApp } = await import('../app.ts');
     process.exitCode = await runUntilSignal({
-      start: () => startApp({ config, logger }),
+      start: async () => {
+        const app = await startApp({ config, logger });
+        // Now, for a process that is killed writes nothing at its end.
+        app.whenReady.then(writeCompiled, () => undefined);
+        return app;
+      },
       logger,
       boundMs: stopBoundMs,
       signals: process,

@@ -42,7 +42,7 @@ export const editWindowMs = 20 * 60_000;
 /** The reaction that says that a message has arrived. Two ticks mean that to people on WhatsApp. */
 export const deliveryMark = '✓✓';
 
-const thousands = (count: number): string => count.toLocaleString('en');
+const thousands = (count: number): string => String(count).replace(/\B(?=(?:\d{3})+$)/g, ',');
 const serverSize = 'up to the size that your server allows';
 const full: Capability = { support: 'full' };
 const refused: Capability = { support: 'refused' };

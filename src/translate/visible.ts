@@ -28,12 +28,18 @@ const unsafe = [
   `(?<=${generalMark}{${mostGeneralMarks}})${generalMark}|(?<=\\p{M}{${mostMarks}})\\p{M}`,
 ].join('|');
 
-const filter = new RegExp(`(${legitimate})|${unsafe}`, 'gv');
+let made: RegExp | undefined;
+
+/** Made when it is first needed: that takes longer than most of the program takes to load. */
+function filter(): RegExp {
+  made ??= new RegExp(`(${legitimate})|${unsafe}`, 'gv');
+  return made;
+}
 
 /**
  * Returns the text in NFC and on one line, without anything that cannot be seen, and with few marks on each letter. Joiners stay where
  * a script or an emoji needs them.
  */
 export function visible(text: string): string {
-  return text.normalize('NFC').replace(/\s+/gu, ' ').replace(filter, '$1').replace(/ +/g, ' ').trim();
+  return text.normalize('NFC').replace(/\s+/gu, ' ').replace(filter(), '$1').replace(/ +/g, ' ').trim();
 }

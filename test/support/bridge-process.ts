@@ -3,14 +3,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { program } from './program.ts';
 
 const startLimitMs = 60_000;
-/** Compiled code is kept between processes: a test starts many of them. */
-const compileCache = join(tmpdir(), 'matrix-appservice-whatsapp-compiled');
 
 const running = new Set<ChildProcess>();
 process.once('exit', () => {
@@ -49,7 +45,7 @@ export class BridgeProcess {
     const [file = '', ...args] = within([process.execPath, program, 'run', '--config', configPath]);
     const child = spawn(file, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NODE_COMPILE_CACHE: compileCache, ...environment },
+      env: { ...process.env, ...environment },
     });
     return new BridgeProcess(child, logPath);
   }

@@ -1,5 +1,4 @@
 // End-to-end encryption as the domain sees it: the port `MatrixCrypto` over a pool of machines.
-import { initAsync } from '@matrix-org/matrix-sdk-crypto-wasm';
 import type { Actor } from '../../model/contact.ts';
 import type { CryptoJournal } from '../../model/crypto-journal.ts';
 import { errorCode } from '../../model/errors.ts';
@@ -21,6 +20,7 @@ import { roomKeyRemoval } from './forget-room.ts';
 import { followedUserRemoval } from './forget-user.ts';
 import { devicesOf, publishIdentity, refresh } from './identity.ts';
 import { type KeyPart, pushedKeys, syncedKeys } from './key-part.ts';
+import { loadCryptoLibrary } from './library.ts';
 import { Machine } from './machine.ts';
 import { reportPanics } from './panic.ts';
 import { MachinePool, type Turn } from './pool.ts';
@@ -228,7 +228,7 @@ export class MachineCrypto implements MatrixCrypto {
   }
 
   async #open(actor: Actor, storeName: string, existed: boolean): Promise<Machine> {
-    await initAsync();
+    await loadCryptoLibrary();
     const { api, journal, onFatal } = this.#options;
     const context = { api, onFatal, flushed: () => this.#databases.flushed() };
     const machine = await Machine.open(actor, storeName, await journal.storeKey(actor.id), context);
