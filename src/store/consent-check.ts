@@ -1,4 +1,5 @@
 // Reading what is on record about consent, and proving that it is what was written.
+import { setImmediate } from 'node:timers/promises';
 import type { ConsentCheck, ConsentEntry, DamagedRecord, RecordDamage } from '../model/consent.ts';
 import type { RecordId, UserId } from '../model/ids.ts';
 import type { Store } from '../model/store.ts';
@@ -91,6 +92,8 @@ async function checkAll(reader: Reader): Promise<ConsentCheck> {
       links.delete(row.id);
       if (damage !== undefined) damaged.push({ record: row.id, user: readUser(reader, row), damage });
     }
+    // Reads of SQLite never let go of the event loop by themselves, and the rest of a start would wait for all of this.
+    await setImmediate();
   }
   for (const record of links.keys()) damaged.push({ record, user: undefined, damage: 'missing' });
   return { records, damaged, headIntact };
