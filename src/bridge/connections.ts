@@ -1,5 +1,4 @@
 // Connections: one interop client per active account, and what its events lead to.
-import type { Change } from '../model/change.ts';
 import { errorCode } from '../model/errors.ts';
 import type { AccountId, ContactId, PortalId, RoomId } from '../model/ids.ts';
 import type {
@@ -19,6 +18,7 @@ import { preferredAddress } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { followDevices } from './device-changes.ts';
 import { initialPreKeys } from './enlistments.ts';
+import { afterConfirmation, isAt } from './inbox-steps.ts';
 import { networkNames } from './labels.ts';
 import { blockerOf } from './policy/blocks.ts';
 import { answerRetry, chatWith, checkIdentity, settle } from './receipts.ts';
@@ -250,20 +250,16 @@ export async function sendReceipts(
   account: ActiveAccount,
   client: InteropClient,
 ): Promise<'again' | 'idle'> {
-  const due = await context.store.inbox.receiptsDue(account.id, 50);
+  const due = (await context.store.inbox.receiptsDue(account.id, 50)).filter((row) => isAt(row, 'accepted'));
   const outcomes = await Promise.allSettled(due.map((row) => sendReceipt(context, account, client, row)));
   const sent = due.filter((_, index) => outcomes[index]?.status === 'fulfilled');
   if (sent.length > 0) {
-    await context.store.commit(sent.map(receiptSent));
+    await context.store.commit(sent.map(afterConfirmation));
     passed('W17-receipt-recorded');
   }
   const failed = outcomes.find(({ status }) => status === 'rejected');
   if (failed?.status === 'rejected') throw failed.reason;
   return due.length > 0 ? 'again' : 'idle';
-}
-
-function receiptSent({ id, state }: InboxRow): Change {
-  return { change: 'inbox.state', id, state: { at: 'done', event: state.at === 'accepted' ? state.event : undefined } };
 }
 
 async function sendReceipt(

@@ -8,6 +8,7 @@ import type { MessageReference, MessageTarget } from '../model/reference.ts';
 import { passed } from '../observability/fail-points.ts';
 import type { ToMatrix } from '../translate/to-matrix.ts';
 import type { BridgeContext } from './context.ts';
+import { afterStandIn, type RowAt } from './inbox-steps.ts';
 import { sendId } from './send-ids.ts';
 import { redactAgain, sendReaction } from './unknown-outcomes.ts';
 
@@ -33,7 +34,7 @@ export async function shownMessage(
 export async function carryOut(
   context: BridgeContext,
   chat: Chat,
-  row: InboxRow,
+  row: RowAt<'received'>,
   reference: PlainReference,
   target: MessageReference,
 ): Promise<Change[]> {
@@ -43,7 +44,7 @@ export async function carryOut(
     for (const part of await context.store.references.parts(chat.portal.id, target.messageId)) {
       await redact(context, chat, row, part);
     }
-    return [settled(row, first)];
+    return [afterStandIn(row, first)];
   }
   const { portal, ghost, room } = chat;
   const before = await context.store.reactions.latest(portal.id, reference.target, false);
@@ -51,14 +52,14 @@ export async function carryOut(
   if (before !== undefined) passed('WR1-earlier-reaction-removed');
   const removed: Change[] =
     before === undefined ? [] : [{ change: 'reaction.remove', portal: portal.id, event: before }];
-  if (reference.key === undefined) return [settled(row, redaction), ...removed];
+  if (reference.key === undefined) return [afterStandIn(row, redaction), ...removed];
   const relation = { rel_type: 'm.annotation', event_id: target.event, key: reference.key };
   const content = { 'm.relates_to': relation };
   const id = idOf(context, chat, row, 'reaction');
   const event = await sendReaction(context, ghost.actor, room, id, content);
   passed('WR2-reaction-accepted');
   const put = { portal: portal.id, target: reference.target, byUser: false, event };
-  return [settled(row, event), ...removed, { change: 'reaction.put', reaction: put }];
+  return [afterStandIn(row, event), ...removed, { change: 'reaction.put', reaction: put }];
 }
 
 function redact(context: BridgeContext, chat: Chat, row: InboxRow, event: EventId): Promise<EventId | undefined> {
@@ -67,8 +68,4 @@ function redact(context: BridgeContext, chat: Chat, row: InboxRow, event: EventI
 
 function idOf({ settings }: BridgeContext, { ghost, room }: Chat, row: InboxRow, part: string) {
   return sendId(settings.instanceId, ghost.actor.id, room, `${row.messageId}:${row.device}:${part}`);
-}
-
-function settled({ id }: InboxRow, event: EventId | undefined): Change {
-  return { change: 'inbox.state', id, state: event === undefined ? { at: 'done', event } : { at: 'accepted', event } };
 }

@@ -1,22 +1,29 @@
 // WhatsApp to Matrix, first half: a stanza becomes an inbox row, in one commit with the ratchet that decrypted it.
-import type { Change, MissingRow, UnansweredMessage } from '../model/change.ts';
+import type { Change, MissingRow } from '../model/change.ts';
 import type { Contact } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
-import type { MessageId, PortalId } from '../model/ids.ts';
+import type { PortalId } from '../model/ids.ts';
 import type { IncomingMessage, InteropClient } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
 import type { Portal } from '../model/portal.ts';
 import type { SignalCiphertext, SignalDecryption, SignalWork } from '../model/signal.ts';
 import type { DeviceList } from '../model/trust.ts';
 import { passed } from '../observability/fail-points.ts';
-import { answerWaitMs, arrival, givenUp, isMissing, neverCame } from './awaited.ts';
 import { resolveContact } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { identityNotice, unprovenNotice } from './device-notices.ts';
 import { admit, mayTakePart, peerOf, putDevices, withDevices } from './device-sessions.ts';
 import { primaryDevice } from './devices.ts';
-import { contactName } from './labels.ts';
-import { noticeOnce } from './notices.ts';
+import {
+  type AskAgain,
+  afterDecryption,
+  afterFailure,
+  afterNoAnswer,
+  answerWaitMs,
+  type DecryptionFailure,
+  isMissing,
+  usedKey,
+} from './inbox-steps.ts';
 import { admission } from './policy/admission.ts';
 import { newPortal, newRequest } from './policy/requests.ts';
 
@@ -32,15 +39,7 @@ interface ChatRows {
   readonly contact: Contact;
 }
 
-export interface AskAgain {
-  readonly count: number;
-  /** Send fresh keys along, so that the sender can start a new session. */
-  readonly withKeys: boolean;
-}
-
 const tries = 3;
-
-const usedKey = 'signal.used-key';
 
 /**
  * Stores an incoming message. When it resolves, everything is durable and the stanza may be acknowledged; nothing else has happened.
@@ -67,7 +66,8 @@ async function store(context: BridgeContext, account: ActiveAccount, message: In
   // A message is known by its id and its sender, whichever device it comes from: whatever refers to it names no device either.
   const chatPortal = await context.store.portals.find(account.id, contact.id);
   const known = chatPortal && (await context.store.inbox.find(chatPortal.id, message.id));
-  if (chatPortal !== undefined && known !== undefined && !isMissing(known)) return { portal: chatPortal };
+  const missing = known && isMissing(known) ? known : undefined;
+  if (chatPortal !== undefined && known !== missing) return { portal: chatPortal };
   switch (await admission(context, account.id, contact, chatPortal)) {
     case 'ignore':
       return {};
@@ -80,17 +80,15 @@ async function store(context: BridgeContext, account: ActiveAccount, message: In
   const open = async (unit: SignalWork, list: DeviceList): Promise<Received> => {
     const { decryption, proven } = await decryptFirst(context, chat, unit, list, message);
     if (decryption.outcome === 'duplicate') {
-      // What comes again has its row and was left above: this is another message under a used key, which only its sender can encrypt anew.
-      const failure = { code: usedKey, noSession: false };
-      return storeFailure(context, portal, contact, message, failure, before);
+      // What comes again has its row and was left above.
+      return storeFailure(context, chat, message, { code: usedKey, noSession: false }, before);
     }
     if (decryption.outcome === 'unproven') return refuse(context, chat, message, proven, before);
-    if (decryption.outcome === 'failed') return storeFailure(context, portal, contact, message, decryption, before);
+    if (decryption.outcome === 'failed') return storeFailure(context, chat, message, decryption, before);
     const changes: Change[] = [...before, ...unit.changes(), ...proven];
     if (decryption.identityChanged) changes.push(...identityNotice(portal, contact, unit, message.timestamp));
     const body = { kind: 'message', payload: decryption.plaintext } as const;
-    if (known === undefined) changes.push({ change: 'inbox.add', row: { ...placeOf(portal, message), body } });
-    else changes.push(...arrival(portal, known, body));
+    changes.push(...afterDecryption(portal, missing, placeOf(portal, message), body));
     passed('W2-message-decrypted');
     await context.store.commit(changes);
     passed('W3-message-committed');
@@ -193,38 +191,25 @@ async function refuse(
 
 async function storeFailure(
   context: BridgeContext,
-  portal: Portal,
-  contact: Contact,
+  chat: ChatRows,
   message: IncomingMessage,
-  failure: { readonly code: string; readonly noSession: boolean },
+  failure: Omit<DecryptionFailure, 'count'>,
   before: readonly Change[],
 ): Promise<Received> {
-  const { id, device } = message;
-  const count = (await context.store.inbox.decryptFailures(portal.id, id, device)) + 1;
-  context.logger.warn(
-    { account: portal.account, portal: portal.id, code: failure.code, count },
-    'a message could not be decrypted',
-  );
-  const counted: Change = { change: 'inbox.decrypt-failed', portal: portal.id, messageId: id, device, count };
-  const { acceptance } = portal;
-  if (acceptance.at === 'requested') {
-    // Whoever asks to be let in is asked once, and learns nothing more.
-    await context.store.commit([...before, counted, { change: 'request.asked-again', portal: portal.id }]);
-    passed('WU1-failure-counted');
-    return acceptance.askedAgain ? {} : { portal, askAgain: { count, withKeys: failure.code !== usedKey } };
+  const { portal } = chat;
+  const { store, clock, settings, logger } = context;
+  const count = (await store.inbox.decryptFailures(portal.id, message.id, message.device)) + 1;
+  const { code } = failure;
+  logger.warn({ account: portal.account, portal: portal.id, code, count }, 'a message could not be decrypted');
+  const bounds = { now: clock.now(), mostRetries: settings.retries };
+  const after = afterFailure(chat, placeOf(portal, message), { ...failure, count }, bounds);
+  await store.commit([...before, ...after.changes]);
+  if (after.next === 'give-up') {
+    context.counters.delivered('to-matrix', 'failed');
+    return { portal };
   }
-  if (count <= context.settings.retries) {
-    const place = { ...placeOf(portal, message), since: context.clock.now() };
-    await context.store.commit([...before, counted, { change: 'inbox.await', row: place }]);
-    passed('WU1-failure-counted');
-    // Where only a key was used twice the session is sound: new keys would replace it under the messages that are on their way.
-    const withKeys = failure.noSession || (count > 1 && failure.code !== usedKey);
-    return { portal, askAgain: { count, withKeys } };
-  }
-  const told = undecryptable(portal, contact, id, message.timestamp);
-  await context.store.commit([...before, counted, givenUp(placeOf(portal, message), 'undecryptable'), told]);
-  context.counters.delivered('to-matrix', 'failed');
-  return { portal };
+  passed('WU1-failure-counted');
+  return after.ask === undefined ? {} : { portal, askAgain: after.ask };
 }
 
 /** Where it stands, or would stand. */
@@ -235,18 +220,6 @@ export function placeOf(
   return { account: portal.account, portal: portal.id, messageId: id, device, timestamp };
 }
 
-function undecryptable(portal: Portal, contact: Contact, id: MessageId, timestamp: number): Change {
-  return noticeOnce(portal, `undecryptable:${id}`, timestamp, {
-    code: 'undecryptable',
-    text: `A message from ${contactName(contact, portal)} could not be decrypted, and asking for it again did not help. Ask them to send it once more.`,
-  });
-}
-
-function lost(portal: Portal, contact: Contact, { messageId: id, device }: UnansweredMessage, now: number): Change[] {
-  const place = placeOf(portal, { id, device, timestamp: now });
-  return neverCame(portal, place, 'unanswered', undecryptable(portal, contact, id, now));
-}
-
 /** Tells users of messages that were asked for again and have not come. Returns the portals in which something was said. */
 export async function giveUpUnanswered(context: BridgeContext): Promise<readonly PortalId[]> {
   const { store, clock } = context;
@@ -255,7 +228,10 @@ export async function giveUpUnanswered(context: BridgeContext): Promise<readonly
   for (const message of messages) {
     const portal = await store.portals.get(message.portal);
     const contact = portal && (await store.contacts.get(portal.contact));
-    const told = portal && contact ? lost(portal, contact, message, now) : [];
+    const told =
+      portal && contact
+        ? afterNoAnswer({ portal, contact }, { ...message, account: portal.account, timestamp: now })
+        : [];
     await store.commit([{ change: 'inbox.given-up', message }, ...told]);
   }
   return [...new Set(messages.map(({ portal }) => portal))];

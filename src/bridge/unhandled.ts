@@ -2,8 +2,8 @@
 import type { Change } from '../model/change.ts';
 import type { GivenUp, IncomingMessage } from '../model/interop.ts';
 import type { Portal } from '../model/portal.ts';
-import { neverCame } from './awaited.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
+import { neverCame } from './inbox-steps.ts';
 import { contactName, networkNames } from './labels.ts';
 import { noticeOnce } from './notices.ts';
 import { chatWith } from './receipts.ts';

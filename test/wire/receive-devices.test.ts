@@ -2,9 +2,10 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { Curve, proto } from '@whiskeysockets/baileys';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { answerWaitMs, hold } from '../../src/bridge/awaited.ts';
+import { timeLeft } from '../../src/bridge/awaited.ts';
 import type { ActiveAccount, BridgeContext, BridgeSettings } from '../../src/bridge/context.ts';
 import { renewDevices } from '../../src/bridge/device-sessions.ts';
+import { answerWaitMs, turnOf } from '../../src/bridge/inbox-steps.ts';
 import { giveUpUnanswered, receiveMessage } from '../../src/bridge/receive.ts';
 import { systemClock } from '../../src/model/clock.ts';
 import type { AccountId, ContactId, MessageId, PortalId } from '../../src/model/ids.ts';
@@ -249,15 +250,18 @@ describe('a message that was asked for again', () => {
     if (row?.state.at !== 'awaited') throw new Error('not awaited');
     const { since } = row.state;
     const holds = new Map();
-    const later = (ms: number, passed: number): BridgeContext => ({
-      ...context,
-      clock: { ...systemClock, now: () => since + ms, elapsed: () => passed },
-    });
-    expect(await hold(later(0, 0), row, since, holds)).toEqual({ waitMs: 1_000 });
-    expect(await hold(later(400, 400), row, since, holds)).toEqual({ waitMs: 600 });
+    const turnAfter = (ms: number, passed: number) => {
+      const clock = { ...systemClock, now: () => since + ms, elapsed: () => passed };
+      return turnOf(row, 'show', timeLeft({ ...context, clock }, row, holds));
+    };
+    expect(turnAfter(0, 0)).toEqual({ changes: [], step: { waitMs: 1_000 } });
+    expect(turnAfter(400, 400)).toEqual({ changes: [], step: { waitMs: 600 } });
     // Set back by hours, it goes on from there.
-    expect(await hold(later(-9_000_000, 700), row, since, holds)).toEqual({ waitMs: 300 });
-    expect(await hold(later(-8_999_700, 1_000), row, since, holds)).toBe('again');
+    expect(turnAfter(-9_000_000, 700)).toEqual({ changes: [], step: { waitMs: 300 } });
+    const turn = turnAfter(-8_999_700, 1_000);
+    if (turn === 'show') throw new Error('shown');
+    expect(turn.step).toBe('again');
+    await store.commit(turn.changes);
     expect(await waiting(portal)).toEqual(['after it']);
     await receive(phone, 'at last', { id: first.id });
     expect(await waiting(portal)).toEqual(['late', 'at last']);
