@@ -1,4 +1,5 @@
 // Spaces: which account has one, what is to be in it, and what has been put there.
+import type { ExpressionBuilder } from 'kysely';
 import type { Arrangement } from '../model/account.ts';
 import type { AccountId, RoomId } from '../model/ids.ts';
 import type { ListedChild, Space, SpaceChild, SpaceState } from '../model/space.ts';
@@ -37,8 +38,9 @@ export function* removeChild({ db }: Unit, account: AccountId, room: RoomId): St
 
 export function spaceReads({ db }: Reader): Store['spaces'] {
   const select = db.selectFrom('space').selectAll();
-  /** Chats that have a room which their user has not refused. */
-  const chats = db.selectFrom('portal').where('portal.room', 'is not', null).where('acceptance', '<>', 'declined');
+  /** Of a chat that has a room which its user has not refused. */
+  const isShown = (at: ExpressionBuilder<Tables, 'portal'>) =>
+    at.and([at('portal.room', 'is not', null), at('portal.acceptance', '<>', 'declined')]);
 
   /** Accounts that have chosen this, or have chosen nothing where it is the default. */
   const arranged = (arrangement: Arrangement, byDefault: Arrangement) =>
@@ -50,8 +52,12 @@ export function spaceReads({ db }: Reader): Store['spaces'] {
       .where((at) => at.fn.coalesce('preference.arrangement', at.val(byDefault)), '=', arrangement);
 
   const withDifferences = async (): Promise<readonly AccountId[]> => {
-    const missing = await chats
-      .innerJoin('space', 'space.account', 'portal.account')
+    // Crossed, so that SQLite begins with the few Spaces and not with all chats.
+    const missing = await db
+      .selectFrom('space')
+      .crossJoin('portal')
+      .whereRef('portal.account', '=', 'space.account')
+      .where(isShown)
       .leftJoin('space_child', (on) =>
         on.onRef('space_child.account', '=', 'portal.account').onRef('space_child.room', '=', 'portal.room'),
       )
@@ -84,8 +90,10 @@ export function spaceReads({ db }: Reader): Store['spaces'] {
       return row && toSpace(row);
     },
     chats: async (account) => {
-      const rows = await chats
+      const rows = await db
+        .selectFrom('portal')
         .select(['portal.room', 'portal.position'])
+        .where(isShown)
         .where('portal.account', '=', account)
         .orderBy('portal.position')
         .execute();

@@ -71,8 +71,16 @@ function bytesInHtml(code: number): number {
   return inHtml.get(code) ?? bytesInBody(code);
 }
 
-const sentences = new Intl.Segmenter('en', { granularity: 'sentence' });
-const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
+let segmenters: Readonly<Record<'sentences' | 'graphemes', Intl.Segmenter>> | undefined;
+
+/** Made with the first long text: that takes longer than most of the program takes to load. */
+function segmenting() {
+  segmenters ??= {
+    sentences: new Intl.Segmenter('en', { granularity: 'sentence' }),
+    graphemes: new Intl.Segmenter('en', { granularity: 'grapheme' }),
+  };
+  return segmenters;
+}
 
 /** The last paragraph, line, sentence or word in the second half of what fits; otherwise as far as whole characters go. */
 function pause(text: string, start: number, far: number): number {
@@ -82,6 +90,7 @@ function pause(text: string, start: number, far: number): number {
     const after = fitting.lastIndexOf(separator) + separator.length;
     if (after > half) return start + after;
   }
+  const { sentences, graphemes } = segmenting();
   const sentence = sentences.segment(fitting).containing(fitting.length - 1)?.index ?? 0;
   if (sentence > half) return start + sentence;
   const characters = graphemes.segment(text.slice(start, far + 2));
