@@ -43,13 +43,20 @@ interface Options {
   readonly messages?: string;
   readonly chats: string;
   readonly synapse: boolean;
+  readonly profile?: string;
 }
 
-async function run(what: Kind, { messages, chats, synapse }: Options): Promise<{ report: object; table: string[][] }> {
+async function run(
+  what: Kind,
+  { messages, chats, synapse, profile }: Options,
+): Promise<{ report: object; table: string[][] }> {
   switch (what) {
     case 'messages': {
       const numbers = chats.split(',').map(Number);
-      const report = await benchMessages({ messages: Number(messages ?? 2_000), chats: numbers, synapse }, progress);
+      const report = await benchMessages(
+        { messages: Number(messages ?? 2_000), chats: numbers, synapse, profile },
+        progress,
+      );
       return { report, table: messagesTable(report) };
     }
     case 'media': {
@@ -76,6 +83,7 @@ await new Command('bench')
   .option('--messages <number>', 'how many in each measurement (2000; of a backlog 100000)')
   .option('--chats <numbers>', 'with how many chats messages are measured', '1,10,100')
   .option('--no-synapse', 'leave out the comparison with a real Synapse')
+  .option('--profile <directory>', "of messages: write a CPU profile of the bridge's process there")
   .action(async (what: Kind | undefined, options: Options) => {
     const reports: Record<string, object> = {};
     for (const kind of what === undefined ? usual : [what]) {

@@ -1,10 +1,11 @@
 // The store's database as a SQLite file.
-import { Kysely, SqliteDialect } from 'kysely';
+import { Kysely } from 'kysely';
 import { DEFAULT_MIGRATION_TABLE } from 'kysely/migration';
 import type { Database } from '../database.ts';
 import { migrateToLatest } from '../migrate.ts';
 import type { Tables } from '../tables.ts';
 import { createPrivateFile, SqliteConnection } from './connection.ts';
+import { BlindDialect } from './dialect.ts';
 import { lockDatabase } from './lock.ts';
 import { SqliteWriter } from './writer.ts';
 
@@ -21,7 +22,7 @@ export function openSqlite(path: string): Database {
 }
 
 function database(path: string, connection: SqliteConnection, unlock: () => void): Database {
-  const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: connection }) });
+  const db = new Kysely<Tables>({ dialect: new BlindDialect({ database: connection }) });
   const writer = new SqliteWriter(connection);
   return {
     name: path,

@@ -40,6 +40,8 @@ export interface MessagesOptions {
   readonly chats: readonly number[];
   /** Also with a real Synapse, for comparison. */
   readonly synapse: boolean;
+  /** Where V8 puts a CPU profile of the bridge when it ends; the figures are then those of a bridge that is watched. */
+  readonly profile?: string | undefined;
 }
 
 export async function benchMessages(
@@ -50,7 +52,7 @@ export async function benchMessages(
   progress('limits measured');
   const rows: MessagesRow[] = [];
   const resident: { chats: number; bytes: number }[] = [];
-  const scene = await Scene.start();
+  const scene = await Scene.start({ profile: options.profile });
   try {
     const one = await scene.addChats(1);
     const firstContact = { ms: one.ms, requests: one.requests };
