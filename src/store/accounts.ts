@@ -4,6 +4,7 @@ import type { Account, Departure, Enlistment } from '../model/account.ts';
 import type { AccountId, UserId } from '../model/ids.ts';
 import { formatJid, parseJid } from '../model/jid.ts';
 import type { Store } from '../model/store.ts';
+import { built } from './built.ts';
 import { gone } from './errors.ts';
 import { holdings } from './holdings.ts';
 import { toHostedFile } from './hosted-files.ts';
@@ -45,10 +46,13 @@ export function* putAccount({ db, keys }: Unit, account: Account): Steps {
   );
 }
 
+const quietSince = built((db, { id, before }: { readonly id: AccountId; readonly before: number }) =>
+  db.selectFrom('account').select('id').where('id', '=', id).where('active_at', '<', before),
+);
+
 /** That it carries a message, noted at most once an hour. It is asked first, for a write puts whatever is remembered of accounts out of date. */
 export function* noteActivity({ db, now }: Unit, id: AccountId): Steps {
-  const before = now - activityMs;
-  const due = yield* first(db.selectFrom('account').select('id').where('id', '=', id).where('active_at', '<', before));
+  const due = yield* first(quietSince(db, { id, before: now - activityMs }));
   if (due) yield* run(db.updateTable('account').set({ active_at: now }).where('id', '=', id));
 }
 

@@ -1,7 +1,7 @@
 // Totals for monitoring: how much waits, and how many ghosts there are.
 import { sql } from 'kysely';
 import type { Store } from '../model/store.ts';
-import { isOpenInbox } from './inbox.ts';
+import { isOpenInbox } from './inbox-statements.ts';
 import { isOpenOutbox } from './outbox.ts';
 import type { Reader } from './unit.ts';
 

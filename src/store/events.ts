@@ -1,9 +1,10 @@
 // What the homeserver pushed: transactions (their key part) and room events, each once, their content kept until dealt with.
 import { createHash } from 'node:crypto';
-import { type Selectable, sql } from 'kysely';
+import { type Insertable, type Selectable, sql } from 'kysely';
 import type { EventSeq, TransactionSeq } from '../model/ids.ts';
 import type { JsonObject, MatrixEvent, NewTransaction, StoredEvent } from '../model/journal.ts';
 import type { Store } from '../model/store.ts';
+import { built } from './built.ts';
 import { openedRow } from './damaged.ts';
 import { type Place, sealJson, unsealJson } from './sealing.ts';
 import { countChanges, mustChange, run, type Steps } from './steps.ts';
@@ -15,7 +16,34 @@ const hasEvent = sql<boolean>`event is not null`;
 const isLate = sql<boolean>`late_since is not null and event is not null`;
 const lateAtOnce = 200;
 
-type FullRow = Pick<Selectable<Tables['matrix_event']>, 'id' | 'room' | 'event_id'> & { readonly event: Uint8Array };
+type Row = Selectable<Tables['matrix_event']>;
+type FullRow = Pick<Row, 'id' | 'room' | 'event_id'> & { readonly event: Uint8Array };
+
+const insertTransaction = built((db, row: Insertable<Tables['homeserver_transaction']>) =>
+  db
+    .insertInto('homeserver_transaction')
+    .values(row)
+    .onConflict((at) => at.column('transaction_id').doNothing()),
+);
+const insertEvent = built((db, row: Insertable<Tables['matrix_event']>) =>
+  db
+    .insertInto('matrix_event')
+    .values(row)
+    .onConflict((at) => at.column('event_id').doNothing()),
+);
+const finish = built((db, { id, settled_at }: Pick<Row, 'id' | 'settled_at'>) =>
+  db.updateTable('matrix_event').set({ event: null, settled_at }).where('id', '=', id),
+);
+const nextOpen = built((db, { room }: Pick<Row, 'room'>) =>
+  db
+    .selectFrom('matrix_event')
+    .selectAll()
+    .where(hasEvent)
+    .where('late_since', 'is', null)
+    .where('room', '=', room)
+    .orderBy('id')
+    .limit(1),
+);
 
 const bodyPlace = (transaction: string): Place => ['homeserver_transaction', 'body', transaction];
 const eventPlace = (event: string): Place => ['matrix_event', 'event', event];
@@ -31,22 +59,16 @@ export function* storeTransaction({ db, bridge }: Unit, transaction: NewTransact
   const { body, events } = transaction;
   const id = identity(transaction);
   const added = yield* countChanges(
-    db
-      .insertInto('homeserver_transaction')
-      .values({ transaction_id: id, body: sealJson(bridge, bodyPlace(id), body) })
-      .onConflict((at) => at.column('transaction_id').doNothing()),
+    insertTransaction(db, { transaction_id: id, body: sealJson(bridge, bodyPlace(id), body) }),
   );
   if (added === 0) return;
   for (const event of events) {
     yield* run(
-      db
-        .insertInto('matrix_event')
-        .values({
-          event_id: event.event_id,
-          room: event.room_id,
-          event: sealJson(bridge, eventPlace(event.event_id), event),
-        })
-        .onConflict((at) => at.column('event_id').doNothing()),
+      insertEvent(db, {
+        event_id: event.event_id,
+        room: event.room_id,
+        event: sealJson(bridge, eventPlace(event.event_id), event),
+      }),
     );
   }
 }
@@ -57,8 +79,7 @@ export function* finishTransaction({ db, now }: Unit, seq: TransactionSeq): Step
 }
 
 export function* finishEvent({ db, now }: Unit, seq: EventSeq): Steps {
-  const done = db.updateTable('matrix_event').set({ event: null, settled_at: now }).where('id', '=', seq);
-  yield* mustChange(done, 'the event');
+  yield* mustChange(finish(db, { id: seq, settled_at: now }), 'the event');
 }
 
 export function* setEventAside({ db, now }: Unit, seq: EventSeq): Steps {
@@ -93,7 +114,7 @@ export function eventReads({ db, bridge }: Reader): Store['events'] {
     },
     roomsWithWork: async () => (await events.select('room').distinct().execute()).map(({ room }) => room),
     next: async (room) => {
-      const row = await events.selectAll().where('room', '=', room).orderBy('id').limit(1).executeTakeFirst();
+      const [row] = (await db.executeQuery(nextOpen(db, { room }))).rows;
       if (!row?.event) return undefined;
       return eventOf({ ...row, event: row.event });
     },

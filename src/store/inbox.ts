@@ -15,6 +15,20 @@ import type { Store } from '../model/store.ts';
 import { noteActivity } from './accounts.ts';
 import { openedRow, unlessDamaged } from './damaged.ts';
 import { conflict, gone } from './errors.ts';
+import {
+  forgetFailures,
+  insertNew,
+  insertOnce,
+  isMessage,
+  isNotice,
+  isOpenInbox,
+  isReceived,
+  nextOpen,
+  ofMessage,
+  placeOf,
+  receiptsDue,
+  update,
+} from './inbox-statements.ts';
 import { withBase64, withBytes } from './json-bytes.ts';
 import { accountKey } from './keyring.ts';
 import { countDropped, isRequested } from './portals.ts';
@@ -24,13 +38,6 @@ import type { Tables } from './tables.ts';
 import type { Reader, Unit } from './unit.ts';
 
 type Row = Selectable<Tables['inbox']>;
-
-// Written out, not bound, so that the partial indexes serve.
-export const isOpenInbox = sql<boolean>`state in ('received', 'encrypted', 'awaited')`;
-const isNotice = sql<boolean>`notice = 1`;
-const isMessage = sql<boolean>`notice = 0`;
-const isReceived = sql<boolean>`state = 'received' and notice = 0`;
-const isReceiptDue = sql<boolean>`state = 'accepted' and notice = 0`;
 
 export const inboxPlace = (
   column: 'body' | 'event' | 'file',
@@ -43,20 +50,16 @@ export function* addInbox(unit: Unit, added: NewInboxRow, mode: 'new' | 'once'):
   const { account, portal, device, timestamp, body } = added;
   const key = yield* keys.get(accountKey(account));
   const row = { portal, message_id: added.messageId, device };
-  const insert = db.insertInto('inbox').values({
+  const columns = {
     ...row,
     account,
     timestamp,
     notice: body.kind === 'notice' ? 1 : 0,
     state: 'received',
     body: sealBody(key, inboxPlace('body', row), body),
-  });
-  yield* run(
-    db.deleteFrom('decrypt_failure').where('portal', '=', added.portal).where('message_id', '=', added.messageId),
-  );
-  yield* run(
-    mode === 'new' ? insert : insert.onConflict((at) => at.columns(['portal', 'message_id', 'device']).doNothing()),
-  );
+  } as const;
+  yield* run(forgetFailures(db, { portal, message_id: added.messageId }));
+  yield* run(mode === 'new' ? insertNew(db, columns) : insertOnce(db, columns));
   if (body.kind === 'message') yield* noteActivity(unit, account);
 }
 
@@ -74,10 +77,8 @@ export function* arriveInbox({ db, keys }: Unit, id: InboxId, body: InboxBody): 
   if (!row) throw conflict('the message');
   const key = yield* keys.get(accountKey(row.account));
   const columns = { state: 'received', since: null, body: sealBody(key, inboxPlace('body', row), body) } as const;
-  yield* mustChange(db.updateTable('inbox').set(columns).where('id', '=', id), 'the inbox row');
-  yield* run(
-    db.deleteFrom('decrypt_failure').where('portal', '=', row.portal).where('message_id', '=', row.message_id),
-  );
+  yield* mustChange(update(db, { id, ...columns }), 'the inbox row');
+  yield* run(forgetFailures(db, { portal: row.portal, message_id: row.message_id }));
 }
 
 export function* parkMissing({ db, now }: Unit, { messageId, ...row }: MissingRow, code: string): Steps {
@@ -104,9 +105,7 @@ export function* forgetInbox({ db }: Unit, id: InboxId): Steps {
 }
 
 export function* setInboxState({ db, keys, now }: Unit, id: InboxId, state: InboxState): Steps {
-  const row = yield* first(
-    db.selectFrom('inbox').select(['account', 'portal', 'message_id', 'device', 'notice']).where('id', '=', id),
-  );
+  const row = yield* first(placeOf(db, { id }));
   if (!row) throw gone('the inbox row');
   const key = yield* keys.get(accountKey(row.account));
   const isKept = state.at === 'received' || state.at === 'encrypted' || state.at === 'parked';
@@ -121,7 +120,7 @@ export function* setInboxState({ db, keys, now }: Unit, id: InboxId, state: Inbo
     // A notice is remembered as long as its portal lives: a reply to it must never be relayed.
     settled_at: isSettled(state) && row.notice === 0 ? now : null,
   };
-  yield* mustChange(db.updateTable('inbox').set(columns).where('id', '=', id), 'the inbox row');
+  yield* mustChange(update(db, { id, ...columns }), 'the inbox row');
 }
 
 const isSettled = ({ at }: InboxState): boolean => at === 'done' || at === 'parked' || at === 'overdue';
@@ -142,7 +141,7 @@ export function* setInboxFile({ db, keys }: Unit, id: InboxId, file: IncomingFil
   if (!row) throw gone('the inbox row');
   const key = yield* keys.get(accountKey(row.account));
   const sealed = sealJson(key, inboxPlace('file', row), withBase64(file));
-  yield* mustChange(db.updateTable('inbox').set({ file: sealed }).where('id', '=', id), 'the inbox row');
+  yield* mustChange(update(db, { id, file: sealed }), 'the inbox row');
 }
 
 export function* countDecryptFailure(
@@ -199,7 +198,6 @@ const discarded = (now: number) => ({
 });
 
 export function inboxReads({ db, keys }: Reader): Store['inbox'] {
-  const select = db.selectFrom('inbox').selectAll();
   const open = db.selectFrom('inbox').where(isOpenInbox);
 
   async function opened(row: Row | undefined): Promise<InboxRow | undefined> {
@@ -216,15 +214,15 @@ export function inboxReads({ db, keys }: Reader): Store['inbox'] {
 
   return {
     next: async (portal) => {
-      const row = await open.selectAll().where('portal', '=', portal).orderBy('id').limit(1).executeTakeFirst();
+      const [row] = (await db.executeQuery(nextOpen(db, { portal }))).rows;
       const key = row && (await keys.find(accountKey(row.account)));
       if (key === undefined || row === undefined) return undefined;
       const place = () => ({ journal: 'inbox', id: row.id, portal, isNotice: row.notice === 1 }) as const;
       return openedRow(place, () => toInboxRow(key, row));
     },
     find: async (portal, messageId, device) => {
-      const found = select.where('portal', '=', portal).where('message_id', '=', messageId);
-      return remembered(await (device === undefined ? found : found.where('device', '=', device)).executeTakeFirst());
+      const { rows } = await db.executeQuery(ofMessage(db, { portal, message_id: messageId }));
+      return remembered(device === undefined ? rows[0] : rows.find((row) => row.device === device));
     },
     receivedBefore: async (portal, before) => {
       const count = db.fn.countAll<number>().as('count');
@@ -233,7 +231,7 @@ export function inboxReads({ db, keys }: Reader): Store['inbox'] {
     },
     portalsWithWork: async () => (await open.select('portal').distinct().execute()).map(({ portal }) => portal),
     receiptsDue: async (account, limit) => {
-      const rows = await select.where(isReceiptDue).where('account', '=', account).orderBy('id').limit(limit).execute();
+      const { rows } = await db.executeQuery(receiptsDue(db, { account, limit }));
       return (await Promise.all(rows.map(opened))).filter((row) => row !== undefined);
     },
     decryptFailures: async (portal, messageId, device) => {

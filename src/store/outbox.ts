@@ -1,10 +1,11 @@
 // The outbox: messages on their way to WhatsApp. The payload outlives the sending, for retry receipts, until it is erased by name.
-import { type Selectable, sql } from 'kysely';
+import { type Insertable, type Selectable, sql, type Updateable } from 'kysely';
 import type { Change } from '../model/change.ts';
 import type { OutboxId, PortalId } from '../model/ids.ts';
 import type { NewOutboxRow, OutboxMarks, OutboxRow, OutboxState, OutgoingFile } from '../model/journal.ts';
 import type { Store } from '../model/store.ts';
 import { noteActivity } from './accounts.ts';
+import { built } from './built.ts';
 import { openedRow, unlessDamaged } from './damaged.ts';
 import { changed, gone } from './errors.ts';
 import { withBase64, withBytes } from './json-bytes.ts';
@@ -26,6 +27,28 @@ const place = (column: 'payload' | 'file' | 'stanza', { event }: Pick<Row, 'even
   event,
 ];
 
+const insert = built((db, row: Insertable<Tables['outbox']>) => db.insertInto('outbox').values(row));
+const update = built((db, { id, ...columns }: Updateable<Tables['outbox']> & Pick<Row, 'id'>) =>
+  db.updateTable('outbox').set(columns).where('id', '=', id),
+);
+const placeOf = built((db, { id }: Pick<Row, 'id'>) =>
+  db.selectFrom('outbox').select(['account', 'event']).where('id', '=', id),
+);
+const nextOpen = built((db, { portal }: Pick<Row, 'portal'>) =>
+  db.selectFrom('outbox').where(isOpenOutbox).selectAll().where('portal', '=', portal).orderBy('id').limit(1),
+);
+const progressOf = built((db, { id }: Pick<Row, 'id'>) =>
+  db.selectFrom('outbox').select(['state', 'waiting_for', 'retry_for', 'confirmed', 'retries']).where('id', '=', id),
+);
+const ofMessage = built((db, { account, portal, message_id }: Pick<Row, 'account' | 'portal' | 'message_id'>) =>
+  db
+    .selectFrom('outbox')
+    .selectAll()
+    .where('portal', '=', portal)
+    .where('message_id', '=', message_id)
+    .where('account', '=', account),
+);
+
 /** Throws BridgeError `store.conflict` where the Matrix event has a row. */
 export function* addOutbox(unit: Unit, added: NewOutboxRow): Steps {
   const { db, keys } = unit;
@@ -40,7 +63,7 @@ export function* addOutbox(unit: Unit, added: NewOutboxRow): Steps {
         }
       : { state: 'ready' as const, payload: seal(key, place('payload', added), added.payload) };
   yield* run(
-    db.insertInto('outbox').values({
+    insert(db, {
       account,
       portal,
       event,
@@ -59,7 +82,7 @@ export function* addOutbox(unit: Unit, added: NewOutboxRow): Steps {
 export function* setOutboxState(unit: Unit, change: Change & { readonly change: 'outbox.state' }): Steps {
   const { db, keys, now } = unit;
   const { id, state, waitingFor, retryFor, confirmed, retries, erasePayload } = change;
-  const row = yield* first(db.selectFrom('outbox').select(['account', 'event']).where('id', '=', id));
+  const row = yield* first(placeOf(db, { id }));
   if (!row) throw gone('the outbox row');
   const key = yield* keys.get(accountKey(row.account));
   const done = state?.at === 'done';
@@ -79,7 +102,7 @@ export function* setOutboxState(unit: Unit, change: Change & { readonly change: 
     ...(confirmed ? { confirmed: 1 as const } : {}),
     ...(retries === undefined ? {} : { retries }),
   };
-  yield* mustChange(db.updateTable('outbox').set(columns).where('id', '=', id), 'the outbox row');
+  yield* mustChange(update(db, { id, ...columns }), 'the outbox row');
 }
 
 /** Throws BridgeError `store.changed` where the message has been encrypted, or was before. */
@@ -99,7 +122,7 @@ export function* setOutboxPayload({ db, keys }: Unit, id: OutboxId, payload: Uin
   if (!row) throw gone('the outbox row');
   const key = yield* keys.get(accountKey(row.account));
   const columns = { state: 'ready' as const, payload: seal(key, place('payload', row), payload), file: null };
-  yield* mustChange(db.updateTable('outbox').set(columns).where('id', '=', id), 'the outbox row');
+  yield* mustChange(update(db, { id, ...columns }), 'the outbox row');
 }
 
 /** A message that was sent and waits for this device alone is done; one that it alone has asked for again waits for the others. */
@@ -149,20 +172,19 @@ export function outboxReads({ db, keys }: Reader): Store['outbox'] {
 
   return {
     next: async (portal) => {
-      const row = await open.selectAll().where('portal', '=', portal).orderBy('id').limit(1).executeTakeFirst();
+      const [row] = (await db.executeQuery(nextOpen(db, { portal }))).rows;
       const key = row && (await keys.find(accountKey(row.account)));
       if (key === undefined || row === undefined) return undefined;
       const place = () => ({ journal: 'outbox', id: row.id, portal, event: row.event }) as const;
       return openedRow(place, () => toOutboxRow(key, row));
     },
     progress: async (id) => {
-      const columns = ['state', 'waiting_for', 'retry_for', 'confirmed', 'retries'] as const;
-      const row = await db.selectFrom('outbox').select(columns).where('id', '=', id).executeTakeFirst();
+      const [row] = (await db.executeQuery(progressOf(db, { id }))).rows;
       return row && { at: row.state, ...toMarks(row) };
     },
     byMessageId: async (account, portal, messageId) => {
-      const found = select.where('portal', '=', portal).where('message_id', '=', messageId);
-      return unlessDamaged(opened(await found.where('account', '=', account).executeTakeFirst()));
+      const [row] = (await db.executeQuery(ofMessage(db, { account, portal, message_id: messageId }))).rows;
+      return unlessDamaged(opened(row));
     },
     portalsWithWork: async (account) => {
       const rows = await open.select('portal').distinct().where('account', '=', account).execute();

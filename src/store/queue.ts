@@ -2,7 +2,7 @@
 import { type SelectQueryBuilder, sql } from 'kysely';
 import type { QueueFilter, QueueItem, QueueItemId } from '../model/queue.ts';
 import type { Store } from '../model/store.ts';
-import { isOpenInbox } from './inbox.ts';
+import { isOpenInbox } from './inbox-statements.ts';
 import { isOpenOutbox } from './outbox.ts';
 import { mustChange, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';

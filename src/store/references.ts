@@ -1,22 +1,25 @@
 // Which Matrix event is which WhatsApp message. Nothing but ids; forgotten after the retention time, and with the portal.
-import type { Selectable } from 'kysely';
+import type { Insertable, Selectable } from 'kysely';
 import type { PortalId } from '../model/ids.ts';
 import type { KeptReference, MessagePart, MessageReference } from '../model/reference.ts';
 import type { Store } from '../model/store.ts';
+import { built } from './built.ts';
 import { run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
 import type { Reader, Unit } from './unit.ts';
+
+const put = built((db, { portal, message_id, from_user, ...columns }: Insertable<Tables['message_reference']>) =>
+  db
+    .insertInto('message_reference')
+    .values({ portal, message_id, from_user, ...columns })
+    .onConflict((at) => at.columns(['portal', 'message_id', 'from_user']).doUpdateSet(columns)),
+);
 
 /** A message that is shown again, in another room, is from then on the event there. */
 export function* putReference({ db, now }: Unit, reference: MessageReference): Steps {
   const { portal, messageId, fromUser, event, room, sentAt } = reference;
   const columns = { event, room, sent_at: sentAt, settled_at: now };
-  yield* run(
-    db
-      .insertInto('message_reference')
-      .values({ portal, message_id: messageId, from_user: fromUser ? 1 : 0, ...columns })
-      .onConflict((at) => at.columns(['portal', 'message_id', 'from_user']).doUpdateSet(columns)),
-  );
+  yield* run(put(db, { portal, message_id: messageId, from_user: fromUser ? 1 : 0, ...columns }));
 }
 
 export function* putPart({ db, now }: Unit, { portal, messageId, event }: MessagePart): Steps {

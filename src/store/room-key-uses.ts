@@ -1,10 +1,25 @@
 // Which messages under each room key of a portal, or of a room with the bot, have been handled, as ranges of their indexes: mostly one for each key, so they need no pruning.
+import type { Insertable, Selectable } from 'kysely';
 import { z } from 'zod';
 import type { PortalId, RoomId } from '../model/ids.ts';
 import type { RoomKeyUse } from '../model/matrix.ts';
 import type { Store } from '../model/store.ts';
+import { built } from './built.ts';
 import { first, run, type Steps } from './steps.ts';
+import type { Tables } from './tables.ts';
 import type { Reader, Unit } from './unit.ts';
+
+type RowOfPortal = Selectable<Tables['room_key_use']>;
+
+const ofKey = built((db, { portal, session }: Pick<RowOfPortal, 'portal' | 'session'>) =>
+  db.selectFrom('room_key_use').select('used').where('portal', '=', portal).where('session', '=', session),
+);
+const put = built((db, { used, ...key }: Insertable<Tables['room_key_use']>) =>
+  db
+    .insertInto('room_key_use')
+    .values({ ...key, used })
+    .onConflict((at) => at.columns(['portal', 'session']).doUpdateSet({ used })),
+);
 
 type Range = readonly [from: number, to: number];
 
@@ -31,14 +46,8 @@ const isUsed = (row: Row, index: number): boolean => row !== undefined && has(re
 const withUse = (row: Row, index: number): string => JSON.stringify(withIndex(row ? read(row.used) : [], index));
 
 export function* noteRoomKeyUse({ db }: Unit, portal: PortalId, { session, index }: RoomKeyUse): Steps {
-  const earlier = db.selectFrom('room_key_use').select('used').where('portal', '=', portal);
-  const used = withUse(yield* first(earlier.where('session', '=', session)), index);
-  yield* run(
-    db
-      .insertInto('room_key_use')
-      .values({ portal, session, used })
-      .onConflict((at) => at.columns(['portal', 'session']).doUpdateSet({ used })),
-  );
+  const used = withUse(yield* first(ofKey(db, { portal, session })), index);
+  yield* run(put(db, { portal, session, used }));
 }
 
 export function* noteCommandKeyUse({ db, now }: Unit, room: RoomId, { session, index }: RoomKeyUse): Steps {
@@ -55,8 +64,7 @@ export function* noteCommandKeyUse({ db, now }: Unit, room: RoomId, { session, i
 export function roomKeyUseReads({ db }: Reader): Store['roomKeyUses'] {
   return {
     has: async (portal, { session, index }) => {
-      const select = db.selectFrom('room_key_use').select('used').where('portal', '=', portal);
-      return isUsed(await select.where('session', '=', session).executeTakeFirst(), index);
+      return isUsed((await db.executeQuery(ofKey(db, { portal, session }))).rows[0], index);
     },
     of: async (portal) => {
       const rows = await db.selectFrom('room_key_use').selectAll().where('portal', '=', portal).execute();

@@ -1,10 +1,13 @@
 // Signal state: identities, sessions, pre-keys. Everything is sealed under its account's key, so it ends with the account.
+import type { Insertable } from 'kysely';
 import type { AccountId } from '../model/ids.ts';
 import type { OneTimePreKey, PeerDevice, SignalIdentity, SignalReads, SignedPreKey } from '../model/signal.ts';
+import { built } from './built.ts';
 import { unlessDamaged } from './damaged.ts';
 import { accountKey } from './keyring.ts';
 import { type Place, seal, unseal } from './sealing.ts';
 import { mustChange, run, type Steps } from './steps.ts';
+import type { Tables } from './tables.ts';
 import { peerTrustReads } from './trust.ts';
 import type { Reader, Unit } from './unit.ts';
 
@@ -18,6 +21,22 @@ export const sessionPlace = ({ account, contact, device }: PeerDevice): Place =>
   contact,
   device,
 ];
+
+const putSessionRow = built((db, row: Insertable<Tables['signal_session']>) =>
+  db
+    .insertInto('signal_session')
+    .values(row)
+    .onConflict((at) => at.columns(['contact', 'account', 'device']).doUpdateSet({ record: row.record })),
+);
+const sessionOf = built(
+  (db, { account, contact, device }: Readonly<Pick<PeerDevice, 'account' | 'contact' | 'device'>>) =>
+    db
+      .selectFrom('signal_session')
+      .select('record')
+      .where('contact', '=', contact)
+      .where('account', '=', account)
+      .where('device', '=', device),
+);
 
 export function* putIdentity({ db, keys }: Unit, account: AccountId, identity: SignalIdentity): Steps {
   const key = yield* keys.get(accountKey(account));
@@ -47,13 +66,7 @@ export function* putSession({ db, keys }: Unit, peer: PeerDevice, session: Uint8
     );
     return;
   }
-  const row = { record: seal(key, sessionPlace(peer), session) };
-  yield* run(
-    db
-      .insertInto('signal_session')
-      .values({ contact, account, device, ...row })
-      .onConflict((at) => at.columns(['contact', 'account', 'device']).doUpdateSet(row)),
-  );
+  yield* run(putSessionRow(db, { contact, account, device, record: seal(key, sessionPlace(peer), session) }));
 }
 
 export function* addPreKeys({ db, keys }: Unit, account: AccountId, preKeys: readonly OneTimePreKey[]): Steps {
@@ -118,13 +131,8 @@ export function signalReads(reader: Reader): SignalReads {
         : undefined;
     },
     session: async (peer) => {
-      const row = await db
-        .selectFrom('signal_session')
-        .select('record')
-        .where('contact', '=', peer.contact)
-        .where('account', '=', peer.account)
-        .where('device', '=', peer.device)
-        .executeTakeFirst();
+      const { account, contact, device } = peer;
+      const [row] = (await db.executeQuery(sessionOf(db, { account, contact, device }))).rows;
       return unlessDamaged(opened(peer.account, sessionPlace(peer), row?.record));
     },
     preKey: async (account, id) => {
