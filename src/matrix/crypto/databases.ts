@@ -18,6 +18,7 @@ import { BridgeError } from '../../model/errors.ts';
 import type { ActorId } from '../../model/ids.ts';
 import { type DatabaseSchema, decodeKey, decodeSchema, decodeValue } from './indexeddb-codec.ts';
 import { listen, type Recorded, unlisten } from './indexeddb-recording.ts';
+import { hastenTransactions } from './indexeddb-schedule.ts';
 
 /** Rust's store makes these two under the name it is given (matrix-sdk-indexeddb, `IndexeddbCryptoStore`). */
 const databaseNames = ['matrix-sdk-crypto-meta', 'matrix-sdk-crypto'] as const;
@@ -38,6 +39,7 @@ Object.assign(globalThis, {
   IDBTransaction,
   IDBVersionChangeEvent,
 });
+hastenTransactions();
 
 let instances = 0;
 
