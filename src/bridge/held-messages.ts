@@ -11,6 +11,7 @@ import type { BridgeContext } from './context.ts';
 import { contactName } from './labels.ts';
 import type { Handled } from './matrix-events.ts';
 import { noticeOnce, notSent } from './notices.ts';
+import { afterHold } from './outbox-steps.ts';
 import { parkRow } from './parked-rows.ts';
 import { redactedEvent } from './portal-references.ts';
 import type { Step } from './workers.ts';
@@ -28,14 +29,9 @@ interface Chat {
 export async function heldOutgoing(context: BridgeContext, chat: Chat, row: OutboxRow): Promise<Step> {
   const { portal } = chat;
   if (!(await isOver(context, portal, 'outbox', row.createdAt))) return 'idle';
-  if (row.confirmed) {
-    // It has been read on one of their devices; another one has asked for it again.
-    await context.store.commit([{ change: 'outbox.state', id: row.id, state: { at: 'done' }, erasePayload: true }]);
-    return 'again';
-  }
-  const uncertain = row.state.at === 'encrypted' ? ' It is not certain that it had not gone out before.' : '';
-  const text = `It has waited for ${days(context)} for a decision of yours, and is not sent any more.${uncertain} Once you have decided, send it again if it still matters.`;
-  await parkRow(context, portal, row, code, text, [told(context, chat)]);
+  const after = afterHold(row, code, days(context));
+  if (after.next === 'end') await context.store.commit([after.change]);
+  else await parkRow(context, portal, row, after, [told(context, chat)]);
   return 'again';
 }
 

@@ -6,6 +6,7 @@ import { type Deed, deedOf } from '../translate/references.ts';
 import { parseMessage } from '../translate/to-matrix.ts';
 import type { BridgeContext } from './context.ts';
 import { notSent } from './notices.ts';
+import { afterParking, type Parking } from './outbox-steps.ts';
 
 const notDelivered = {
   message: 'Not delivered.',
@@ -14,13 +15,12 @@ const notDelivered = {
   deletion: 'What you deleted is still there on the other side.',
 };
 
-/** `text`: why, for people. `also`: further changes of the same commit. */
+/** `also`: further changes of the same commit. */
 export async function parkRow(
   context: BridgeContext,
   portal: Portal,
   row: OutboxRow,
-  code: string,
-  text: string,
+  { code, text }: Pick<Parking, 'code' | 'text'>,
   also: readonly Change[] = [],
 ): Promise<void> {
   context.logger.warn({ portal: portal.id, code }, 'a message could not be delivered to the network');
@@ -30,7 +30,7 @@ export async function parkRow(
   const target = messageId && (await context.store.references.byMessage(portal.id, messageId, fromUser));
   const words = `${notDelivered[deed?.kind ?? 'message']} ${text}`;
   await context.store.commit([
-    { change: 'outbox.state', id: row.id, state: { at: 'parked', code } },
+    afterParking(row, code),
     notSent(portal, row.event, context.clock.now(), 'not-delivered', words, { about: target?.event }),
     ...also,
   ]);

@@ -5,7 +5,6 @@ import { errorCode } from '../model/errors.ts';
 import type { MessageId, OutboxId, PortalId } from '../model/ids.ts';
 import type { IncomingReceipt, RetryReceipt } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
-import type { OutboxRow } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
 import type { PeerDevice, PreKeyBundle, SignalWork } from '../model/signal.ts';
 import type { DeviceList } from '../model/trust.ts';
@@ -13,15 +12,19 @@ import { passed } from '../observability/fail-points.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { identityNotice } from './device-notices.ts';
 import { isUnusable, peerOf, putDevices, type Reached, startSession, withDevices } from './device-sessions.ts';
-import { find, primaryDevice } from './devices.ts';
+import { primaryDevice } from './devices.ts';
 import { answerWaitMs } from './inbox-steps.ts';
-import { contactName } from './labels.ts';
-import { noticeOnce, notSent } from './notices.ts';
-import { afterReceipt, afterRetry, mayAsk, withoutDevice } from './outbox-steps.ts';
+import {
+  type Answer,
+  afterReceipt,
+  afterReceiptWait,
+  afterTooManyRetries,
+  answerTo,
+  clientRetries,
+  isUnreadable,
+} from './outbox-steps.ts';
 import { blockerOf } from './policy/blocks.ts';
 
-/** How often the known clients ask for one message. */
-const clientRetries = 5;
 /** Rows that are looked at together. */
 const unreadablePage = 100;
 
@@ -114,24 +117,39 @@ export async function answerRetry(
   const { portal } = chat;
   return withDevices(context, chat, async (unit, list): Promise<Portal | undefined> => {
     const row = await context.store.outbox.byMessageId(account.id, portal.id, retry.id);
-    if (row === undefined || !mayAsk(row, retry.device) || find(list, retry.device) === undefined) {
+    const bounds = { now: context.clock.now(), mostRetries: context.settings.retries };
+    const answer = answerTo(chat, row, retry.device, list, bounds);
+    if (answer.next !== 'encrypt-again') {
       context.counters.retry('refused');
-      const fields = { portal: portal.id, count: retry.count };
-      context.logger.info(fields, 'a retry receipt for a message that is not kept was ignored');
-      return undefined;
-    }
-    if (row.retries >= context.settings.retries * list.devices.length) {
-      await giveUp(context, chat, row, retry.device);
-      return portal;
+      return refuseRetry(context, chat, retry, answer);
     }
     const session = await renewSession(context, chat, unit, list, retry);
-    const changes = [...unit.changes(), ...session.changes];
-    if (session.answer) changes.push(afterRetry(row, retry.device));
-    await context.store.commit(changes);
+    const again = session.answer ? [answer.change] : [];
+    await context.store.commit([...unit.changes(), ...session.changes, ...again]);
     passed('MR3-retry-committed');
     context.counters.retry(session.answer ? 'answered' : 'refused');
     return portal;
   });
+}
+
+async function refuseRetry(
+  context: BridgeContext,
+  { portal }: Chat,
+  { count }: RetryReceipt,
+  answer: Exclude<Answer, { readonly next: 'encrypt-again' }>,
+): Promise<Portal | undefined> {
+  switch (answer.next) {
+    case 'ignore':
+      context.logger.info({ portal: portal.id, count }, 'a retry receipt for a message that is not kept was ignored');
+      return undefined;
+    case 'leave-out':
+      await context.store.commit([answer.change]);
+      return portal;
+    case 'give-up':
+      context.counters.delivered('to-whatsapp', 'failed');
+      await context.store.commit(answer.changes);
+      return portal;
+  }
 }
 
 /** The session with the device that asks: a new one from the keys that it offers, or none, so that the next sending starts one. */
@@ -173,25 +191,6 @@ async function startedFrom(
   }
 }
 
-/** The sender is told where no other device has the message or may still get it. */
-async function giveUp(context: BridgeContext, chat: Chat, row: OutboxRow, device: number): Promise<void> {
-  context.counters.retry('refused');
-  if (row.confirmed || row.waitingFor.some((other) => other !== device)) {
-    await context.store.commit([withoutDevice(row, device)]);
-    return;
-  }
-  await context.store.commit(exhausted(context, chat, row));
-}
-
-function exhausted(context: BridgeContext, { contact, portal }: Chat, row: OutboxRow): Change[] {
-  context.counters.delivered('to-whatsapp', 'failed');
-  const text = `${contactName(contact, portal)} has this message, but their device could not decrypt it, several times over. Send it again.`;
-  return [
-    { change: 'outbox.state', id: row.id, state: { at: 'parked', code: 'retries-exhausted' } },
-    notSent(portal, row.event, context.clock.now(), 'not-decrypted', text),
-  ];
-}
-
 /**
  * Clients do not ask for a message for ever. One that was sent again as often as they ask, and that no device confirms, is told and parked.
  * Returns the portals in which something was said.
@@ -206,9 +205,9 @@ export async function giveUpUnreadable(context: BridgeContext): Promise<readonly
       const portal = await store.portals.get(row.portal);
       const contact = portal && (await store.contacts.get(portal.contact));
       if (portal === undefined || contact === undefined) continue;
-      // Counted over all devices: each of those that have not confirmed may have asked.
-      if (row.retries < clientRetries * row.waitingFor.length) continue;
-      await store.commit(exhausted(context, { portal, contact }, row));
+      if (!isUnreadable(row)) continue;
+      context.counters.delivered('to-whatsapp', 'failed');
+      await store.commit(afterTooManyRetries({ portal, contact }, row, clock.now()));
       told.push(portal.id);
     }
   }
@@ -242,19 +241,7 @@ export async function expireUnconfirmed(context: BridgeContext): Promise<number>
   const rows = await context.store.outbox.expired(now - context.settings.receiptWaitMs, 100);
   for (const row of rows) {
     const portal = await context.store.portals.get(row.portal);
-    const told = portal === undefined || row.confirmed ? [] : [unconfirmed(portal, row, now)];
-    await context.store.commit([
-      { change: 'outbox.state', id: row.id, state: { at: 'done' }, erasePayload: true },
-      ...told,
-    ]);
+    await context.store.commit(afterReceiptWait(portal, row, now));
   }
   return rows.length;
-}
-
-function unconfirmed(portal: Portal, row: OutboxRow, now: number): Change {
-  return noticeOnce(portal, `unconfirmed:${row.event}`, now, {
-    code: 'unconfirmed',
-    text: 'The network accepted this message, but the other person has not received it so far, and it is not kept here any longer.',
-    about: row.event,
-  });
 }

@@ -10,13 +10,20 @@ import { parseMessage } from '../translate/to-matrix.ts';
 import { preferredAddress } from './contacts.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { type Chat, peerOf, putDevices, reach, refreshDevices, withDevices } from './device-sessions.ts';
-import { addressees, afterRefusal, primaryDevice } from './devices.ts';
+import { addressees, primaryDevice } from './devices.ts';
 import { heldNoLonger, heldOutgoing } from './held-messages.ts';
-import { contactName, networkNames } from './labels.ts';
 import { holdOutgoing } from './limits/outgoing.ts';
-import { afterSending, afterStaleList, withoutDevice } from './outbox-steps.ts';
+import {
+  afterAnswer,
+  afterEncryption,
+  afterError,
+  afterNobodyReached,
+  type Parking,
+  payloadGone,
+  turnOf,
+} from './outbox-steps.ts';
 import { parkRow } from './parked-rows.ts';
-import { blockedText, blockerOf } from './policy/blocks.ts';
+import { blockerOf } from './policy/blocks.ts';
 import type { Step } from './workers.ts';
 
 /** Sends one row of this portal. `client` finds the account's live connection. */
@@ -36,43 +43,44 @@ export async function sendNext(
   // No connection: the worker is woken when there is one.
   if (chat === undefined) return 'idle';
   try {
-    switch (row.state.at) {
-      case 'ready': {
-        if (await parkBlocked(context, chat, row)) return 'again';
-        if (await isHeld(context, chat)) return heldOutgoing(context, chat, row);
-        await heldNoLonger(context, chat.portal, 'outbox');
-        // What is encrypted again for a device that has asked is no new message.
-        const limited = row.retries === 0 ? await holdOutgoing(context, 'messages', { ...chat, row }) : undefined;
-        if (limited !== undefined) return { waitMs: limited.waitMs };
-        const encrypted = await encryptRow(context, chat, row);
-        if (typeof encrypted !== 'object') return encrypted;
-        return await sendRow(context, chat, row, encrypted.stanza);
-      }
-      case 'encrypted':
-        return await sendRow(context, chat, row, row.state.stanza);
-      default:
-        return 'idle';
-    }
+    return await advance(context, chat, row);
   } catch (error) {
     if (!(error instanceof BridgeError)) throw error;
-    if (error.code === 'interop.offline') return 'idle';
-    if (error.code === 'signal.untrusted') return 'idle';
-    if (error.retry === 'later' || error.code.startsWith('store.')) throw error;
-    await parkRow(
-      context,
-      chat.portal,
-      row,
-      error.code,
-      error.userText ?? 'This message could not be sent. Trying again may help.',
-    );
-    return 'again';
+    const after = afterError(error);
+    if (after.next === 'retry') throw error;
+    return after.next === 'wait' ? 'idle' : park(context, chat, row, after);
   }
 }
 
-async function parkBlocked(context: BridgeContext, chat: Chat, row: OutboxRow): Promise<boolean> {
+/** Encrypts and sends it, as far as nothing stands in the way. */
+async function advance(context: BridgeContext, chat: Chat, row: OutboxRow): Promise<Step> {
   const blocker = await blockerOf(context, chat.account.id, chat.contact);
-  if (blocker !== undefined) await parkRow(context, chat.portal, row, 'blocked', blockedText(blocker));
-  return blocker !== undefined;
+  const turn = turnOf(row, blocker, blocker === undefined && (await isHeld(context, chat)));
+  switch (turn.next) {
+    case 'park':
+      return park(context, chat, row, turn);
+    case 'hold':
+      return heldOutgoing(context, chat, row);
+    case 'encrypt': {
+      await heldNoLonger(context, chat.portal, 'outbox');
+      // What is encrypted again for a device that has asked is no new message.
+      const limited = row.retries === 0 ? await holdOutgoing(context, 'messages', { ...chat, row }) : undefined;
+      if (limited !== undefined) return { waitMs: limited.waitMs };
+      const encrypted = await encryptRow(context, chat, row);
+      if (encrypted === 'again') return 'again';
+      // Opt-out takes effect before the next packet, and so does what is asked anew.
+      return isActive(await context.store.accounts.get(chat.account.id)) ? advance(context, chat, encrypted) : 'idle';
+    }
+    case 'send':
+      return sendRow(context, chat, row, turn.stanza);
+    case 'leave':
+      return 'idle';
+  }
+}
+
+async function park(context: BridgeContext, chat: Chat, row: OutboxRow, why: Parking): Promise<'again'> {
+  await parkRow(context, chat.portal, row, why);
+  return 'again';
 }
 
 async function openChat(
@@ -102,22 +110,15 @@ export async function isHeld(
   return [...devices.values()].some((trust) => trust.state === 'changed');
 }
 
-/** The stanza that is stored, or what is to be done instead of sending it. */
-type Encrypted = { readonly stanza: Uint8Array } | 'again' | 'idle';
-
-/** Encrypts for every device of the contact that can be reached, or again for the one that has asked for it. */
-async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow): Promise<Encrypted> {
+/** Encrypts for every device of the contact that can be reached, or again for the one that has asked for it. Returns the row as it is then. */
+async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow): Promise<OutboxRow | 'again'> {
   await refreshDevices(context, chat);
-  return withDevices(context, chat, async (unit, list): Promise<Encrypted> => {
+  return withDevices(context, chat, async (unit, list): Promise<OutboxRow | 'again'> => {
     const now = await context.store.outbox.progress(found.id);
     if (now?.at !== 'ready' || (await isHeld(context, chat))) return 'again';
     const row = { ...found, ...now };
     const { payload } = row;
-    if (payload === undefined) {
-      const text = 'This message waited too long and is not kept any more. Send it again.';
-      await parkRow(context, chat.portal, row, 'outbox.payload-gone', text);
-      return 'again';
-    }
+    if (payload === undefined) return park(context, chat, row, payloadGone);
     const [asking] = row.retryFor;
     const wanted = asking === undefined ? addressees(list, await unit.trust(peerOf(chat, primaryDevice))) : [asking];
     const reached = await reach(context, chat, unit, list, wanted);
@@ -129,7 +130,7 @@ async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow):
     const recipients = await encryptFor(context, chat, unit, reached.devices, payload);
     if (recipients.length === 0) {
       await context.store.commit([...unit.changes(), ...reached.changes]);
-      return unreachable(context, chat, row, reached.cause);
+      return nobodyReached(context, chat, row, reached.cause);
     }
     const stanza = context.network.encodeMessage(chat.account.network, {
       id: row.messageId,
@@ -139,15 +140,14 @@ async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow):
       ...(asking === undefined ? {} : { retryCount: row.retries }),
     });
     passed('M8-message-encrypted');
-    const waitingFor = asking === undefined ? recipients.map(({ device }) => device) : row.waitingFor;
-    const retryFor = row.retryFor.slice(1);
-    await context.store.commit([
-      ...unit.changes(),
-      ...reached.changes,
-      { change: 'outbox.state', id: row.id, state: { at: 'encrypted', stanza }, waitingFor, retryFor },
-    ]);
+    const encrypted = afterEncryption(
+      row,
+      stanza,
+      recipients.map(({ device }) => device),
+    );
+    await context.store.commit([...unit.changes(), ...reached.changes, encrypted.change]);
     passed('M9-stanza-committed');
-    return { stanza };
+    return encrypted.row;
   });
 }
 
@@ -177,59 +177,44 @@ async function encryptFor(
   return recipients;
 }
 
-/** Nobody wanted can be reached: tried again later where that may help; otherwise nothing waits for them any longer. */
-async function unreachable(
+async function nobodyReached(
   context: BridgeContext,
   chat: Chat,
   row: OutboxRow,
   cause: BridgeError | undefined,
 ): Promise<'again'> {
-  if (cause?.retry === 'later') throw cause;
-  const [asking] = row.retryFor;
-  if (asking !== undefined && (row.confirmed || row.waitingFor.some((device) => device !== asking))) {
-    await context.store.commit([withoutDevice(row, asking)]);
-    return 'again';
-  }
-  const text =
-    cause?.userText ??
-    `No device of ${contactName(chat.contact, chat.portal)} can be reached at the moment. Try again later.`;
-  await parkRow(context, chat.portal, row, cause?.code ?? 'signal.no-device', text);
+  const after = afterNobodyReached(chat, row, cause);
+  if (after.next === 'retry') throw after.cause;
+  if (after.next === 'park') return park(context, chat, row, after);
+  await context.store.commit([after.change]);
   return 'again';
 }
 
 async function sendRow(context: BridgeContext, chat: Chat, row: OutboxRow, stanza: Uint8Array): Promise<Step> {
-  // Opt-out takes effect before the next packet, and so does a key that changed after this was encrypted.
-  if (!isActive(await context.store.accounts.get(chat.account.id))) return 'idle';
-  if (await parkBlocked(context, chat, row)) return 'again';
-  if (await isHeld(context, chat)) return heldOutgoing(context, chat, row);
-  const result = await chat.client.send(stanza, row.messageId);
+  const answer = await chat.client.send(stanza, row.messageId);
   passed('M11-stanza-acknowledged');
   return withDevices(context, chat, async (_, list): Promise<Step> => {
     // Receipts may have overtaken the acknowledgement.
     const progress = await context.store.outbox.progress(row.id);
     if (progress?.at !== 'encrypted') return 'again';
     const now = { ...row, ...progress };
-    if (result.accepted) {
-      context.counters.delivered('to-whatsapp', row.retries > 0 ? 'retried' : 'delivered');
-      await context.store.commit([afterSending(now)]);
-      passed('M12-sending-recorded');
-      if (row.retries === 0) await context.limits.count('messages', { account: chat.account });
-      const { event, messageId } = row;
-      context.logger.debug({ portal: chat.portal.id, messageId, event }, 'the network has a message');
-      return 'again';
+    const after = afterAnswer(chat, now, answer, list);
+    switch (after.next) {
+      case 'park':
+        return park(context, chat, now, after);
+      case 'encrypt-anew':
+        await context.store.commit([putDevices(chat, after.list), after.change]);
+        return 'again';
+      case 'wait-for-receipts':
+        context.counters.delivered('to-whatsapp', row.retries > 0 ? 'retried' : 'delivered');
+        await context.store.commit([after.change]);
+        passed('M12-sending-recorded');
+        if (row.retries === 0) await context.limits.count('messages', { account: chat.account });
+        context.logger.debug(
+          { portal: chat.portal.id, messageId: row.messageId, event: row.event },
+          'the network has a message',
+        );
+        return 'again';
     }
-    const refusal = afterRefusal(list, result.code, row.messageId);
-    if (refusal.next === 'refresh') {
-      await context.store.commit([putDevices(chat, refusal.list), afterStaleList(now)]);
-    } else {
-      await parkRow(
-        context,
-        chat.portal,
-        now,
-        `network.${result.code}`,
-        `${networkNames[chat.contact.network]} refused this message (code ${result.code}). If that happens again, tell whoever runs this server.`,
-      );
-    }
-    return 'again';
   });
 }

@@ -1,16 +1,30 @@
 // Where a sent message goes next: what receipts, requests and removals of several devices make of it.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { firstDevices } from '../../src/bridge/devices.ts';
 import {
+  afterAnswer,
+  afterEncryption,
+  afterError,
+  afterHold,
+  afterNobodyReached,
   afterReceipt,
+  afterReceiptWait,
   afterRetry,
   afterSending,
   afterStaleList,
+  afterTooManyRetries,
+  answerTo,
+  clientRetries,
+  isUnreadable,
   mayAsk,
+  turnOf,
   withoutDevice,
 } from '../../src/bridge/outbox-steps.ts';
+import { BridgeError, type Retry } from '../../src/model/errors.ts';
 import type { AccountId, EventId, MessageId, OutboxId, PortalId } from '../../src/model/ids.ts';
-import type { OutboxRow } from '../../src/model/journal.ts';
+import type { OutboxRow, OutboxState } from '../../src/model/journal.ts';
+import { aContact, aPortal } from '../support/store.ts';
 
 const stanza = Uint8Array.of(1);
 const rowOf = (over: Partial<OutboxRow>): OutboxRow => ({
@@ -97,6 +111,135 @@ describe('a message to three devices', () => {
   });
 });
 
+const { contact } = aContact();
+const chat = { portal: aPortal('a' as AccountId, contact.id), contact };
+const list = firstDevices(1);
+
+describe('the turn of the oldest row', () => {
+  const states: readonly OutboxState[] = [
+    { at: 'ready' },
+    { at: 'encrypted', stanza },
+    { at: 'acknowledged' },
+    { at: 'done' },
+    { at: 'parked', code: 'blocked' },
+  ];
+
+  test('is to be encrypted, then sent as it is stored', () => {
+    expect(turnOf(rowOf({ state: { at: 'ready' } }), undefined, false)).toEqual({ next: 'encrypt' });
+    expect(turnOf(rowOf({}), undefined, false)).toEqual({ next: 'send', stanza });
+  });
+
+  test('whatever is asked: what the network has, or what is set aside, is never sent again, and nothing is sent to who is blocked or held', () => {
+    const blocker = fc.constantFrom(undefined, 'user' as const, 'policy-room' as const, 'server' as const);
+    fc.assert(
+      fc.property(fc.constantFrom(...states), blocker, fc.boolean(), (state, by, held) => {
+        const { next } = turnOf(rowOf({ state }), by, held);
+        if (state.at !== 'ready' && state.at !== 'encrypted') expect(next).toBe('leave');
+        else expect(next).toBe(by ? 'park' : held ? 'hold' : state.at === 'ready' ? 'encrypt' : 'send');
+      }),
+    );
+  });
+
+  test('a row that is encrypted waits for the devices that it is for; one that is encrypted again for whom it was for before', () => {
+    const { change, row } = afterEncryption(rowOf({ state: { at: 'ready' }, waitingFor: [] }), stanza, [0, 4]);
+    expect(row).toMatchObject({ state: { at: 'encrypted', stanza }, waitingFor: [0, 4], retryFor: [] });
+    expect(applied(rowOf({ state: { at: 'ready' }, waitingFor: [] }), change)).toEqual(row);
+    const asked = rowOf({ state: { at: 'ready' }, waitingFor: [0, 1], retryFor: [1, 0] });
+    expect(afterEncryption(asked, stanza, [1]).row).toMatchObject({ waitingFor: [0, 1], retryFor: [0] });
+  });
+});
+
+describe('what fails', () => {
+  const failure = (code: string, retry: Retry, userText?: string) =>
+    new BridgeError(code, 'failed', userText === undefined ? { retry } : { retry, userText });
+
+  test('is tried again, waits for who wakes it, or is told in words', () => {
+    expect(afterError(failure('interop.offline', 'later'))).toEqual({ next: 'wait' });
+    expect(afterError(failure('signal.untrusted', 'after-action'))).toEqual({ next: 'wait' });
+    expect(afterError(failure('network.busy', 'later'))).toEqual({ next: 'retry' });
+    expect(afterError(failure('store.gone', 'never'))).toEqual({ next: 'retry' });
+    expect(afterError(failure('signal.no-bundle', 'never', 'No keys.'))).toEqual({
+      next: 'park',
+      code: 'signal.no-bundle',
+      text: 'No keys.',
+    });
+  });
+
+  test('nobody can be reached: later, without the device that had asked, or told', () => {
+    const later = failure('interop.refused', 'later');
+    expect(afterNobodyReached(chat, rowOf({}), later)).toEqual({ next: 'retry', cause: later });
+    const asked = rowOf({ state: { at: 'ready' }, waitingFor: [0, 1], retryFor: [1] });
+    const after = afterNobodyReached(chat, asked, undefined);
+    if (after.next !== 'leave-out') throw new Error(after.next);
+    expect(applied(asked, after.change)).toMatchObject({
+      state: { at: 'acknowledged' },
+      waitingFor: [0],
+      retryFor: [],
+    });
+    expect(afterNobodyReached(chat, { ...asked, waitingFor: [1] }, undefined)).toMatchObject({ next: 'park' });
+    expect(afterNobodyReached(chat, rowOf({ state: { at: 'ready' } }), undefined)).toMatchObject({
+      code: 'signal.no-device',
+    });
+  });
+
+  test('the network refuses: a stale list is believed once for each message, anything else is told', () => {
+    const refused = { accepted: false, code: 479 } as const;
+    const first = afterAnswer(chat, rowOf({}), refused, list);
+    if (first.next !== 'encrypt-anew') throw new Error(first.next);
+    expect(applied(rowOf({}), first.change).state).toEqual({ at: 'ready' });
+    expect(afterAnswer(chat, rowOf({}), refused, first.list)).toMatchObject({ next: 'park', code: 'network.479' });
+    expect(afterAnswer(chat, rowOf({}), { accepted: false, code: 400 }, list)).toMatchObject({ code: 'network.400' });
+    const accepted = afterAnswer(chat, rowOf({}), { accepted: true, timestamp: 1 }, list);
+    if (accepted.next !== 'wait-for-receipts') throw new Error(accepted.next);
+    expect(applied(rowOf({}), accepted.change).state).toEqual({ at: 'acknowledged' });
+  });
+
+  test('a decision does not come: told, with the doubt where it may have gone out; or over, where somebody has read it', () => {
+    const hold = (over: Partial<OutboxRow>) => afterHold(rowOf(over), 'waited-too-long', '14 days');
+    expect(hold({ state: { at: 'ready' } })).toMatchObject({ code: 'waited-too-long' });
+    expect(hold({})).toMatchObject({ text: expect.stringContaining('not certain that it had not gone out') });
+    expect(hold({ state: { at: 'ready' }, confirmed: true })).toMatchObject({ change: { state: { at: 'done' } } });
+  });
+});
+
+describe('a device that asks', () => {
+  const bounds = { now: 5, mostRetries: 2 };
+  const sent = rowOf({ state: { at: 'acknowledged' }, waitingFor: [0] });
+  const answer = (row: OutboxRow | undefined, device = 0) => answerTo(chat, row, device, list, bounds);
+
+  test('is not heard where there is nothing for it', () => {
+    expect(answer(undefined)).toEqual({ next: 'ignore' });
+    expect(answer(rowOf({ state: { at: 'done' }, payload: undefined }))).toEqual({ next: 'ignore' });
+    // Addressed, but no device of theirs any more.
+    expect(answer(rowOf({ state: { at: 'acknowledged' } }), 2)).toEqual({ next: 'ignore' });
+  });
+
+  test('gets the message again so many times; then it is left out, or the sender told where nobody has it', () => {
+    expect(answer({ ...sent, retries: 1 })).toMatchObject({ next: 'encrypt-again', change: { retries: 2 } });
+    expect(answer({ ...sent, retries: 2 })).toMatchObject({
+      next: 'give-up',
+      changes: [{ state: { at: 'parked', code: 'retries-exhausted' } }, { change: 'inbox.add-once' }],
+    });
+    expect(answer({ ...sent, retries: 2, waitingFor: [0, 1] })).toMatchObject({
+      next: 'leave-out',
+      change: { waitingFor: [1] },
+    });
+    expect(answer({ ...sent, retries: 2, confirmed: true })).toMatchObject({ change: { state: { at: 'done' } } });
+  });
+});
+
+test('what nobody confirms ends, and its sender is told unless somebody has it', () => {
+  const told = { change: 'inbox.add-once' };
+  expect(isUnreadable(rowOf({ retries: 3 * clientRetries - 1 }))).toBe(false);
+  expect(isUnreadable(rowOf({ retries: 3 * clientRetries }))).toBe(true);
+  expect(afterTooManyRetries(chat, rowOf({}), 5)).toMatchObject([{ state: { at: 'parked' } }, told]);
+  expect(afterReceiptWait(chat.portal, rowOf({}), 5)).toMatchObject([
+    { state: { at: 'done' }, erasePayload: true },
+    told,
+  ]);
+  expect(afterReceiptWait(chat.portal, rowOf({ confirmed: true }), 5)).toMatchObject([{ state: { at: 'done' } }]);
+});
+
 test('in whatever order things happen, a message ends only with everybody served, and nobody asks after that', () => {
   const device = fc.integer({ min: 0, max: 2 });
   const event = fc.oneof(
@@ -111,8 +254,7 @@ test('in whatever order things happen, a message ends only with everybody served
         const before = row;
         if (kind === 'sent') {
           // Encrypted for the device that asked first, then sent.
-          if (row.state.at === 'ready')
-            row = { ...row, state: { at: 'encrypted', stanza }, retryFor: row.retryFor.slice(1) };
+          if (row.state.at === 'ready') row = afterEncryption(row, stanza, row.retryFor.slice(0, 1)).row;
           if (row.state.at === 'encrypted') row = applied(row, afterSending(row));
         } else if (kind === 'receipt') {
           row = applied(row, afterReceipt(row, of));

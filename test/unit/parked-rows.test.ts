@@ -47,7 +47,7 @@ async function told(): Promise<Notice> {
 async function parked(payload: Uint8Array): Promise<{ readonly notice: Notice; readonly event: EventId }> {
   await store.commit([{ change: 'outbox.add', row: outgoing(portal, payload) }]);
   const row = present(await store.outbox.next(portal.id));
-  await parkRow(contextAt(5), portal, row, 'test', 'Try again later.');
+  await parkRow(contextAt(5), portal, row, { code: 'test', text: 'Try again later.' });
   return { notice: await told(), event: row.event };
 }
 

@@ -70,7 +70,7 @@ export class FilesToWhatsApp {
     const media = toWhatsApp(file.type, file.content, capabilities[account.network], file.quoted);
     if (media.kind !== 'media') {
       const text = media.kind === 'refused' ? (media.told ?? refusedText(media.feature)) : unreadableFile;
-      await parkRow(this.#context, portal, row, 'not-carried', text);
+      await parkRow(this.#context, portal, row, { code: 'not-carried', text });
       return this.#settle(row);
     }
     const limited = await holdOutgoing(this.#context, 'media', { account, portal, row });
@@ -88,7 +88,7 @@ export class FilesToWhatsApp {
       if (!(error instanceof BridgeError) || this.#mayPass(row, error)) throw error;
       counters.file('to-whatsapp', error.code);
       const sizes = { size: media.size, limit: settings.maxFileBytes };
-      await parkRow(this.#context, portal, row, error.code, fileNotSentText(error.code, sizes));
+      await parkRow(this.#context, portal, row, { code: error.code, text: fileNotSentText(error.code, sizes) });
     }
     return this.#settle(row);
   }
