@@ -7,13 +7,11 @@ import { Connections } from './connections.ts';
 import { Reviews } from './consent/reviews.ts';
 import { ContactTyping } from './contact-typing.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
-import { depart } from './departures.ts';
-import { type Enlisted, enlist } from './enlistments.ts';
-import { beginErasure, eraseNext } from './erasures.ts';
+import { JoiningAndLeaving } from './joining-and-leaving.ts';
 import { tellingOfNotices } from './notices.ts';
 import { Pipelines } from './pipelines.ts';
-import { endOldRooms, findNewRooms, operatorRoomsAreRead } from './policy/operator-rooms.ts';
-import { followPolicyRoom, type PolicyRoomEffects } from './policy/policy-rooms.ts';
+import { FollowedRooms } from './policy/followed-rooms.ts';
+import type { PolicyRoomEffects } from './policy/policy-rooms.ts';
 import { queueAdmin } from './queue-admin.ts';
 import { Reports } from './reports/reports.ts';
 import { silence } from './silence.ts';
@@ -23,7 +21,7 @@ import { Transactions } from './transactions.ts';
 import { Upkeep } from './upkeep.ts';
 import { userDataAdmin } from './user-data-admin.ts';
 import { UserTyping } from './user-typing.ts';
-import type { Step, Workers } from './workers.ts';
+import type { Workers } from './workers.ts';
 import { workersOf } from './workers-of.ts';
 
 export class Bridge {
@@ -34,15 +32,11 @@ export class Bridge {
   readonly #userTyping: UserTyping;
   readonly #contactTyping: ContactTyping;
   readonly #reviews: Reviews;
-  readonly #enlistments: Workers<AccountId>;
-  readonly #departures: Workers<AccountId>;
-  readonly #erasures: Workers<UserId>;
-  readonly #policyRooms: Workers<RoomId>;
-  readonly #operatorRooms: Workers<'all'>;
+  readonly #joiningAndLeaving: JoiningAndLeaving;
+  readonly #policyRooms: FollowedRooms;
   readonly #reports: Reports;
   readonly #spaces: Spaces;
   readonly #upkeep: Upkeep;
-  readonly #goodbyes = new Map<RoomId, number>();
 
   constructor(given: BridgeContext) {
     const telling = tellingOfNotices(given.store, (portal) => this.#pipelines.inbox.wake(portal));
@@ -58,12 +52,13 @@ export class Bridge {
       ...this.#effects(),
       connect: (account) => this.#connections.open(account),
     }));
-    this.#enlistments = workers('enlistments', (account, halted) => this.#enlist(account, halted));
-    this.#departures = workers('departures', (account) => this.#depart(account));
-    this.#erasures = workers('erasures', (user) => eraseNext(context, user, this.#goodbyes, this.#effects()));
-    this.#policyRooms = workers('policy-rooms', (room) => followPolicyRoom(context, room, this.#effects()), 2);
-    const followRoom = (room: RoomId): void => this.#policyRooms.wake(room);
-    this.#operatorRooms = workers('operator-rooms', () => findNewRooms(context, followRoom));
+    this.#policyRooms = new FollowedRooms(context, workers, effects);
+    this.#joiningAndLeaving = new JoiningAndLeaving(context, workers, {
+      connect: (account) => this.#connections.open(account),
+      wakeBot: (room) => this.#pipelines.bot.wake(room),
+      silence: (account) => this.#silence(account),
+      departed: () => this.#policyRooms.leaveAbandoned(),
+    });
     this.#reports = new Reports({
       context,
       workers,
@@ -99,10 +94,7 @@ export class Bridge {
 
   get userData(): UserDataAdmin {
     const { store, clock } = this.#context;
-    return userDataAdmin(store, clock, async (user) => {
-      await beginErasure(store, user);
-      this.#erasures.wake(user);
-    });
+    return userDataAdmin(store, clock, (user) => this.#joiningAndLeaving.erase(user));
   }
 
   /** How many accounts have a live connection, and how many should. */
@@ -117,7 +109,7 @@ export class Bridge {
 
   /** Whether every policy room of the administrator can be read. */
   policyRoomsAreRead(): Promise<boolean> {
-    return operatorRoomsAreRead(this.#context);
+    return this.#policyRooms.operatorsAreRead();
   }
 
   /** Whether reports of messages can be taken, if they are to be. */
@@ -180,11 +172,8 @@ export class Bridge {
     return [
       ...this.#pipelines.workers,
       ...this.#reviews.workers,
-      this.#enlistments,
-      this.#departures,
-      this.#erasures,
-      this.#policyRooms,
-      this.#operatorRooms,
+      ...this.#joiningAndLeaving.workers,
+      ...this.#policyRooms.workers,
       ...this.#reports.workers,
       this.#spaces.workers,
       this.#upkeep.workers,
@@ -233,9 +222,9 @@ export class Bridge {
       wakeOutbox: (portal) => this.#pipelines.outbox.wake(portal),
       wakeBot: (room) => this.#pipelines.bot.wake(room),
       wakeUser: (user) => this.#wakeUser(user),
-      wakeEnlistment: (account) => this.#enlistments.wake(account),
-      wakeDeparture: (account) => this.#departures.wake(account),
-      wakeErasure: (user) => this.#erasures.wake(user),
+      wakeEnlistment: (account) => this.#joiningAndLeaving.enlistments.wake(account),
+      wakeDeparture: (account) => this.#joiningAndLeaving.departures.wake(account),
+      wakeErasure: (user) => this.#joiningAndLeaving.erasures.wake(user),
       wakeReports: (account) => this.#reports.ofAccount.wake(account),
       wakeModeration: () => this.#reports.look(),
       wakePolicyRoom: (room) => this.#policyRooms.wake(room),
@@ -251,19 +240,17 @@ export class Bridge {
   async #takeUp(): Promise<void> {
     const { store } = this.#context;
     const { bot, inbox, marks } = this.#pipelines;
-    await endOldRooms(this.#context);
+    await this.#policyRooms.endOld();
     this.#reviews.wakeAll();
-    this.#operatorRooms.wake('all');
     await Promise.all([
       this.#reports.start(),
       bot.wakeAll(await store.botMessages.roomsWithWork()),
       inbox.wakeAll(await store.inbox.portalsWithWork()),
       inbox.wakeAll(await store.portals.toClose()),
       marks.wakeAll(await store.reading.portalsToMark()),
-      this.#departures.wakeAll((await store.accounts.departures()).map(({ account }) => account)),
-      this.#policyRooms.wakeAll(await store.policyRooms.rooms()),
+      this.#joiningAndLeaving.wakeAll(),
+      this.#policyRooms.wakeAll(),
       this.#spaces.wakeAll(),
-      this.#erasures.wakeAll((await store.erasures.all()).map(({ user }) => user)),
     ]);
   }
 
@@ -275,27 +262,13 @@ export class Bridge {
     }
   }
 
-  async #depart(account: AccountId): Promise<Step> {
-    const step = await depart(this.#context, account, (room) => this.#pipelines.bot.wake(room));
-    if (step === 'idle') await this.#policyRooms.wakeAll(await this.#context.store.policyRooms.abandoned());
-    return step;
-  }
-
-  #enlist(account: AccountId, halted: AbortSignal): Promise<Step> {
-    const then: Enlisted = {
-      connect: (active) => this.#connections.open(active),
-      wakeBot: (room) => this.#pipelines.bot.wake(room),
-    };
-    return enlist(this.#context, account, then, halted);
-  }
-
   #silence(account: AccountId): Promise<() => void> {
     const { store } = this.#context;
     const { receipts, ofPortal } = this.#pipelines;
     return silence(
       {
         store,
-        ofAccount: [this.#enlistments, receipts, this.#reports.ofAccount, this.#spaces.workers],
+        ofAccount: [this.#joiningAndLeaving.enlistments, receipts, this.#reports.ofAccount, this.#spaces.workers],
         ofPortal,
         breakOff: (id) => this.#pipelines.breakOff(id),
         disconnect: (id) => this.#connections.close(id),
