@@ -15,6 +15,7 @@ import { refusedText, repliedTo, toWhatsApp, withoutReplyFallback } from '../tra
 import type { CommandEffects } from './bot/commands.ts';
 import { chatCommandIn, handleChatCommand } from './chat-commands.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
+import { afterMessage, moveOf, sentLate, standingAside, whatIs } from './event-steps.ts';
 import { outgoingFile } from './files/to-whatsapp.ts';
 import { heldEvent } from './held-messages.ts';
 import { decryptOrWait, type KeyWaits } from './key-waits.ts';
@@ -29,10 +30,6 @@ import { leaveIfThere } from './portal-rooms.ts';
 import { quotedBy } from './quoted-events.ts';
 import { isAboutUnnoted } from './unnoted-events.ts';
 import { holdForIdentity } from './user-trust.ts';
-
-/** Event types that clients encrypt: in plaintext they are refused, for anybody could have put them there. */
-const encryptedKinds =
-  /^(m\.room\.message|m\.sticker|m\.call\..*|m\.beacon|org\.matrix\.msc3672\.beacon|(m|org\.matrix\.msc3381)\.poll\..*)$/;
 
 interface Chat {
   readonly account: ActiveAccount;
@@ -52,25 +49,40 @@ export async function handlePortalEvent(
   if (account?.state.at === 'paused') return { kind: 'held' };
   if (!isActive(account) || ghost === undefined) return orphaned(context, portal, account, event, effects);
   const chat: Chat = { account, portal, ghost };
-  if (event.type === 'm.room.member') return membership(context, chat, event, effects);
-  // Whoever else may have got in here: only the account's user speaks through this portal.
-  if (event.sender !== account.user) return done();
-  if (isTakenBack(event)) return done();
+  const pushed = whatIs(event, account.user);
+  if (pushed === 'membership') return membership(context, chat, event, effects);
+  if (pushed === 'nothing') return done();
   if (await context.store.visitors.hold(portal.id)) return heldEvent(context, chat, event, effects);
-  if (event.type === 'm.room.encrypted') return encrypted(context, chat, event, waits, effects);
-  const refuse = (code: string, text: string): Handled =>
-    withWake(done(notSent(portal, event.event_id, context.clock.now(), code, text)), portal, effects);
-  if (encryptedKinds.test(event.type)) {
-    return refuse(
-      'plaintext-refused',
-      'This was not sent: it arrived unencrypted, and this bridge does not carry unencrypted messages. Send it again from a client that encrypts.',
-    );
+  switch (pushed) {
+    case 'encrypted':
+      return encrypted(context, chat, event, waits, effects);
+    case 'plaintext': {
+      const text =
+        'This was not sent: it arrived unencrypted, and this bridge does not carry unencrypted messages. Send it again from a client that encrypts.';
+      const told = notSent(portal, event.event_id, context.clock.now(), 'plaintext-refused', text);
+      return withWake(done(told), portal, effects);
+    }
+    case 'reaction':
+    case 'redaction':
+      return reference(context, chat, event, pushed, effects);
+    case 'other':
+      return done();
   }
-  if (event.type !== 'm.reaction' && event.type !== 'm.room.redaction') return done();
+}
+
+/** Reactions and redactions are plain events. */
+async function reference(
+  context: BridgeContext,
+  chat: Chat,
+  event: MatrixEvent,
+  pushed: 'reaction' | 'redaction',
+  effects: CommandEffects,
+): Promise<Handled> {
+  const { account, portal } = chat;
   if ((await context.store.trust.ofUser(account.user))?.state === 'changed')
     return heldEvent(context, chat, event, effects);
   if (await isAboutUnnoted(context, portal, event.content)) return { kind: 'held' };
-  if (event.type === 'm.reaction') {
+  if (pushed === 'reaction') {
     return withWake(done(...(await reactionChanges(context, chat, event))), portal, effects);
   }
   const takenBack = await lateOnes(context, event);
@@ -101,16 +113,10 @@ async function unhost({ mediaHost, logger }: BridgeContext, name: HostedName): P
   }
 }
 
-/** What was redacted before it was pushed comes without its content: it was never handed to us. */
-function isTakenBack({ type, content }: MatrixEvent): boolean {
-  return type !== 'm.room.redaction' && Object.keys(content).length === 0;
-}
-
 function withWake(handled: Handled, portal: Portal, effects: CommandEffects): Handled {
   return handled.kind === 'done' ? { ...handled, after: () => effects.wakePortal(portal.id) } : handled;
 }
 
-/** A user who leaves closes the room; what the contact writes next opens another one. To join or to leave answers a request. */
 async function membership(
   context: BridgeContext,
   chat: Chat,
@@ -118,20 +124,13 @@ async function membership(
   effects: CommandEffects,
 ): Promise<Handled> {
   const { account, portal, ghost } = chat;
-  const own = event.state_key === account.user;
-  const asks = portal.acceptance.at === 'requested';
-  if (own && asks && event.content.membership === 'join') {
-    return withWake(done(...(await accept(context, portal))), portal, effects);
-  }
-  const left = own && (event.content.membership === 'leave' || event.content.membership === 'ban');
-  if (!left) {
-    // Somebody who has just joined may now receive what was held for want of a device.
-    return withWake(done(), portal, effects);
-  }
+  const move = moveOf(event, account.user, portal.acceptance);
+  if (move === 'other') return withWake(done(), portal, effects);
+  if (move === 'lets-in') return withWake(done(...(await accept(context, portal))), portal, effects);
   await leaveIfThere(context, ghost.actor, event.room_id);
   await context.crypto.forgetRoom(ghost.actor, event.room_id);
   const closed: Change = { change: 'portal.state', portal: portal.id, state: { at: 'wanted' } };
-  if (!asks) return done(closed);
+  if (move === 'closes') return done(closed);
   const { managementRoom: room } = account;
   const answer: Change = { change: 'bot-message.add', room, key: `declined:${event.event_id}`, text: declinedText };
   const changes = [closed, ...(await decline(context, portal)), answer];
@@ -168,7 +167,11 @@ async function encrypted(
     case 'held':
       return verdict;
     case 'aside':
-      return standAside(context, portal, event, effects);
+      return {
+        kind: 'late',
+        changes: [standingAside(portal, event, context.clock.now())],
+        after: () => effects.wakePortal(portal.id),
+      };
     case 'identity-changed':
       await holdForIdentity(context, account, verdict.seen);
       return { kind: 'held' };
@@ -224,44 +227,14 @@ async function said(
     const { told = refusedText(translated.feature), action } = translated;
     return refuse('not-carried', told, { action });
   }
-  const row = {
-    account: account.id,
-    portal: portal.id,
-    event: event.event_id,
-    messageId: newMessageId(),
-    createdAt: context.clock.now(),
-    ...(translated.kind === 'media'
+  const outgoing =
+    translated.kind === 'media'
       ? { file: outgoingFile(context, type, content, quoted) }
-      : { payload: translated.payload }),
-  };
-  const reference = {
-    portal: portal.id,
-    messageId: row.messageId,
-    fromUser: true,
-    event: event.event_id,
-    room: event.room_id,
-    sentAt: row.createdAt,
-  };
-  const changes: Change[] = [
-    { change: 'outbox.add', row },
-    { change: 'reference.put', reference },
-    ...(late === undefined ? [] : [sentLate(context, portal, event)]),
-  ];
-  const after = (): void => (late === undefined ? effects.wakeOutbox(portal.id) : effects.wakePortal(portal.id));
-  return { kind: 'done', changes, after };
-}
-
-/** The room goes on; the sender is told why this one has not been sent yet. */
-function standAside(context: BridgeContext, portal: Portal, event: MatrixEvent, effects: CommandEffects): Handled {
-  const text =
-    'This has not been sent yet: the key to it has not reached the bridge. It is sent, marked as late, as soon as the key comes. To have it sent at once, delete it and write it again.';
-  const told = notSent(portal, event.event_id, context.clock.now(), 'waiting-for-key', text);
-  return { kind: 'late', changes: [told], after: () => effects.wakePortal(portal.id) };
-}
-
-function sentLate(context: BridgeContext, portal: Portal, event: MatrixEvent): Change {
-  const text = 'The key to this has come: it is sent now, marked as late.';
-  return notSent(portal, event.event_id, context.clock.now(), 'sent-late', text);
+      : { payload: translated.payload };
+  const now = context.clock.now();
+  const changes = afterMessage(portal, event, newMessageId(), now, outgoing);
+  if (late === undefined) return { kind: 'done', changes, after: () => effects.wakeOutbox(portal.id) };
+  return withWake(done(...changes, sentLate(portal, event, now)), portal, effects);
 }
 
 /** An event that stands aside is looked at again: `held` while its key has not come. */

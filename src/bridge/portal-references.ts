@@ -12,6 +12,7 @@ import { deletion, edit, editsFile, type Meant, reaction, relatedEvent } from '.
 import { refusedText, type ToWhatsApp } from '../translate/to-whatsapp.ts';
 import { preferredAddress } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
+import { afterTranslation } from './event-steps.ts';
 import { notSent } from './notices.ts';
 import { keptContent } from './quoted-events.ts';
 import { isWithdrawable } from './withdrawals.ts';
@@ -125,7 +126,7 @@ interface Outgoing {
 
 async function outgoing(
   context: BridgeContext,
-  { account, portal }: Chat,
+  { portal }: Chat,
   event: MatrixEvent,
   target: MessageTarget & { readonly event?: EventId },
   write: (meant: Meant) => ToWhatsApp,
@@ -140,15 +141,10 @@ async function outgoing(
     const text = told ?? refusedText(message.feature);
     return { sent: false, changes: refusal(context, portal, event, text, target.event) };
   }
-  const row = {
-    account: account.id,
-    portal: portal.id,
-    event: event.event_id,
-    messageId: newMessageId(),
-    createdAt: now,
-    payload: message.payload,
+  return {
+    sent: true,
+    changes: [afterTranslation(portal, event.event_id, newMessageId(), now, { payload: message.payload })],
   };
-  return { sent: true, changes: [{ change: 'outbox.add', row }] };
 }
 
 /** Under the message that it is about: clients do not show replies to reactions and edits where people look. */
