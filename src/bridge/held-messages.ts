@@ -100,19 +100,29 @@ export function heldTooLong({ store, clock, settings }: BridgeContext): Promise<
   return store.portals.heldSince(clock.now() - settings.heldMs);
 }
 
-/** Whether the chat, and a message that came at `since`, have been held for too long. The beginning is written down. */
+/** How far a hold is: of the chat, and of a message that came at `since`. It `begins` where nothing has waited before. */
+export function holdOf(
+  { heldSince }: Portal,
+  journal: 'inbox' | 'outbox',
+  since: number,
+  { now, mostMs }: { readonly now: number; readonly mostMs: number },
+): 'begins' | 'goes on' | 'is over' {
+  const held = heldSince?.[journal];
+  if (held === undefined) return 'begins';
+  return Math.max(held, since) < now - mostMs ? 'is over' : 'goes on';
+}
+
+/** The beginning is written down. */
 async function isOver(
   { store, clock, settings }: BridgeContext,
   portal: Portal,
   journal: 'inbox' | 'outbox',
   since = 0,
 ): Promise<boolean> {
-  const held = portal.heldSince?.[journal];
-  if (held === undefined) {
-    await store.commit([{ change: 'portal.held', portal: portal.id, journal, since: clock.now() }]);
-    return false;
-  }
-  return Math.max(held, since) < clock.now() - settings.heldMs;
+  const now = clock.now();
+  const hold = holdOf(portal, journal, since, { now, mostMs: settings.heldMs });
+  if (hold === 'begins') await store.commit([{ change: 'portal.held', portal: portal.id, journal, since: now }]);
+  return hold === 'is over';
 }
 
 /** Once a day for each chat, in the room with the bot: the chat itself may be what is held. Names nobody. */

@@ -1,4 +1,4 @@
-// docs/delivery.md, the list of steps and the places where they are passed are the same set.
+// docs/delivery.md, the list of steps and the places where they are passed are the same set; the functions that it names are there.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -21,6 +21,29 @@ test('the code passes every step, and no other', () => {
       calls.flatMap((argument) => [...argument.matchAll(/'([A-Z]+\d+-[^']+)'/g)].flatMap(([, name]) => name ?? [])),
     ),
   ).toEqual(named);
+});
+
+/** Below each diagram stands which function decides each of its arrows. */
+const pipelines = readFileSync('docs/delivery.md', 'utf8')
+  .split(/^## /m)
+  .filter((section) => section.includes('stateDiagram'));
+
+test.each(['WhatsApp to Matrix', 'Matrix to WhatsApp'])('%s: each arrow of the diagram has a function', (name) => {
+  const section = pipelines.find((each) => each.startsWith(name)) ?? '';
+  const arrows = [...section.matchAll(/^ {2}(\S+) --> (\S+?):? /gm)].map(([, from, to]) => `${from} ${to}`);
+  const [, table = ''] = /\| from \| to \| decided by \|\n.*\n((?:\|.*\n)+)/.exec(section) ?? [];
+  const rows = [...table.matchAll(/^\| (\S+) \| (\S+) \| (.*) \|$/gm)];
+  expect(arrows.length).toBeGreaterThan(10);
+  expect(rows.map(([, from, to]) => `${from} ${to}`).sort()).toEqual(arrows.sort());
+  const usual = name === 'WhatsApp to Matrix' ? ['inbox-steps.ts'] : ['event-steps.ts', 'outbox-steps.ts'];
+  for (const [, , , decided = ''] of rows) {
+    const quoted = [...decided.matchAll(/`([^`]+)`/g)].flatMap(([, text]) => text ?? []);
+    const modules = [...usual, ...quoted.filter((text) => text.endsWith('.ts'))];
+    const code = modules.map((module) => readFileSync(join('src/bridge', module), 'utf8')).join('\n');
+    for (const each of quoted.filter((text) => !text.endsWith('.ts'))) {
+      expect(code).toMatch(new RegExp(`^export (async )?(function|const) ${each}\\b`, 'm'));
+    }
+  }
 });
 
 test('steps are numbered without gaps, each group from one', () => {
