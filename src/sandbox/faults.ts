@@ -54,6 +54,7 @@ export class Faults implements Interference {
   /** By account: what is held back until the next message. */
   readonly #held = new Map<number, Stanza>();
   readonly #swapped = new Set<string>();
+  readonly #corrupted = new Set<string>();
   /** By account and device. */
   readonly #spoilt = new Map<string, SpoiltKeys>();
   /** By account. */
@@ -62,6 +63,11 @@ export class Faults implements Interference {
   /** Ids of messages that were held back until the next one had been delivered. */
   get swapped(): readonly string[] {
     return [...this.#swapped];
+  }
+
+  /** Ids of messages that arrived damaged, so that their receiver had to ask for them again. */
+  get corrupted(): readonly string[] {
+    return [...this.#corrupted];
   }
 
   /** What happens to the next message, or so many, for this account. None: whatever was to happen does not. */
@@ -75,6 +81,7 @@ export class Faults implements Interference {
       case 'duplicate':
         return [message, message];
       case 'corrupt':
+        this.#corrupted.add(attribute(message, 'id') ?? '');
         return [corrupted(message)];
       case 'swap':
         this.#held.set(to.account, message);

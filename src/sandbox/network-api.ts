@@ -88,6 +88,10 @@ export function networkApi({
     response.json({ swapped: faults.swapped });
   });
 
+  api.get('/sandbox/faults/corrupt', (_request, response) => {
+    response.json({ corrupted: faults.corrupted });
+  });
+
   api.post('/sandbox/faults/exhausted-keys', (request, response) => {
     const { id: account } = recipientOf(network.directory, readBody(targetSchema, request).to);
     router.flush(faults.exhaustKeys(network, { account, device: 0 }));

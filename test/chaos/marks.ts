@@ -26,16 +26,16 @@ export class Marks {
     this.#traffic = traffic;
   }
 
-  /** Once it has come to the other side, it is read there. */
-  async read(action: Action): Promise<void> {
+  /** Once it has come to the other side, it is read there; not where it has not come before `ended`. */
+  async read(action: Action, ended: AbortSignal): Promise<void> {
     const { user, phone } = await this.#traffic.chat(action.chat);
     if (action.from === 'matrix') {
-      const id = await phone.ids.wait(action.number, AbortSignal.timeout(patienceMs));
+      const id = await phone.ids.wait(action.number, ended);
       if (id === undefined) return;
       await phone.phone.confirm(id, 'read');
       this.#readByContact = action;
     } else {
-      const event = await user.events.wait(action.number, AbortSignal.timeout(patienceMs));
+      const event = await user.events.wait(action.number, ended);
       if (event === undefined) return;
       await (await this.#signals(action)).read(event);
       this.#readByUser.push(action);

@@ -44,6 +44,13 @@ export class PhoneEnd {
     return entries.map((entry) => this.#read(entry, expected));
   }
 
+  /** Which of `expected` came under these message ids. */
+  numbersOf(ids: readonly string[], expected: readonly Action[]): number[] {
+    const entries = this.#entries.filter(({ id }) => ids.includes(id));
+    const received = entries.map((entry) => this.#read(entry, expected));
+    return received.flatMap((one) => (one.kind === 'message' ? one.number : []));
+  }
+
   /** Files of `expected` that did not arrive as they were sent. */
   async damaged(expected: readonly Action[]): Promise<Received[]> {
     const damaged: Received[] = [];

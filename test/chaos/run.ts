@@ -155,15 +155,15 @@ class Run {
     });
     await this.#damage(round);
     this.#traffic.begin(round.actions);
-    await Promise.all([this.#end(bridge, kill), this.#visit(round)]);
-  }
-
-  async #end(bridge: BridgeProcess, kill: Kill): Promise<void> {
     const ended = new AbortController();
     void bridge.exited.then(() => ended.abort());
+    await Promise.all([this.#end(bridge, kill, ended.signal), this.#visit(round, ended.signal)]);
+  }
+
+  async #end(bridge: BridgeProcess, kill: Kill, ended: AbortSignal): Promise<void> {
     // A step is given its time from when work begins; a moment of death is counted from birth.
     if (kill.at === 'step') await bridge.ready;
-    await systemClock.sleep(lifeOf(kill), ended.signal);
+    await systemClock.sleep(lifeOf(kill), ended);
     if (!bridge.alive) return;
     if (kill.at === 'step' && kill.certain) this.#notReached.push(kill.step);
     await bridge.kill();
@@ -179,9 +179,9 @@ class Run {
     if (stimulus === 'few-keys') await fault('exhausted-keys', user.user.userId);
   }
 
-  async #visit({ stimulus, actions }: Round): Promise<void> {
+  async #visit({ stimulus, actions }: Round, ended: AbortSignal): Promise<void> {
     const provoking = actions.at(-1);
-    if (provoking && (stimulus === 'read-in' || stimulus === 'read-out')) await this.#marks.read(provoking);
+    if (provoking && (stimulus === 'read-in' || stimulus === 'read-out')) await this.#marks.read(provoking, ended);
     if (stimulus === 'opt-in') await this.#visitor?.optIn();
     if (stimulus === 'separate') await this.#visitor?.separate((await this.#traffic.chat(0)).phone.phone);
     if (stimulus === 'combined') await this.#visitor?.combine();

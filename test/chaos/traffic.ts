@@ -13,6 +13,7 @@ import type { Action, Side } from './plan.ts';
 const patienceMs = 90_000;
 const firstPhone = 31_620_000_000;
 const swaps = z.object({ swapped: z.array(z.string()) });
+const damages = z.object({ corrupted: z.array(z.string()) });
 /** Above all numbers of a plan. */
 const firstClosing = 1_000_000;
 
@@ -135,6 +136,7 @@ export class Traffic {
   async lanes(): Promise<Lane[]> {
     const lanes: Lane[] = [];
     const { swapped } = swaps.parse(await this.control('/faults/swap'));
+    const { corrupted } = damages.parse(await this.control('/faults/corrupt'));
     for (const [name, sent] of this.#sent) {
       const [{ chat, from } = { chat: 0, from: 'matrix' as Side }] = sent;
       const { user, phone } = await this.chat(chat);
@@ -146,7 +148,9 @@ export class Traffic {
         lanes.push({ name, sent: numbers, received, unordered, unconfirmed: await phone.unconfirmed(sent) });
       } else {
         const received = [...phone.history(user.user.userId, sent), ...(await phone.damaged(sent))];
-        lanes.push({ name, sent: numbers, received, unconfirmed: [] });
+        // The phone shows a message that it had to ask for again when it has it.
+        const unordered = new Set(phone.numbersOf(corrupted, sent));
+        lanes.push({ name, sent: numbers, received, unordered, unconfirmed: [] });
       }
     }
     return lanes;

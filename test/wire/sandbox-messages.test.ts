@@ -78,6 +78,7 @@ describe('phones among themselves', () => {
     await control(sandbox.url, '/sandbox/faults/corrupt', { to: bert.number });
     const id = await write(anna, bert.number, 'damaged');
     expect(await received(sandbox.url, bert.number, 'damaged')).toMatchObject({ id });
+    expect(await control(sandbox.url, '/sandbox/faults/corrupt')).toEqual({ corrupted: [id] });
     const reset = await control<PhoneInfo>(sandbox.url, `/sandbox/phones/${bert.number}/reset`, {});
     expect(reset.identityKey).not.toBe(bert.identityKey);
     await write(anna, bert.number, 'is it you?');
