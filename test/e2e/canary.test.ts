@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { volatileRoot } from '../support/volatile.ts';
 import { World } from '../support/world.ts';
 import { filesBelow, filesWith, openForWriting } from '../support/written-files.ts';
 
@@ -15,7 +16,7 @@ let elsewhere: string;
 
 beforeAll(async () => {
   elsewhere = await mkdtemp(join(tmpdir(), 'canary-'));
-  const writable = [join(tmpdir(), 'maw-homeserver-*'), elsewhere];
+  const writable = [join(volatileRoot, 'maw-homeserver-*'), elsewhere];
   world = await World.start({
     overrides: { 'logging.level': 'debug' },
     environment: {

@@ -1,9 +1,9 @@
 // A private Synapse in a temporary directory for one test file, and users on it.
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type LoginOptions, MatrixUser } from '../../src/demo/matrix-user.ts';
 import { type StartSynapseOptions, type Synapse, startSynapse } from '../../src/demo/synapse.ts';
+import { volatileRoot } from './volatile.ts';
 
 export type UserOptions = Omit<LoginOptions, 'homeserverUrl' | 'user' | 'password'>;
 
@@ -27,7 +27,7 @@ export class Homeserver {
     /** Further options that depend on the directory, such as a registration made there. */
     prepare: (directory: string) => Promise<Partial<StartSynapseOptions>> = async () => ({}),
   ): Promise<Homeserver> {
-    const directory = await mkdtemp(join(tmpdir(), 'maw-homeserver-'));
+    const directory = await mkdtemp(join(volatileRoot, 'maw-homeserver-'));
     const onProgress = (text: string) => void process.stderr.write(`${text}\n`);
     const complete = { dataDir: join(directory, 'synapse'), onProgress, ...options, ...(await prepare(directory)) };
     return new Homeserver(await startSynapse(complete), directory, complete);

@@ -1,6 +1,5 @@
 // A store in a temporary directory, and the rows that most tests begin with.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { inject, onTestFinished } from 'vitest';
@@ -29,11 +28,12 @@ import type { StoreLocation } from '../../src/store/database.ts';
 import { type OpenStore, openStore } from '../../src/store/open-store.ts';
 import { createSchema, dropSchema, query } from './postgres-server.ts';
 import './postgres-setup.ts';
+import { volatileRoot } from './volatile.ts';
 
 export const masterKey = new Uint8Array(32).fill(7);
 
 export function temporaryDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'store-'));
+  const directory = mkdtempSync(join(volatileRoot, 'store-'));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }

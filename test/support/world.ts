@@ -1,6 +1,5 @@
 // Everything together for one end-to-end test file: private Synapse, sandbox, and the bridge as a process of its own.
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Document, parseDocument } from 'yaml';
 import { bridgeUrl, type DemoInstallation, prepareInstallation } from '../../src/cli/demo-installation.ts';
@@ -12,6 +11,7 @@ import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandb
 import { BridgeProcess } from './bridge-process.ts';
 import { Homeserver } from './homeserver.ts';
 import { onSmallDisk, seenBy } from './small-disk.ts';
+import { volatileRoot } from './volatile.ts';
 
 const audience = 'sandbox';
 
@@ -72,7 +72,7 @@ export class World {
     const port = await freePort();
     const synapsePort = await freePort();
     const discoveryUrl = `${bridgeUrl(port)}/.well-known/openid-configuration`;
-    const dataDir = await mkdtemp(join(tmpdir(), 'world-sandbox-'));
+    const dataDir = await mkdtemp(join(volatileRoot, 'world-sandbox-'));
     const clock = networkClock && { clock: networkClock };
     const sandboxOptions = { provider: { discoveryUrl, audience }, dataDir, port: await freePort(), ...clock };
     const sandbox = await startSandbox(sandboxOptions);
