@@ -59,15 +59,21 @@ from synapse.app.homeserver import main
 main()
 `;
 
+/** With -S: only what was installed for this Synapse is importable, and nothing of the machine's own packages. */
+export const pythonEnvironment = (packages: string) => ({
+  ...process.env,
+  PYTHONPATH: packages,
+  PYTHONNOUSERSITE: '1',
+});
+
 /** The command that runs Synapse on a configuration file; it stops when its standard input closes. `directories` must be visible to it. */
 export function synapseCommand(runtime: SynapseRuntime, configPath: string, directories: readonly string[]) {
   switch (runtime.kind) {
     case 'python':
       return {
         executable: runtime.python,
-        // -S keeps the machine's own packages out: only what was installed for this Synapse is importable.
         args: ['-S', '-c', launcher, '-c', configPath],
-        env: { ...process.env, PYTHONPATH: runtime.packages, PYTHONNOUSERSITE: '1' },
+        env: pythonEnvironment(runtime.packages),
       };
     case 'docker': {
       const user = `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`;

@@ -21,7 +21,23 @@ export type StartSynapseOptions = {
   /** The largest file that it takes, in bytes; Synapse's own default is 50 MiB. */
   uploadLimit?: number;
   onProgress?: (text: string) => void;
+  /** Runs it in a way of its own. */
+  run?: RunSynapse;
 };
+
+export type SynapseProcess = {
+  readonly pid: number;
+  /** Resolves when it has ended, for whatever reason. */
+  readonly exited: Promise<void>;
+  readonly signal: (name: 'SIGTERM' | 'SIGKILL') => void;
+};
+
+/** Undefined where this way is not open. The paths are those of Synapse's configuration and of what it writes to. */
+export type RunSynapse = (
+  runtime: SynapseRuntime,
+  configPath: string,
+  logPath: string,
+) => Promise<SynapseProcess | undefined>;
 
 export type Synapse = {
   readonly url: string;
@@ -43,9 +59,13 @@ export type Synapse = {
 const startLimitMs = 90_000;
 const stopLimitMs = 10_000;
 
+/** Looked for once: what there is does not go away under a running process. */
+let installed: SynapseRuntime | undefined;
+
 /** Installs Synapse if needed (cached), starts it and returns when it answers. Throws SynapseError. */
 export async function startSynapse(options: StartSynapseOptions): Promise<Synapse> {
-  const runtime = await installSynapse(options.onProgress ? { onProgress: options.onProgress } : {});
+  installed ??= await installSynapse(options.onProgress ? { onProgress: options.onProgress } : {});
+  const runtime = installed;
   const dataDir = resolve(options.dataDir);
   await mkdir(dataDir, { recursive: true });
   const serverName = options.serverName ?? 'localhost';
@@ -73,18 +93,30 @@ export async function startSynapse(options: StartSynapseOptions): Promise<Synaps
   await writeFile(configPath, JSON.stringify(config, null, 2), { mode: 0o600 });
 
   const directories = registrationPath === undefined ? [dataDir] : [dataDir, dirname(registrationPath)];
-  const child = await run(runtime, configPath, directories, logPath);
+  const child =
+    (await options.run?.(runtime, configPath, logPath)) ?? (await run(runtime, configPath, directories, logPath));
+  const { pid, exited } = child;
+  const kill = async () => {
+    child.signal('SIGKILL');
+    await exited;
+  };
+  const stop = async () => {
+    child.signal('SIGTERM');
+    const timer = setTimeout(() => child.signal('SIGKILL'), stopLimitMs);
+    await exited;
+    clearTimeout(timer);
+  };
   try {
-    await answering(url, child.exited, logPath);
+    await answering(url, exited, logPath);
   } catch (error) {
-    await child.kill();
+    await kill();
     throw error;
   }
   const registerUser: Synapse['registerUser'] = async (localpart, password, admin = false) => {
     await registerBySecret(url, secrets.registrationSecret, { localpart, password, admin });
     return `@${localpart}:${serverName}`;
   };
-  return { url, serverName, port, logPath, databasePath, registerUser, ...child };
+  return { url, serverName, port, logPath, databasePath, registerUser, pid, exited, kill, stop };
 }
 
 /** Below what systems give to outgoing connections (RFC 6335 and Linux' own range), so that none takes it before we listen. */
@@ -113,7 +145,12 @@ async function readSecrets(path: string): Promise<SynapseSecrets> {
   return secrets;
 }
 
-async function run(runtime: SynapseRuntime, configPath: string, directories: readonly string[], logPath: string) {
+async function run(
+  runtime: SynapseRuntime,
+  configPath: string,
+  directories: readonly string[],
+  logPath: string,
+): Promise<SynapseProcess> {
   const { executable, args, env } = synapseCommand(runtime, configPath, directories);
   const log = await open(logPath, 'a', 0o600);
   // Standard input stays open as long as this process lives; the launcher ends Synapse when it closes.
@@ -126,19 +163,12 @@ async function run(runtime: SynapseRuntime, configPath: string, directories: rea
       fail(new SynapseError('synapse-start', `${executable} cannot be started`, { cause })),
     );
   }).finally(() => log.close());
-  const kill = async () => {
+  const signal: SynapseProcess['signal'] = (name) => {
     // Behind Docker the signal reaches the command line client only; the closed input ends the container.
-    child.stdin?.end();
-    child.kill('SIGKILL');
-    await exited;
+    if (name === 'SIGKILL') child.stdin?.end();
+    child.kill(name);
   };
-  const stop = async () => {
-    child.kill('SIGTERM');
-    const timer = setTimeout(() => child.kill('SIGKILL'), stopLimitMs);
-    await exited;
-    clearTimeout(timer);
-  };
-  return { pid: child.pid ?? 0, exited, kill, stop };
+  return { pid: child.pid ?? 0, exited, signal };
 }
 
 async function answering(url: string, exited: Promise<void>, logPath: string): Promise<void> {

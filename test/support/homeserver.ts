@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type LoginOptions, MatrixUser } from '../../src/demo/matrix-user.ts';
 import { type StartSynapseOptions, type Synapse, startSynapse } from '../../src/demo/synapse.ts';
+import { forkedSynapse } from './forked-synapse.ts';
 import { volatileRoot } from './volatile.ts';
 
 export type UserOptions = Omit<LoginOptions, 'homeserverUrl' | 'user' | 'password'>;
@@ -29,7 +30,8 @@ export class Homeserver {
   ): Promise<Homeserver> {
     const directory = await mkdtemp(join(volatileRoot, 'maw-homeserver-'));
     const onProgress = (text: string) => void process.stderr.write(`${text}\n`);
-    const complete = { dataDir: join(directory, 'synapse'), onProgress, ...options, ...(await prepare(directory)) };
+    const own = { dataDir: join(directory, 'synapse'), onProgress, run: forkedSynapse };
+    const complete = { ...own, ...options, ...(await prepare(directory)) };
     return new Homeserver(await startSynapse(complete), directory, complete);
   }
 
