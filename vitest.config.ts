@@ -1,13 +1,22 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import LongestFirst from './test/support/longest-first.ts';
 
-// Unit and wire tests run in parallel; tests that start a homeserver share two cores, so one file at a time.
+// All projects share these workers, so that nobody waits for another project to end.
+const maxWorkers = Math.max(2, availableParallelism());
+
 const project = (name: string, options: object = {}) => ({
-  test: { name, include: [`test/${name}/**/*.test.ts`], ...options },
+  test: { name, include: [`test/${name}/**/*.test.ts`], maxWorkers, ...options },
 });
+
+/** What starts a homeserver; what a file of these has loaded, matrix-js-sdk above all, the next one uses. */
+const withHomeserver = { testTimeout: 120_000, hookTimeout: 600_000, pool: 'forks', isolate: false };
 
 export default defineConfig({
   test: {
+    maxWorkers,
     reporters: ['default', './test/support/closing-line.ts'],
+    sequence: { sequencer: LongestFirst },
     projects: [
       project('unit'),
       // Every test of the store again, on PostgreSQL.
@@ -17,8 +26,8 @@ export default defineConfig({
         testTimeout: 30_000,
       }),
       project('wire', { testTimeout: 60_000 }),
-      project('e2e', { testTimeout: 120_000, hookTimeout: 600_000, fileParallelism: false, pool: 'forks' }),
-      project('chaos', { testTimeout: 120_000, hookTimeout: 600_000, fileParallelism: false, pool: 'forks' }),
+      project('e2e', withHomeserver),
+      project('chaos', withHomeserver),
     ],
   },
 });
