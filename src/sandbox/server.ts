@@ -97,6 +97,8 @@ const FILE_BODY_LIMIT = '48mb';
 const FILE_PATHS = ['/sandbox/phones/:number/messages', '/sandbox/phones/:number/picture'];
 /** How long clients get to say goodbye when the sandbox closes. */
 const FAREWELL_MS = 250;
+/** How long a connection of the control API may do nothing. */
+const KEEP_ALIVE_MS = 10 * 60_000;
 
 /** Rejects if a port is taken or the data directory cannot be used. */
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
@@ -139,6 +141,8 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   );
   const app = express().disable('x-powered-by');
   const http = createServer(app);
+  // Whoever asks now and then would else ask on a connection that is just being closed.
+  http.keepAliveTimeout = KEEP_ALIVE_MS;
   listener.acceptWebSockets(http);
   const tcp = options.tcpPort === undefined ? undefined : listener.acceptTcp();
   const close = async (): Promise<void> => {
