@@ -16,7 +16,7 @@ export interface PhoneNumber {
 
 /** Undefined where `text` is no number, or one without a country code that cannot be told. */
 export function readPhoneNumber({ defaultCountry }: BridgeSettings, text: string): PhoneNumber | undefined {
-  const number = library().parsePhoneNumber(text, defaultCountry as CountryCode | undefined);
+  const number = library().parsePhoneNumberFromString(text, defaultCountry as CountryCode | undefined);
   if (!number?.isPossible()) return undefined;
   return { digits: number.number.slice(1), international: number.formatInternational() };
 }
@@ -26,5 +26,5 @@ export function phoneNumberOf({ addresses }: Contact): string | undefined {
   const phone = addresses.find(({ kind }) => kind === 'phone');
   if (phone === undefined) return undefined;
   const international = `+${phone.user}`;
-  return library().parsePhoneNumber(international)?.formatInternational() ?? international;
+  return library().parsePhoneNumberFromString(international)?.formatInternational() ?? international;
 }
