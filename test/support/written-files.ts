@@ -42,7 +42,7 @@ export async function openForWriting(pid: number): Promise<string[]> {
     const path = await readlink(`/proc/${pid}/fd/${fd}`).catch(() => '');
     const info = await readFile(`/proc/${pid}/fdinfo/${fd}`, 'utf8').catch(() => '');
     const isWriting = (Number.parseInt(/^flags:\s*(\d+)/m.exec(info)?.[1] ?? '0', 8) & 3) !== 0;
-    if (isWriting && /^\/(?!dev\/)/.test(path)) found.push(path);
+    if (isWriting && /^\/(?!dev\/(?!shm\/))/.test(path)) found.push(path);
   }
   return found;
 }
