@@ -9,6 +9,8 @@ import { World } from '../support/world.ts';
 
 let world: World;
 const clients: WhatsAppClient[] = [];
+/** To look at everything that a room shows is work. */
+const patience = { timeout: 60_000, interval: 500 };
 
 beforeAll(async () => {
   world = await World.start();
@@ -165,7 +167,7 @@ test('the bridge is killed in mid-conversation: nothing lost, nothing twice, on 
   await shows(user, portal, 'in 10', 60_000);
   for (const client of [first, second]) expect(received(client, /^out/)).toEqual(count(10, (n) => `out ${n}`));
   const shown = async () => sorted(await shownLike(user, portal, /^in \d/));
-  await expect.poll(shown, { timeout: 30_000 }).toEqual(count(10, (n) => `in ${n}`));
+  await expect.poll(shown, patience).toEqual(count(10, (n) => `in ${n}`));
 });
 
 test('the sandbox is started anew in mid-conversation', async () => {
@@ -266,7 +268,8 @@ test('200 messages each way arrive once and in order on every device', async () 
   expect(onPhone).toEqual(out);
 
   for (const text of into) await first.send(address, text);
-  await expect.poll(() => shownLike(user, portal, /^in \d/), { timeout: 120_000 }).toEqual(into);
+  await shows(user, portal, 'in 200', 120_000);
+  await expect.poll(() => shownLike(user, portal, /^in \d/), patience).toEqual(into);
   // What the client wrote shows on the other one as well, once.
   await second.waitForText('in 200');
   const copies = second.messages.flatMap((message) => (/^in \d/.test(textOf(message) ?? '') ? [textOf(message)] : []));
@@ -282,9 +285,9 @@ test('both sides write at once: everything arrives once', async () => {
     for (const text of out) await user.sendText(portal, text);
   })();
   // As people do, it writes on when the last message has arrived.
-  for (const text of into) await client.waitForReceipt(await client.send(address, text), 3);
+  for (const text of into) await client.waitForReceipt(await client.send(address, text), 3, 60_000);
   await fromMatrix;
-  await expect.poll(async () => sorted(await shownLike(user, portal, /^in \d/)), { timeout: 60_000 }).toEqual(into);
+  await expect.poll(async () => sorted(await shownLike(user, portal, /^in \d/)), patience).toEqual(into);
   await phone.received('out 50', 60_000);
   await client.waitForText('out 50');
   await expect.poll(() => sorted(received(client, /^out/)), { timeout: 30_000 }).toEqual(out);

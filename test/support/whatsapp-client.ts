@@ -169,8 +169,9 @@ export class WhatsAppClient {
   }
 
   /** Waits until the message has got at least this far: 3 delivered, 4 read, 5 played. */
-  async waitForReceipt(id: string, status: 3 | 4 | 5): Promise<SeenReceipt> {
-    return this.until('a receipt', () => this.receipts.find((one) => one.id === id && one.status >= status));
+  async waitForReceipt(id: string, status: 3 | 4 | 5, timeoutMs?: number): Promise<SeenReceipt> {
+    const receipt = () => this.receipts.find((one) => one.id === id && one.status >= status);
+    return this.until('a receipt', receipt, timeoutMs);
   }
 
   async markRead(message: WAMessage): Promise<void> {
