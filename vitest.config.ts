@@ -18,7 +18,8 @@ export default defineConfig({
     reporters: ['default', './test/support/closing-line.ts'],
     sequence: { sequencer: LongestFirst },
     projects: [
-      project('unit'),
+      // Limits are for what hangs: on a busy machine everything takes long.
+      project('unit', { testTimeout: 30_000 }),
       // Every test of the store again, on PostgreSQL.
       project('postgres', {
         include: ['test/unit/store-*.test.ts', 'test/unit/matrix-crypto-journal.test.ts', 'test/postgres/*.test.ts'],
