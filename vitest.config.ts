@@ -1,22 +1,13 @@
-import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
-import LongestFirst from './test/support/longest-first.ts';
 
-// All projects share these workers, so that nobody waits for another project to end.
-const maxWorkers = Math.max(2, availableParallelism());
-
+// Unit and wire tests run in parallel; tests that start a homeserver share two cores, so one file at a time.
 const project = (name: string, options: object = {}) => ({
-  test: { name, include: [`test/${name}/**/*.test.ts`], maxWorkers, ...options },
+  test: { name, include: [`test/${name}/**/*.test.ts`], ...options },
 });
-
-/** What starts a homeserver; what a file of these has loaded, matrix-js-sdk above all, the next one uses. */
-const withHomeserver = { testTimeout: 120_000, hookTimeout: 600_000, pool: 'forks', isolate: false };
 
 export default defineConfig({
   test: {
-    maxWorkers,
     reporters: ['default', './test/support/closing-line.ts'],
-    sequence: { sequencer: LongestFirst },
     projects: [
       // Limits are for what hangs: on a busy machine everything takes long.
       project('unit', { testTimeout: 30_000 }),
@@ -29,8 +20,8 @@ export default defineConfig({
         fileParallelism: false,
       }),
       project('wire', { testTimeout: 60_000 }),
-      project('e2e', withHomeserver),
-      project('chaos', withHomeserver),
+      project('e2e', { testTimeout: 120_000, hookTimeout: 600_000, fileParallelism: false, pool: 'forks' }),
+      project('chaos', { testTimeout: 120_000, hookTimeout: 600_000, fileParallelism: false, pool: 'forks' }),
     ],
   },
 });
