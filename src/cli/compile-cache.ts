@@ -1,19 +1,17 @@
 // What Node has compiled once is kept for the next start of the program, which so takes half the time.
 import { lstatSync, mkdirSync } from 'node:fs';
 import { enableCompileCache, flushCompileCache } from 'node:module';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { cacheDirectory } from '../config/cache-directory.ts';
 
 /**
  * For everything that is loaded from here on. Does nothing where no directory is to be had: the program runs without. `NODE_COMPILE_CACHE`
  * names another one.
  */
 export function keepCompiled(): void {
-  const { NODE_COMPILE_CACHE, XDG_CACHE_HOME } = process.env;
-  if (NODE_COMPILE_CACHE !== undefined) return;
+  if (process.env.NODE_COMPILE_CACHE !== undefined) return;
   try {
-    const cache = XDG_CACHE_HOME ?? join(homedir(), '.cache');
-    const directory = join(cache, 'matrix-appservice-whatsapp', 'compiled');
+    const directory = join(cacheDirectory(), 'compiled');
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     if (isOurs(directory)) enableCompileCache(directory);
   } catch {

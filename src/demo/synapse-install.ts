@@ -2,9 +2,9 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, open, readFile, rename, rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { cacheDirectory } from '../config/cache-directory.ts';
 import { findPip } from './pip.ts';
 import { dockerAnswers, findPython, type Python, SynapseError, type SynapseRuntime } from './synapse-runtime.ts';
 
@@ -33,7 +33,7 @@ export async function installSynapse(options: InstallOptions = {}): Promise<Syna
     const advice = 'Neither Python 3.10 (or newer) nor a running Docker engine was found: install Python 3.10+.';
     throw new SynapseError('synapse-no-runtime', advice);
   }
-  const cacheDir = options.cacheDir ?? defaultCacheDir();
+  const cacheDir = options.cacheDir ?? process.env.MAW_CACHE_DIR ?? cacheDirectory();
   const packages = join(cacheDir, `synapse-${synapseVersion}-py${python.version}`);
   const runtime = { kind: 'python', python: python.executable, packages } as const;
   if (existsSync(packages)) return runtime;
@@ -46,11 +46,6 @@ export async function installSynapse(options: InstallOptions = {}): Promise<Syna
     await release();
   }
   return runtime;
-}
-
-function defaultCacheDir(): string {
-  const { MAW_CACHE_DIR, XDG_CACHE_HOME } = process.env;
-  return MAW_CACHE_DIR ?? join(XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'matrix-appservice-whatsapp');
 }
 
 /** Builds beside the final place and renames, so that an installation is there wholly or not at all. */
