@@ -32,8 +32,6 @@ export interface SceneOptions {
   readonly prepare?: (store: OpenStore, config: Config) => Promise<void>;
   /** Further variables for it, such as `NODE_OPTIONS`. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** Where the process writes a CPU profile when it ends. */
-  readonly profile?: string | undefined;
 }
 
 const serverName = 'localhost';
@@ -67,7 +65,7 @@ export class Scene {
   }
 
   static async start(options: SceneOptions = {}): Promise<Scene> {
-    const { overrides = {}, prepare, environment = {}, profile } = options;
+    const { overrides = {}, prepare, environment = {} } = options;
     const directory = await mkdtemp(join(tmpdir(), 'bench-'));
     const homeserver = Apart.start<StandInHomeserver>(new URL('./stand-in/homeserver.ts', import.meta.url));
     const network = Apart.start<StandInNetwork>(new URL('./stand-in/network.ts', import.meta.url));
@@ -96,8 +94,7 @@ export class Scene {
     const registration = registrationSchema.parse(parse(await readFile(installation.registrationPath, 'utf8')));
     await homeserver.call('pushTo', { url: bridgeUrl(port), token: registration.hs_token, bot: installation.bot });
     const { configPath } = installation;
-    const log = join(directory, 'bridge.log');
-    const bridge = await BridgeProcess.start(configPath, log, environment, profiled(profile));
+    const bridge = await BridgeProcess.start(configPath, join(directory, 'bridge.log'), environment);
     return new Scene({ homeserver, network, directory, configPath, bridge }, keys, environment);
   }
 
@@ -148,12 +145,6 @@ export class Scene {
     else await rm(this.directory, { recursive: true, force: true });
   }
 }
-
-/** The first start only: what `startBridge` starts later is not watched. */
-const profiled =
-  (directory: string | undefined) =>
-  ([node = '', ...rest]: readonly string[]): readonly string[] =>
-    directory === undefined ? [node, ...rest] : [node, '--cpu-prof', `--cpu-prof-dir=${directory}`, ...rest];
 
 function certificateAuthority(): string {
   const state = new State(undefined);

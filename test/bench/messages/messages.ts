@@ -52,7 +52,9 @@ export async function benchMessages(
   progress('limits measured');
   const rows: MessagesRow[] = [];
   const resident: { chats: number; bytes: number }[] = [];
-  const scene = await Scene.start({ profile: options.profile });
+  const { profile } = options;
+  const watched = { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profile}` };
+  const scene = await Scene.start(profile === undefined ? {} : { environment: watched });
   try {
     const one = await scene.addChats(1);
     const firstContact = { ms: one.ms, requests: one.requests };
