@@ -202,7 +202,9 @@ class Reader {
       this.#nextIsLate = true;
       return undefined;
     }
-    if (code !== 'unsupported') return { kind: 'stray', text: `${event.getType()} ${code ?? content.body ?? ''}` };
+    // What the bridge says of a message that it has not carried tells a refusal from a loss.
+    if (code !== 'unsupported')
+      return { kind: 'stray', text: `${event.getType()} ${code ?? ''} ${content.body ?? ''}` };
     const action = this.#expected.find((one) => one.kind === 'unsupported' && !this.#seen.has(one.number));
     return action ? message(action.number) : { kind: 'stray', text: 'a notice of something that is not carried' };
   }

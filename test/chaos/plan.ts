@@ -69,6 +69,8 @@ export interface Plan {
 
 /** How many earlier actions of its chat one may refer to. */
 const memory = 12;
+/** How many actions of all chats ago what is edited may have been written: WhatsApp takes edits for 20 minutes, and a busy machine is slow. */
+const editable = 60;
 /** By weight. */
 const kinds: readonly Kind[] = [
   'text',
@@ -148,6 +150,7 @@ export class Script {
     const gone = new Set(earlier.filter((one) => one.kind === 'deletion').map(({ about }) => about));
     return earlier.slice(-memory).filter((one) => {
       if ((one.kind !== 'text' && one.kind !== 'reply') || gone.has(one.number)) return false;
+      if (kind === 'edit' && one.number <= this.#number - editable) return false;
       if (kind === 'edit' || kind === 'deletion') return one.from === from;
       if (kind === 'reaction') return one.from !== from && this.#reactions(chat, from, one.number) < 2;
       return true;
