@@ -195,6 +195,8 @@ export function matrixError(
   if (errcode === 'M_LIMIT_EXCEEDED' || status === 429) return later('rate-limited');
   // With whatever status: Synapse answers 502 where another server's file is too large for it.
   if (errcode === 'M_TOO_LARGE' || status === 413) return error('too-large');
+  // Synapse 1.163 has reached us by then, and stumbled over its own next try, which has just begun (`force_retry`).
+  if (typeof answer?.error === 'string' && answer.error.startsWith('AlreadyCalled')) return error('reached-already');
   // A homeserver that fails at one request says so in its own words; other words are those of a proxy that has not reached it.
   if (status >= 500) return later(errcode === '' ? 'no-homeserver' : 'server-error');
   if (errcode.endsWith('M_UNKNOWN_DEVICE')) return error('unknown-device');

@@ -233,7 +233,7 @@ export class ClientHomeserver implements Homeserver {
   async ping(): Promise<void> {
     const endpoint = 'POST /_matrix/client/v1/appservice/{service}/ping';
     const body = { transaction_id: randomUUID() };
-    await this.#api.asService(request(endpoint, { service: this.#serviceId }, { body }));
+    await unless('reached-already', this.#api.asService(request(endpoint, { service: this.#serviceId }, { body })));
   }
 
   async #create(actor: Actor, body: JsonObject): Promise<RoomId> {

@@ -1,17 +1,18 @@
 /** AES-256-GCM under a counter: one key and one counter for one direction. */
 
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
 import { NoiseError } from './error.ts';
 
 export const TAG_LENGTH = 16;
 const EMPTY = new Uint8Array(0);
 
 export class CounterCipher {
-  readonly #key: Uint8Array;
+  readonly #key: KeyObject;
   #counter = 0;
 
   constructor(key: Uint8Array) {
-    this.#key = key;
+    // Taken in once: Node takes three times as long over a key that comes as bytes each time.
+    this.#key = createSecretKey(key);
   }
 
   /** Returns the ciphertext and its 16-byte tag. */
