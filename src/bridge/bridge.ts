@@ -20,6 +20,7 @@ import { Spaces } from './spaces/spaces.ts';
 import { Transactions } from './transactions.ts';
 import { Upkeep } from './upkeep.ts';
 import { userDataAdmin } from './user-data-admin.ts';
+import { UserMembership } from './user-membership.ts';
 import { UserTyping } from './user-typing.ts';
 import type { Workers } from './workers.ts';
 import { workersOf } from './workers-of.ts';
@@ -28,6 +29,7 @@ export class Bridge {
   readonly #context: BridgeContext;
   readonly #pipelines: Pipelines;
   readonly #connections: Connections;
+  readonly #membership: UserMembership;
   readonly #transactions: Transactions;
   readonly #userTyping: UserTyping;
   readonly #contactTyping: ContactTyping;
@@ -45,7 +47,8 @@ export class Bridge {
     const workers = workersOf(context);
     const effects = () => this.#effects();
     const client = (account: ActiveAccount) => this.#connections.get(account);
-    this.#pipelines = new Pipelines({ context, workers, client, effects });
+    this.#membership = new UserMembership(context, (room) => this.#transactions.readBack([room]));
+    this.#pipelines = new Pipelines({ context, workers, client, effects, membership: this.#membership });
     this.#userTyping = new UserTyping(context, client);
     this.#contactTyping = new ContactTyping(context);
     this.#reviews = new Reviews(context, workers, () => ({
@@ -68,7 +71,7 @@ export class Bridge {
     this.#spaces = new Spaces(context, workers, (room) => this.#pipelines.bot.wake(room));
     this.#upkeep = new Upkeep(context, workers, {
       takeUp: () => this.#takeUp(),
-      readBack: () => this.#transactions.readBack(),
+      readBack: async () => this.#transactions.readBack(await this.#transactions.aliveRooms()),
       provoke: () => this.#transactions.provoke(),
       wakeRooms: (rooms) => this.#pipelines.rooms.wakeAll(rooms),
       wakeLateEvents: (room) => this.#pipelines.lateEvents.wake(room),
@@ -211,7 +214,10 @@ export class Bridge {
       },
       typing: (typing) => this.#userTyping.pushed(typing),
       recover: () => this.#upkeep.recover(),
-      missing: () => this.#upkeep.readBack(),
+      missing: () => {
+        this.#membership.suspect();
+        this.#upkeep.readBack();
+      },
       stranded: () => this.#upkeep.provoke(),
     });
   }

@@ -1,6 +1,6 @@
 // What a contact has written, in Matrix: events that only the user's sessions can read, stored as they are sent.
 import type { Contact, Ghost } from '../model/contact.ts';
-import type { EventId, RoomId } from '../model/ids.ts';
+import type { EventId, RoomId, SendId } from '../model/ids.ts';
 import type { InboxRow, SealedEvent } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
 import { passed } from '../observability/fail-points.ts';
@@ -62,9 +62,7 @@ async function encrypt(
   switch (result.outcome) {
     case 'encrypted': {
       passed('W12-event-encrypted');
-      const message = part === 0 ? `${row.messageId}:${row.device}` : `${row.messageId}:${row.device}:part-${part}`;
-      const id = sendId(settings.instanceId, chat.ghost.actor.id, chat.room, message);
-      return { sendId: id, type: result.type, content: result.content };
+      return { sendId: idOf(context, chat, row, part), type: result.type, content: result.content };
     }
     case 'no-eligible-device':
       await holdForDevice(context, chat.account);
@@ -73,6 +71,16 @@ async function encrypt(
       await holdForIdentity(context, chat.account, result.seen);
       return undefined;
   }
+}
+
+function idOf({ settings }: BridgeContext, { ghost, room }: Chat, row: InboxRow, part: number): SendId {
+  const message = part === 0 ? `${row.messageId}:${row.device}` : `${row.messageId}:${row.device}:part-${part}`;
+  return sendId(settings.instanceId, ghost.actor.id, room, message);
+}
+
+/** Whether its events are for the room and of the ghost that the chat has now. Nobody could read them elsewhere. */
+export function belongsHere(context: BridgeContext, chat: Chat, row: RowAt<'encrypted'>): boolean {
+  return row.state.events[0].sendId === idOf(context, chat, row, 0);
 }
 
 export type SendOne = typeof sendAgain;

@@ -6,11 +6,12 @@ import type { Portal } from '../model/portal.ts';
 import { passed } from '../observability/fail-points.ts';
 import { type Holds, timeLeft } from './awaited.ts';
 import { type BridgeContext, isActive } from './context.ts';
-import { type Chat, encryptAll, identityHolds, sendAll, sendFirst } from './deliver-events.ts';
+import { belongsHere, type Chat, encryptAll, identityHolds, sendAll, sendFirst } from './deliver-events.ts';
 import { carryOut } from './deliver-references.ts';
 import { heldIncoming, heldNoLonger } from './held-messages.ts';
 import {
   afterEncryption,
+  afterMove,
   afterParking,
   afterRefusal,
   afterStandIn,
@@ -27,14 +28,21 @@ import { labelMessageId, leaveIfThere, openRoom, readyGhost, writeLabel } from '
 import { withProofs } from './reports/proof.ts';
 import { shown } from './shown.ts';
 import { sendAgain } from './unknown-outcomes.ts';
+import type { UserMembership } from './user-membership.ts';
 import type { Step } from './workers.ts';
+
+export interface DeliveryOptions {
+  /** Called when a file has to be carried over first. */
+  readonly wakeFiles: (portal: PortalId) => void;
+  readonly holds: Holds;
+  readonly membership: UserMembership;
+}
 
 /** Delivers one row of this portal. */
 export async function deliverNext(
   context: BridgeContext,
   portalId: PortalId,
-  wakeFiles: (portal: PortalId) => void,
-  holds: Holds,
+  { wakeFiles, holds, membership }: DeliveryOptions,
 ): Promise<Step> {
   const portal = await context.store.portals.get(portalId);
   if (portal?.acceptance.at === 'declined') return closeDeclined(context, portal);
@@ -49,6 +57,8 @@ export async function deliverNext(
   holds.delete(row.id);
   const chat = await openChat(context, portal);
   if (chat === undefined) return 'idle';
+  const seen = await membership.ask(chat);
+  if (seen !== 'there') return seen;
   if (await context.store.visitors.hold(portalId)) return heldIncoming(context, chat);
   const label = await pendingLabel(context, chat);
   switch (await deliverRow(context, chat, label ?? row)) {
@@ -100,8 +110,14 @@ type Outcome = 'delivered' | 'skipped' | 'held' | 'file';
 
 async function deliverRow(context: BridgeContext, chat: Chat, row: InboxRow): Promise<Outcome> {
   if (isAt(row, 'received')) return deliverReceived(context, chat, row);
-  if (isAt(row, 'encrypted')) await attempt(context, chat, row, () => sendAll(context, chat, row, sendAgain));
   // Whatever is further has been delivered before.
+  if (!isAt(row, 'encrypted')) return 'delivered';
+  if (!belongsHere(context, chat, row)) {
+    const moved = afterMove(row);
+    await context.store.commit([moved.change]);
+    return deliverReceived(context, chat, moved.row);
+  }
+  await attempt(context, chat, row, () => sendAll(context, chat, row, sendAgain));
   return 'delivered';
 }
 

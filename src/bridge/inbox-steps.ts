@@ -161,6 +161,12 @@ export function afterEncryption(
   return { change: to(row, state), row: { ...row, state } };
 }
 
+/** Its events are for a room or of a ghost that the chat has no longer: `received` again, to be encrypted for those that it has. */
+export function afterMove(row: RowAt<'encrypted'>): { readonly change: RowChange; readonly row: RowAt<'received'> } {
+  const state = { at: 'received', body: row.state.body } as const;
+  return { change: to(row, state), row: { ...row, state } };
+}
+
 /** Matrix has its events: `accepted`, and replies find it; a notice of ours is `done`. */
 export function afterAcceptance(
   portal: Portal,

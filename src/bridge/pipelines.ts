@@ -18,6 +18,7 @@ import { handleNextEvent } from './matrix-events.ts';
 import { followProfile } from './profiles.ts';
 import { confirmReading } from './reading.ts';
 import { sendNext } from './send.ts';
+import type { UserMembership } from './user-membership.ts';
 import type { MakeWorkers, Step, Workers } from './workers.ts';
 
 export interface PipelinesOptions {
@@ -26,6 +27,7 @@ export interface PipelinesOptions {
   readonly client: (account: ActiveAccount) => InteropClient | undefined;
   /** What commands set in motion. */
   readonly effects: () => CommandEffects;
+  readonly membership: UserMembership;
 }
 
 /** The slots bound how many files move, shared fairly between accounts. */
@@ -130,7 +132,8 @@ export class Pipelines {
 
   async #deliver(portalId: PortalId): Promise<Step> {
     const wakeFiles = (portal: PortalId): void => this.#incomingFiles.wake(portal);
-    const step = await deliverNext(this.#context, portalId, wakeFiles, this.#holds);
+    const { membership } = this.#options;
+    const step = await deliverNext(this.#context, portalId, { wakeFiles, holds: this.#holds, membership });
     const portal = await this.#context.store.portals.get(portalId);
     if (portal !== undefined) {
       if (step === 'again') this.receipts.wake(portal.account);

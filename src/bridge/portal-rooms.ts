@@ -101,6 +101,13 @@ export async function writeLabel(
   passed('W10-label-written');
 }
 
+/** The user has left: so does the ghost. To be committed: what the contact writes next opens another room. */
+export async function closeRoom(context: BridgeContext, portal: Portal, ghost: Ghost, room: RoomId): Promise<Change> {
+  await leaveIfThere(context, ghost.actor, room);
+  await context.crypto.forgetRoom(ghost.actor, room);
+  return { change: 'portal.state', portal: portal.id, state: { at: 'wanted' } };
+}
+
 /** The ghost leaves; a room that it is not in, or that is gone, is as good as left. */
 export async function leaveIfThere(context: BridgeContext, actor: Actor, room: RoomId): Promise<void> {
   try {

@@ -28,7 +28,7 @@ export interface TransactionsOptions {
   readonly typing: (typing: TypingUsers) => void;
   /** Called when the homeserver has dropped to-device messages. */
   readonly recover: () => void;
-  /** Called when the homeserver may have forgotten what it had to push: `readBack` is due. */
+  /** Called when the homeserver may have forgotten what it had to push: `readBack` of `aliveRooms` is due. */
   readonly missing: () => void;
   /** Called when one may be stranded at the homeserver: `provoke` is due. */
   readonly stranded: () => void;
@@ -112,10 +112,15 @@ export class Transactions implements TransactionSink {
     this.#options.missing();
   }
 
-  /** Looks for what the homeserver has not pushed, in chats in which nothing new may come for long. */
-  async readBack(): Promise<void> {
+  /** Chats in which something may not have been pushed, and nothing new may come for long. */
+  aliveRooms(): Promise<readonly RoomId[]> {
+    return this.#missed.aliveRooms();
+  }
+
+  /** Looks for what the homeserver has not pushed, at the end of these rooms. */
+  async readBack(rooms: readonly RoomId[]): Promise<void> {
     const { context, visited } = this.#options;
-    for (const room of await this.#missed.aliveRooms()) {
+    for (const room of rooms) {
       const events = await this.#missed.atEnd(room);
       if (events.length === 0) continue;
       const { changes, chats } = await visits(context, events);

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { MatrixUser } from '../../src/demo/matrix-user.ts';
 import type { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
+import { killVariable } from '../../src/observability/fail-points.ts';
 import { MoodyProxy } from '../support/moody-proxy.ts';
 import { World } from '../support/world.ts';
 
@@ -153,3 +154,21 @@ test('killed with more to push than it has written down: what it forgets is read
 function bridgeUrl(): string {
   return world.installation.publicUrl;
 }
+
+test('left while the bridge is dead: what it had encrypted for the old room comes in a new one, after what was said last', async () => {
+  const [phone] = phones;
+  const [portal = ''] = portals;
+  await world.bridge.kill();
+  const dying = world.spawnBridge({ [killVariable]: 'W13-event-stored:1' });
+  await phone?.send(alice.userId, 'are you still there?');
+  await dying.exited;
+  await alice.sendText(portal, 'my last word here');
+  await alice.leave(portal);
+  proxy.mood = 'unhurried';
+  await world.startBridge();
+  const next = await world.joinPortal(alice);
+  proxy.mood = 'fine';
+  expect(next).not.toBe(portal);
+  await alice.waitForMessage(next, ({ body }) => body === 'are you still there?', 60_000);
+  await phone?.received('my last word here', 60_000);
+});

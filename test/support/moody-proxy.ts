@@ -15,7 +15,9 @@ export type Mood =
   /** Too much: half a second by the body, two seconds by the header. Concerns what is sent into rooms only. */
   | 'limited'
   /** To-device messages cannot be fetched. */
-  | 'keyless';
+  | 'keyless'
+  /** Does not try the bridge when it is asked to: it comes to it by itself. */
+  | 'unhurried';
 
 export interface Asked {
   readonly method: string;
@@ -86,6 +88,8 @@ export class MoodyProxy {
       response.writeHead(429, { 'content-type': 'application/json', 'retry-after': '2' }).end(JSON.stringify(body));
     } else if (mood === 'keyless' && path.endsWith('/sync')) {
       response.writeHead(500).end(JSON.stringify({ errcode: 'M_UNKNOWN', error: 'Internal server error' }));
+    } else if (mood === 'unhurried' && path.endsWith('/ping')) {
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{"duration_ms":1}');
     } else {
       await this.#pass(request, response, method, url, mood === 'mute');
     }

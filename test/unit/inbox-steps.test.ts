@@ -7,6 +7,7 @@ import {
   afterDecryption,
   afterEncryption,
   afterFailure,
+  afterMove,
   afterNoAnswer,
   afterParking,
   afterRefusal,
@@ -124,6 +125,12 @@ describe('a message in its room', () => {
     expect(change).toEqual({ change: 'inbox.state', id: 1, state: encrypted });
   });
 
+  test('that was stored for a room which the chat has no longer is encrypted anew', () => {
+    const { change, row } = afterMove(rowAt(encrypted));
+    expect(row.state).toEqual(received);
+    expect(change).toEqual({ change: 'inbox.state', id: 1, state: received });
+  });
+
   test('is accepted with each of its events, so that replies find it; a notice is done', () => {
     const parts = ['$2', '$3'] as EventId[];
     const [state, reference, ...others] = afterAcceptance(portal, room, rowAt(encrypted), [event, ...parts]);
@@ -175,7 +182,7 @@ test('whatever the homeserver refuses is tried again, gets a new room, or ends i
 const happenings = fc.array(
   fc.oneof(
     { weight: 6, arbitrary: fc.constantFrom('comes', 'fails', 'a minute passes', 'nobody answers', 'is confirmed') },
-    { weight: 3, arbitrary: fc.constantFrom('is stored', 'is sent', 'is silent') },
+    { weight: 3, arbitrary: fc.constantFrom('is stored', 'is sent', 'is silent', 'the room is another') },
     refusal,
   ),
   { maxLength: 25 },
@@ -209,6 +216,7 @@ test('in whatever order things happen, a message is shown once or ends in sight,
           if (turn !== 'show') await commit(...turn.changes);
         } else if (what === 'is stored' && isAt(row, 'received')) await commit(afterEncryption(row, events).change);
         else if (what === 'is silent' && isAt(row, 'received')) await commit(afterStandIn(row, undefined));
+        else if (what === 'the room is another' && isAt(row, 'encrypted')) await commit(afterMove(row).change);
         else if (what === 'is sent' && isAt(row, 'encrypted')) {
           shownAs += 1;
           await commit(...afterAcceptance(made.portal, room, row, [event]));

@@ -60,7 +60,9 @@ export const matrixRequests = {
     body: 'user_id',
     purpose: 'takes back the invitation to a chat that the user has declined; takes a user out of a Space that goes',
   },
-  'GET rooms/{room}/members': { purpose: 'who hears what is said in a room, the moderation room included' },
+  'GET rooms/{room}/members': {
+    purpose: 'who hears what is said in a room, the moderation room included; whether the user is still there',
+  },
   'GET rooms/{room}/state/{type}/{key}': {
     purpose: 'whether a room is encrypted, and which chat or whose Space it is',
   },

@@ -1,0 +1,105 @@
+// A user who has left a chat unheard: nothing more is put into that room, what they said before comes first, and no chat waits for ever. The store is real.
+import { expect, test } from 'vitest';
+import type { BridgeContext } from '../../src/bridge/context.ts';
+import type { Chat } from '../../src/bridge/deliver-events.ts';
+import { UserMembership } from '../../src/bridge/user-membership.ts';
+import { BridgeError } from '../../src/model/errors.ts';
+import type { EventId, RoomId, UserId } from '../../src/model/ids.ts';
+import type { Homeserver, MatrixCrypto } from '../../src/model/matrix.ts';
+import { createLogger } from '../../src/observability/logger.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { aChat, openTestStore } from '../support/store.ts';
+
+async function aRoom() {
+  const store = await openTestStore();
+  const { account, contact, ghost, portal } = await aChat(store);
+  if (account.state.at !== 'active' || portal.state.at !== 'open') throw new Error('the chat is not open');
+  const { room } = portal.state;
+  const chat: Chat = { account: { ...account, state: account.state }, contact, ghost, portal, room };
+  const asked: RoomId[] = [];
+  const left: RoomId[] = [];
+  const readBack: RoomId[] = [];
+  const found = { members: [account.user] as UserId[], error: undefined as BridgeError | undefined };
+  const homeserver: Partial<Homeserver> = {
+    members: async (_, of) => {
+      asked.push(of);
+      if (found.error !== undefined) throw found.error;
+      return new Map(found.members.map((user) => [user, 'join' as const]));
+    },
+    leave: async (_, of) => void left.push(of),
+  };
+  const crypto: Partial<MatrixCrypto> = { forgetRoom: async () => undefined };
+  const clock = new ManualClock();
+  const lines: string[] = [];
+  const logger = createLogger({ level: 'info', destination: { write: (line: string) => void lines.push(line) } });
+  const context: Partial<BridgeContext> = {
+    store,
+    clock,
+    logger,
+    homeserver: homeserver as Homeserver,
+    crypto: crypto as MatrixCrypto,
+  };
+  const membership = new UserMembership(context as BridgeContext, async (of) => void readBack.push(of));
+  /** The homeserver has pushed that the user has gone. */
+  const leaving = async (): Promise<void> => {
+    const event = {
+      event_id: '$leaving' as EventId,
+      room_id: room,
+      sender: account.user,
+      state_key: account.user,
+      type: 'm.room.member',
+      content: { membership: 'leave' },
+      origin_server_ts: 5,
+    };
+    await store.commit([{ change: 'transaction.store', transaction: { id: '1', body: {}, events: [event] } }]);
+  };
+  const state = async () => (await store.portals.get(portal.id))?.state;
+  return { chat, room, membership, found, asked, left, readBack, clock, lines, leaving, state };
+}
+
+test('whoever is there is asked about once, and once more when something may have been missed', async () => {
+  const { chat, room, membership, asked } = await aRoom();
+  expect([await membership.ask(chat), await membership.ask(chat)]).toEqual(['there', 'there']);
+  expect(asked).toEqual([room]);
+  membership.suspect();
+  expect(await membership.ask(chat)).toBe('there');
+  expect(asked).toEqual([room, room]);
+});
+
+test('who has left holds the chat until that is heard of; if it is not pushed, it is read', async () => {
+  const { chat, room, membership, found, readBack, clock, lines, leaving, left, state } = await aRoom();
+  found.members = [];
+  expect(await membership.ask(chat)).toEqual({ waitMs: 1_000 });
+  clock.advance(9_000);
+  expect(await membership.ask(chat)).toEqual({ waitMs: 1_000 });
+  expect(readBack).toEqual([]);
+  clock.advance(1_000);
+  await leaving();
+  expect(await membership.ask(chat)).toEqual({ waitMs: 1_000 });
+  expect(readBack).toEqual([room]);
+  // What they had said before they went is on its way through the room.
+  expect(left).toEqual([]);
+  expect(await state()).toMatchObject({ at: 'open' });
+  expect(lines.filter((line) => line.includes('a user has left a chat'))).toHaveLength(1);
+});
+
+test('where their leaving had been pushed before the room was known, the room is closed and another one wanted', async () => {
+  const { chat, room, membership, found, readBack, clock, left, state } = await aRoom();
+  found.members = [];
+  await membership.ask(chat);
+  clock.advance(10_000);
+  expect(await membership.ask(chat)).toBe('again');
+  expect(readBack).toEqual([room]);
+  expect(left).toEqual([room]);
+  expect(await state()).toEqual({ at: 'wanted' });
+});
+
+test('a room that the ghost has lost is for sending to find out; a homeserver that is away is waited for', async () => {
+  const { chat, membership, found } = await aRoom();
+  found.error = new BridgeError('matrix.forbidden', 'not in it');
+  expect(await membership.ask(chat)).toBe('there');
+  found.error = new BridgeError('matrix.unreachable', 'away', { retry: 'later' });
+  await expect(membership.ask(chat)).resolves.toBe('there');
+  membership.suspect();
+  await expect(membership.ask(chat)).rejects.toMatchObject({ code: 'matrix.unreachable' });
+});
