@@ -8,6 +8,7 @@ import { Reviews } from './consent/reviews.ts';
 import { ContactTyping } from './contact-typing.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { JoiningAndLeaving } from './joining-and-leaving.ts';
+import { leaveRooms, type Merged, tellingOfMerges } from './merged-contacts.ts';
 import { tellingOfNotices } from './notices.ts';
 import { Pipelines } from './pipelines.ts';
 import { FollowedRooms } from './policy/followed-rooms.ts';
@@ -42,7 +43,8 @@ export class Bridge {
 
   constructor(given: BridgeContext) {
     const telling = tellingOfNotices(given.store, (portal) => this.#pipelines.inbox.wake(portal));
-    const context = { ...given, store: watched(telling, (account) => this.#spaces.wake(account)) };
+    const merging = tellingOfMerges(telling, (merged) => this.#merged(merged));
+    const context = { ...given, store: watched(merging, (account) => this.#spaces.wake(account)) };
     this.#context = context;
     const workers = workersOf(context);
     const effects = () => this.#effects();
@@ -171,6 +173,17 @@ export class Bridge {
     }
   }
 
+  /** Chats of the one are those of the other now, and go on there. */
+  #merged(merged: Merged): void {
+    const goOn = async (): Promise<void> => {
+      for (const portal of await this.#context.store.portals.ofContact(merged.into)) this.#pipelines.wakeChat(portal);
+      await leaveRooms(this.#context, merged);
+    };
+    goOn().catch((error: unknown) =>
+      this.#context.logger.error({ err: error }, 'could not wake the chats of a merged contact'),
+    );
+  }
+
   #workers(): readonly Pick<Workers<unknown>, 'stop' | 'resumeAll'>[] {
     return [
       ...this.#pipelines.workers,
@@ -207,6 +220,7 @@ export class Bridge {
       wakeRoom: (room) => pipelines.rooms.wake(room),
       devicesChanged: (users) => this.devicesChanged(users),
       wakeReceipts: (account) => pipelines.receipts.wake(account),
+      left: (room) => this.#membership.changed(room),
       visited: ({ portal, room, managementRoom }) => {
         pipelines.bot.wake(managementRoom);
         pipelines.wakePortal(portal);

@@ -8,7 +8,7 @@ import { sameUser, type UserJid, withoutDevice } from '../model/jid.ts';
 import type { Store } from '../model/store.ts';
 import { looksOf } from '../translate/look-alikes.ts';
 import { cleanName } from '../translate/names.ts';
-import type { BridgeSettings } from './context.ts';
+import type { BridgeContext, BridgeSettings } from './context.ts';
 
 export interface ResolvedContact {
   readonly contact: Contact;
@@ -41,6 +41,23 @@ export async function resolveContact(
   }
   const contact: Contact = { ...known, addresses: [...owned, ...added], name };
   return { contact, changes };
+}
+
+/**
+ * Like `resolveContact`, but contacts that turn out to be one person are merged first, in a commit of their own: the merged one's chat
+ * and session are looked up afterwards.
+ */
+export async function settledContact(
+  { store, settings }: BridgeContext,
+  network: Network,
+  addresses: readonly UserJid[],
+  networkName?: string,
+): Promise<ResolvedContact> {
+  const resolved = await resolveContact(store, settings, network, addresses, networkName);
+  const merges = resolved.changes.filter(({ change }) => change === 'contact.merge');
+  if (merges.length === 0) return resolved;
+  await store.commit(merges);
+  return resolveContact(store, settings, network, addresses, networkName);
 }
 
 function createContact(

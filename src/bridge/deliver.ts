@@ -58,7 +58,11 @@ export async function deliverNext(
   const chat = await openChat(context, portal);
   if (chat === undefined) return 'idle';
   const seen = await membership.ask(chat);
-  if (seen !== 'there') return seen;
+  if (seen !== 'there') {
+    // It is for the next room. What refers to it in this one, and stands before the user's leaving, waits for nothing any more.
+    if (isAt(row, 'encrypted')) await context.store.commit([afterMove(row).change]);
+    return seen;
+  }
   if (await context.store.visitors.hold(portalId)) return heldIncoming(context, chat);
   const label = await pendingLabel(context, chat);
   switch (await deliverRow(context, chat, label ?? row)) {

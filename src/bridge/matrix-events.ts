@@ -10,6 +10,7 @@ import type { BridgeContext } from './context.ts';
 import type { KeyWaits } from './key-waits.ts';
 import { changesPolicy } from './policy/policy-rooms.ts';
 import { handlePortalEvent } from './portal-events.ts';
+import { isToBeAdopted } from './portal-rooms.ts';
 import { changesModeration } from './reports/moderation-room.ts';
 import { handleSpaceEvent } from './spaces/space-events.ts';
 import type { Step } from './workers.ts';
@@ -80,5 +81,6 @@ async function handle(
   }
   const space = await context.store.spaces.byRoom(event.room_id);
   if (space !== undefined) return handleSpaceEvent(context, space, event, effects);
+  if (await isToBeAdopted(context, event)) return { kind: 'held' };
   return handleManagementEvent(context, event, waits, effects);
 }

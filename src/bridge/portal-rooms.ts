@@ -4,6 +4,7 @@ import type { Change } from '../model/change.ts';
 import type { Actor, Contact, Ghost } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { MessageId, RoomId } from '../model/ids.ts';
+import type { MatrixEvent } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
 import { passed } from '../observability/fail-points.ts';
 import type { BridgeContext } from './context.ts';
@@ -62,6 +63,21 @@ export async function openRoom(
   passed('W9-room-recorded');
   context.logger.debug({ portal: portal.id, room }, 'a chat has a room');
   return room;
+}
+
+/** Whether this room was made for a chat of the sender's which does not know that yet, for we were killed right then. It is found with what the chat is to show. */
+export async function isToBeAdopted(context: BridgeContext, { room_id: room, sender }: MatrixEvent): Promise<boolean> {
+  const { store, homeserver, bot } = context;
+  for (const account of await store.accounts.ofUser(sender)) {
+    if (account.managementRoom === room) return false;
+    for (const portal of await store.portals.ofAccount(account.id)) {
+      if (portal.state.at !== 'wanted' || (await store.inbox.next(portal.id)) === undefined) continue;
+      const ghost = await store.contacts.ghost(portal.contact);
+      const { stateKey } = bridgeInfo(account, portal.id, bot.user);
+      if (ghost?.ready && (await homeserver.findPortalRoom(ghost.actor, stateKey)) === room) return true;
+    }
+  }
+  return false;
 }
 
 /** Gives a room that exists the name that the user has chosen; one that is yet to be made gets it then. */

@@ -4,12 +4,11 @@ import type { Contact } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { PortalId } from '../model/ids.ts';
 import type { IncomingMessage, InteropClient } from '../model/interop.ts';
-import type { UserJid } from '../model/jid.ts';
 import type { Portal } from '../model/portal.ts';
 import type { SignalCiphertext, SignalDecryption, SignalWork } from '../model/signal.ts';
 import type { DeviceList } from '../model/trust.ts';
 import { passed } from '../observability/fail-points.ts';
-import { resolveContact } from './contacts.ts';
+import { settledContact } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { identityNotice, unprovenNotice } from './device-notices.ts';
 import { admit, mayTakePart, peerOf, putDevices, withDevices } from './device-sessions.ts';
@@ -53,8 +52,8 @@ export async function receiveMessage(
     try {
       return await store(context, account, message);
     } catch (error) {
-      // Somebody else created the same contact, portal or row in between: look again.
-      const lostRace = error instanceof BridgeError && error.code === 'store.conflict';
+      // Somebody else created the same contact, portal or row in between, or merged two contacts: look again.
+      const lostRace = error instanceof BridgeError && /^store\.(conflict|gone)$/.test(error.code);
       if (!lostRace || attempt === tries) throw error;
     }
   }
@@ -62,7 +61,8 @@ export async function receiveMessage(
 
 async function store(context: BridgeContext, account: ActiveAccount, message: IncomingMessage): Promise<Received> {
   const addresses = message.alternative === undefined ? [message.from] : [message.from, message.alternative];
-  const { contact, changes: before } = await settledContact(context, account, addresses, message.pushName);
+  const { contact, changes } = await settledContact(context, account.network, addresses, message.pushName);
+  const before = [...changes];
   // A message is known by its id and its sender, whichever device it comes from: whatever refers to it names no device either.
   const chatPortal = await context.store.portals.find(account.id, contact.id);
   const known = chatPortal && (await context.store.inbox.find(chatPortal.id, message.id));
@@ -95,25 +95,6 @@ async function store(context: BridgeContext, account: ActiveAccount, message: In
     return { portal };
   };
   return withDevices(context, chat, open, [message.device]);
-}
-
-/**
- * Like `resolveContact`, but contacts that turn out to be one person are merged first, in a commit of their own: the merged one's chat
- * and session are looked up afterwards.
- */
-async function settledContact(
-  context: BridgeContext,
-  account: ActiveAccount,
-  addresses: readonly UserJid[],
-  pushName: string | undefined,
-): Promise<{ readonly contact: Contact; readonly changes: Change[] }> {
-  const { store, settings } = context;
-  const resolved = await resolveContact(store, settings, account.network, addresses, pushName);
-  const merges = resolved.changes.filter(({ change }) => change === 'contact.merge');
-  if (merges.length === 0) return { contact: resolved.contact, changes: [...resolved.changes] };
-  await store.commit(merges);
-  const again = await resolveContact(store, settings, account.network, addresses, pushName);
-  return { contact: again.contact, changes: [...again.changes] };
 }
 
 type Opening = SignalDecryption | { readonly outcome: 'unproven' };

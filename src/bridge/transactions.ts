@@ -12,7 +12,7 @@ import { MissedEvents } from './missed-events.ts';
 import { readingChanges } from './reading.ts';
 import { StrandedTransactions } from './stranded-transactions.ts';
 import { releaseDeviceNotice } from './user-trust.ts';
-import { type Visits, visits } from './visitors.ts';
+import { hasGone, type Visits, visits } from './visitors.ts';
 import { type Step, Workers } from './workers.ts';
 
 export interface TransactionsOptions {
@@ -23,6 +23,8 @@ export interface TransactionsOptions {
   readonly devicesChanged: (users: readonly UserId[]) => void;
   /** Called when something that this account's user has read is to be told. */
   readonly wakeReceipts: (account: AccountId) => void;
+  /** Called when somebody has left this room, or was put out, before anybody is woken because of that. */
+  readonly left: (room: RoomId) => void;
   /** Called when somebody else has come into this chat, or gone. */
   readonly visited: (chat: Visits['chats'][number]) => void;
   readonly typing: (typing: TypingUsers) => void;
@@ -73,7 +75,7 @@ export class Transactions implements TransactionSink {
   }
 
   async store({ id, body, events }: NewTransaction, ephemeral: Ephemeral): Promise<void> {
-    const { context, wakeReceipts, visited, typing } = this.#options;
+    const { context, wakeReceipts, left, visited, typing } = this.#options;
     await this.#stranded.check(id);
     // An event reaches us because of a user of ours in its room, and that user's keys are counted: events without any counts are a
     // catch-up, before which the homeserver has dropped to-device messages (Synapse).
@@ -95,6 +97,7 @@ export class Transactions implements TransactionSink {
     ]);
     passed('M2-transaction-committed');
     missed.stored();
+    for (const event of [...missed.events, ...news]) if (hasGone(event)) left(event.room_id);
     if (reading.accounts.length > 0) passed('MC1-reading-committed');
     this.#workers.wake('transactions');
     for (const account of reading.accounts) wakeReceipts(account.id);
@@ -119,12 +122,13 @@ export class Transactions implements TransactionSink {
 
   /** Looks for what the homeserver has not pushed, at the end of these rooms. */
   async readBack(rooms: readonly RoomId[]): Promise<void> {
-    const { context, visited } = this.#options;
+    const { context, left, visited } = this.#options;
     for (const room of rooms) {
       const events = await this.#missed.atEnd(room);
       if (events.length === 0) continue;
       const { changes, chats } = await visits(context, events);
       await context.store.commit([...missedTransaction(events), ...changes]);
+      for (const event of events) if (hasGone(event)) left(event.room_id);
       this.#workers.wake('transactions');
       for (const chat of chats) visited(chat);
     }

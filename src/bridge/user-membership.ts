@@ -10,6 +10,8 @@ import type { Step } from './workers.ts';
 /** How long the homeserver has for pushing it by itself, in milliseconds. */
 const patienceMs = 10_000;
 const pauseMs = 1_000;
+/** Events of others at the end of a room, among which the leaving is. */
+const looked = 50;
 
 export class UserMembership {
   readonly #context: BridgeContext;
@@ -29,6 +31,11 @@ export class UserMembership {
   suspect(): void {
     this.#there = new Set();
     this.#gone = new Map();
+  }
+
+  /** Somebody has left this room: it is asked about once more. */
+  changed(room: RoomId): void {
+    this.#there.delete(room);
   }
 
   /** `there`, or what the chat does until their leaving has been heard of. What they had said before comes first, so the room is kept till then. */
@@ -65,9 +72,20 @@ export class UserMembership {
     const { room, portal, ghost } = chat;
     this.#gone.delete(room);
     await this.#readBack(room);
-    if ((await store.events.next(room)) !== undefined) return { waitMs: pauseMs };
+    const isOnItsWay = (await store.events.next(room)) !== undefined;
+    if (isOnItsWay || !(await this.#hasHeard(chat))) return { waitMs: pauseMs };
     // It was pushed before the room was known as that of a chat.
     await store.commit([await closeRoom(this.#context, portal, ghost, room)]);
     return 'again';
+  }
+
+  /** Whether the user's leaving was stored once, or is older than what is remembered of that. */
+  async #hasHeard({ ghost, room, account }: Chat): Promise<boolean> {
+    const { store, homeserver, clock, settings } = this.#context;
+    const last = await homeserver.lastOfOthers(ghost.actor, room, looked);
+    const leaving = last.find(({ type, state_key }) => type === 'm.room.member' && state_key === account.user);
+    if (leaving === undefined) return false;
+    if (leaving.origin_server_ts < clock.now() - settings.retentionMs) return true;
+    return (await store.events.known([leaving.event_id])).has(leaving.event_id);
   }
 }

@@ -41,14 +41,15 @@ export async function visits(context: BridgeContext, events: readonly MatrixEven
   return { changes, chats };
 }
 
-const gone = (event: MatrixEvent): boolean =>
-  event.content.membership === 'leave' || event.content.membership === 'ban';
+/** Somebody has left, or was put out. */
+export const hasGone = ({ type, content }: MatrixEvent): boolean =>
+  type === 'm.room.member' && (content.membership === 'leave' || content.membership === 'ban');
 const there = (event: MatrixEvent): boolean =>
   event.content.membership === 'join' || event.content.membership === 'invite';
 
 /** A user who leaves closes the room, whoever stays in it. */
 async function userMoved({ store }: BridgeContext, portal: Portal, event: MatrixEvent): Promise<Change[]> {
-  if (!gone(event)) return [];
+  if (!hasGone(event)) return [];
   const visitors = await store.visitors.of(portal.id);
   return visitors.flatMap(({ user }) => leaves(portal.id, user));
 }
@@ -61,7 +62,7 @@ async function othersMoved(
 ): Promise<Change[]> {
   const visitor = event.state_key as UserId;
   if ((await store.contacts.ghost(portal.contact))?.actor.user === visitor) return [];
-  if (gone(event)) return leaves(portal.id, visitor);
+  if (hasGone(event)) return leaves(portal.id, visitor);
   if (!there(event)) return [];
   return [
     { change: 'visitor.add', portal: portal.id, user: visitor },

@@ -1,5 +1,5 @@
 // The inbox: messages and notices on their way to Matrix. Content is erased as soon as the next state no longer needs it.
-import { type Selectable, sql } from 'kysely';
+import { type Selectable, sql, type Updateable } from 'kysely';
 import type { AwaitedRow, MissingRow, UnansweredMessage } from '../model/change.ts';
 import type { EventId, InboxId, MessageId, PortalId } from '../model/ids.ts';
 import type {
@@ -14,7 +14,7 @@ import type {
 import type { Store } from '../model/store.ts';
 import { noteActivity } from './accounts.ts';
 import { openedRow, unlessDamaged } from './damaged.ts';
-import { conflict, gone } from './errors.ts';
+import { changed, conflict, gone } from './errors.ts';
 import {
   forgetFailures,
   insertNew,
@@ -104,6 +104,7 @@ export function* forgetInbox({ db }: Unit, id: InboxId): Steps {
   if (deleted === 0) throw conflict('the message');
 }
 
+/** Throws BridgeError `store.changed` where it is to be overdue, and is not awaited any more. */
 export function* setInboxState({ db, keys, now }: Unit, id: InboxId, state: InboxState): Steps {
   const row = yield* first(placeOf(db, { id }));
   if (!row) throw gone('the inbox row');
@@ -120,7 +121,14 @@ export function* setInboxState({ db, keys, now }: Unit, id: InboxId, state: Inbo
     // A notice is remembered as long as its portal lives: a reply to it must never be relayed.
     settled_at: isSettled(state) && row.notice === 0 ? now : null,
   };
+  if (state.at === 'overdue') return yield* setOverdue(db, id, columns);
   yield* mustChange(update(db, { id, ...columns }), 'the inbox row');
+}
+
+/** Throws BridgeError `store.changed` where the message has come in between. */
+function* setOverdue(db: Unit['db'], id: InboxId, columns: Updateable<Tables['inbox']>): Steps {
+  const awaited = db.updateTable('inbox').set(columns).where('id', '=', id).where(sql<boolean>`state = 'awaited'`);
+  if ((yield* countChanges(awaited)) === 0) throw changed('the message');
 }
 
 const isSettled = ({ at }: InboxState): boolean => at === 'done' || at === 'parked' || at === 'overdue';
@@ -169,9 +177,10 @@ export function* giveUp({ db }: Unit, { portal, messageId, device }: UnansweredM
   );
 }
 
-/** Whatever waits to be shown in this portal. */
+/** Whatever waits to be shown in this portal, if it is declined (still). */
 export function* discardInbox({ db, now }: Unit, portal: PortalId): Steps {
-  yield* run(db.updateTable('inbox').set(discarded(now)).where('portal', '=', portal).where(isOpenInbox));
+  const declined = db.selectFrom('portal').select('id').where('id', '=', portal).where('acceptance', '=', 'declined');
+  yield* run(db.updateTable('inbox').set(discarded(now)).where('portal', 'in', declined).where(isOpenInbox));
 }
 
 /** What a contact who asks to be let in has sent before `before` (ms) is erased, and counted. */

@@ -8,7 +8,7 @@ import { discardInbox, inboxPlace } from './inbox.ts';
 import { accountKey, contactKey } from './keyring.ts';
 import { eraseLimitUses } from './limit-uses.ts';
 import { moveLooks } from './looks.ts';
-import { setAcceptance, toAcceptance } from './portals.ts';
+import { setAcceptance, stateRow, toAcceptance } from './portals.ts';
 import { moveReactions } from './reactions.ts';
 import { moveReading } from './reading.ts';
 import { moveReferences } from './references.ts';
@@ -128,7 +128,9 @@ function* movePortals(unit: Unit, into: ContactId, from: ContactId): Steps {
       db.selectFrom('portal').selectAll().where('account', '=', portal.account).where('contact', '=', into),
     );
     if (!kept) {
-      yield* run(db.updateTable('portal').set({ contact: into }).where('id', '=', portal.id));
+      // Its room is that of a ghost which stands for nobody any more: it gets another one.
+      const moved = { contact: into, ...stateRow({ at: 'wanted' }) };
+      yield* run(db.updateTable('portal').set(moved).where('id', '=', portal.id));
       continue;
     }
     yield* moveInbox(unit, kept.id, portal.id);

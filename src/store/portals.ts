@@ -114,7 +114,7 @@ function* sealedName(keys: Unit['keys'], account: AccountId, portal: PortalId, g
   return seal(yield* keys.get(accountKey(account)), givenNamePlace(portal), givenName);
 }
 
-function stateRow(state: PortalState) {
+export function stateRow(state: PortalState) {
   return state.at === 'open'
     ? { room: state.room, labelled: state.labelled ? (1 as const) : (0 as const) }
     : { room: null, labelled: 0 as const };

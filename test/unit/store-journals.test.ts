@@ -396,3 +396,19 @@ it('knows an event again while it waits, and after it was dealt with', async () 
   await store.commit([{ change: 'event.done', seq: present(await store.events.next(room)).seq }]);
   expect(await store.events.known(ids)).toEqual(new Set([done.event_id, waiting.event_id]));
 });
+
+it('keeps a message that comes in the moment in which its chat would go on without it', async () => {
+  const store = await openTestStore();
+  const { account, portal } = await aChat(store);
+  const place = { account: account.id, portal: portal.id, messageId: 'M' as MessageId, device: 0, timestamp: 5 };
+  await store.commit([{ change: 'inbox.await', row: { ...place, since: 1 } }]);
+  const { id } = present(await store.inbox.next(portal.id));
+  const body = { kind: 'message', payload: Buffer.from(payload) } as const;
+  const [came, wentOn] = await Promise.allSettled([
+    store.commit([{ change: 'inbox.arrived', id, body }]),
+    store.commit([{ change: 'inbox.state', id, state: { at: 'overdue' } }]),
+  ]);
+  expect(came.status).toBe('fulfilled');
+  expect(wentOn).toMatchObject({ status: 'rejected', reason: { code: 'store.changed' } });
+  expect((await store.inbox.next(portal.id))?.state).toEqual({ at: 'received', body });
+});

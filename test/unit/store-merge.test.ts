@@ -55,7 +55,8 @@ it('moves addresses, name, sessions, trust and portals, and keeps what the survi
 
   expect(await store.portals.find(account.id, into)).toEqual(both.portal);
   expect(await store.portals.get(twin.portal.id)).toBeUndefined();
-  expect(await store.portals.find(only.account.id, into)).toEqual({ ...only.portal, contact: into });
+  const moved = { ...only.portal, contact: into, state: { at: 'wanted' } };
+  expect(await store.portals.find(only.account.id, into)).toEqual(moved);
   expect(await store.contacts.accountsUsing(into)).toBe(2);
 
   expect(await store.inbox.waiting(both.portal.id)).toBe(2);

@@ -85,7 +85,11 @@ it('leave nothing behind that waits when they are discarded, and no receipt to s
   const portal = await aRequest(store);
   const row = message(portal, payload);
   await store.commit([{ change: 'inbox.add', row }]);
+  // Who has been let in meanwhile keeps what waits.
   await store.commit([{ change: 'inbox.discard', portal: portal.id }]);
+  expect(await store.inbox.portalsWithWork()).toEqual([portal.id]);
+  const declined = { change: 'portal.acceptance', portal: portal.id, acceptance: { at: 'declined' } } as const;
+  await store.commit([declined, { change: 'inbox.discard', portal: portal.id }]);
   expect(await store.inbox.portalsWithWork()).toEqual([]);
   expect(await store.inbox.receiptsDue(portal.account, 10)).toEqual([]);
   // It is known, should it come again.

@@ -1,6 +1,6 @@
 // A user who has left a chat unheard: nothing more is put into that room, what they said before comes first, and no chat waits for ever. The store is real.
 import { expect, test } from 'vitest';
-import type { BridgeContext } from '../../src/bridge/context.ts';
+import type { BridgeContext, BridgeSettings } from '../../src/bridge/context.ts';
 import type { Chat } from '../../src/bridge/deliver-events.ts';
 import { UserMembership } from '../../src/bridge/user-membership.ts';
 import { BridgeError } from '../../src/model/errors.ts';
@@ -8,7 +8,7 @@ import type { EventId, RoomId, UserId } from '../../src/model/ids.ts';
 import type { Homeserver, MatrixCrypto } from '../../src/model/matrix.ts';
 import { createLogger } from '../../src/observability/logger.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { aChat, openTestStore } from '../support/store.ts';
+import { aChat, openTestStore, present } from '../support/store.ts';
 
 async function aRoom() {
   const store = await openTestStore();
@@ -16,6 +16,15 @@ async function aRoom() {
   if (account.state.at !== 'active' || portal.state.at !== 'open') throw new Error('the chat is not open');
   const { room } = portal.state;
   const chat: Chat = { account: { ...account, state: account.state }, contact, ghost, portal, room };
+  const leavingEvent = {
+    event_id: '$leaving' as EventId,
+    room_id: room,
+    sender: account.user,
+    state_key: account.user,
+    type: 'm.room.member',
+    content: { membership: 'leave' },
+    origin_server_ts: Date.now(),
+  };
   const asked: RoomId[] = [];
   const left: RoomId[] = [];
   const readBack: RoomId[] = [];
@@ -27,6 +36,7 @@ async function aRoom() {
       return new Map(found.members.map((user) => [user, 'join' as const]));
     },
     leave: async (_, of) => void left.push(of),
+    lastOfOthers: async () => [leavingEvent],
   };
   const crypto: Partial<MatrixCrypto> = { forgetRoom: async () => undefined };
   const clock = new ManualClock();
@@ -38,23 +48,19 @@ async function aRoom() {
     logger,
     homeserver: homeserver as Homeserver,
     crypto: crypto as MatrixCrypto,
+    settings: { retentionMs: 7 * 24 * 60 * 60 * 1000 } as BridgeSettings,
   };
   const membership = new UserMembership(context as BridgeContext, async (of) => void readBack.push(of));
   /** The homeserver has pushed that the user has gone. */
-  const leaving = async (): Promise<void> => {
-    const event = {
-      event_id: '$leaving' as EventId,
-      room_id: room,
-      sender: account.user,
-      state_key: account.user,
-      type: 'm.room.member',
-      content: { membership: 'leave' },
-      origin_server_ts: 5,
-    };
-    await store.commit([{ change: 'transaction.store', transaction: { id: '1', body: {}, events: [event] } }]);
+  const leaving = (): Promise<void> =>
+    store.commit([{ change: 'transaction.store', transaction: { id: '1', body: {}, events: [leavingEvent] } }]);
+  /** And it has been dealt with, as an event of a room that belonged to no chat. */
+  const heard = async (): Promise<void> => {
+    await leaving();
+    await store.commit([{ change: 'event.done', seq: present(await store.events.next(room)).seq }]);
   };
   const state = async () => (await store.portals.get(portal.id))?.state;
-  return { chat, room, membership, found, asked, left, readBack, clock, lines, leaving, state };
+  return { chat, room, membership, found, asked, left, readBack, clock, lines, leaving, heard, state };
 }
 
 test('whoever is there is asked about once, and once more when something may have been missed', async () => {
@@ -83,8 +89,27 @@ test('who has left holds the chat until that is heard of; if it is not pushed, i
   expect(lines.filter((line) => line.includes('a user has left a chat'))).toHaveLength(1);
 });
 
+test('whose leaving is pushed while everything runs is asked about again', async () => {
+  const { chat, room, membership, found } = await aRoom();
+  expect(await membership.ask(chat)).toBe('there');
+  found.members = [];
+  membership.changed(room);
+  expect(await membership.ask(chat)).toEqual({ waitMs: 1_000 });
+});
+
+test('where their leaving can be neither heard of nor read yet, the room is kept for what they said before', async () => {
+  const { chat, room, membership, found, readBack, clock, left } = await aRoom();
+  found.members = [];
+  await membership.ask(chat);
+  clock.advance(10_000);
+  expect(await membership.ask(chat)).toEqual({ waitMs: 1_000 });
+  expect(readBack).toEqual([room]);
+  expect(left).toEqual([]);
+});
+
 test('where their leaving had been pushed before the room was known, the room is closed and another one wanted', async () => {
-  const { chat, room, membership, found, readBack, clock, left, state } = await aRoom();
+  const { chat, room, membership, found, readBack, clock, heard, left, state } = await aRoom();
+  await heard();
   found.members = [];
   await membership.ask(chat);
   clock.advance(10_000);

@@ -2,7 +2,7 @@
 import type { Account } from '../../model/account.ts';
 import type { Change } from '../../model/change.ts';
 import { phoneJid } from '../../model/jid.ts';
-import { resolveContact, shownName } from '../contacts.ts';
+import { settledContact, shownName } from '../contacts.ts';
 import { type BridgeContext, type BridgeSettings, isActive } from '../context.ts';
 import { networkNames } from '../labels.ts';
 import { reasonText, untilText } from '../limits/words.ts';
@@ -45,7 +45,7 @@ export async function chat(
   if (isNew) await context.limits.count('new-chats', { account });
   if (found === undefined)
     return { text: `Nobody with that number can be reached on ${networkNames[network]} from here.` };
-  const resolved = await resolveContact(store, settings, network, found.addresses);
+  const resolved = await settledContact(context, network, found.addresses);
   const changes: Change[] = [...resolved.changes];
   const known = await store.portals.find(account.id, resolved.contact.id);
   if (known === undefined && (await store.accounts.preferences(account.id)).reach === 'nobody')

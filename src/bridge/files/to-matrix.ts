@@ -49,6 +49,8 @@ export class FilesToMatrix {
   readonly #client: (account: ActiveAccount) => InteropClient | undefined;
   readonly #wakeInbox: (portal: PortalId) => void;
   readonly #tries = new Map<InboxId, number>();
+  /** Since when this process has waited for an answer, by `Clock.elapsed`. */
+  readonly #asked = new Map<InboxId, number>();
 
   constructor({ context, slots, client, wakeInbox }: FilesToMatrixOptions) {
     this.#context = context;
@@ -63,9 +65,10 @@ export class FilesToMatrix {
     if (waiting === undefined) return 'idle';
     const { row } = waiting;
     if (row.file?.at === 'asked') {
-      const left = row.file.since + askedWaitMs - this.#context.clock.now();
+      const left = this.#timeLeft(row.id, row.file.since);
       return left > 0 ? { waitMs: left } : this.#fail(waiting, 'media.gone');
     }
+    this.#asked.delete(row.id);
     const wait = await this.#context.limits.hold(portal, 'media', { account: waiting.account });
     if (wait !== undefined) return this.#waitForLimit(waiting, wait);
     try {
@@ -74,6 +77,16 @@ export class FilesToMatrix {
       if (!(error instanceof BridgeError)) throw error;
       return this.#afterFailure(waiting, error);
     }
+  }
+
+  /** A clock that is set back does not hold a chat for longer. */
+  #timeLeft(id: InboxId, since: number): number {
+    const { clock } = this.#context;
+    const heldSince = this.#asked.get(id) ?? clock.elapsed();
+    const left = askedWaitMs - Math.max(clock.now() - since, clock.elapsed() - heldSince);
+    if (left > 0) this.#asked.set(id, heldSince);
+    else this.#asked.delete(id);
+    return left;
   }
 
   async #next(portalId: PortalId): Promise<Waiting | undefined> {
