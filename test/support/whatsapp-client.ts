@@ -22,6 +22,8 @@ import type { SandboxInfo } from '../../src/sandbox/server.ts';
 
 const TIMEOUT_MS = 30_000;
 const RECONNECT_MS = 200;
+/** Five, as its default says: it counts each that it answers twice, and would answer two. */
+const answeredRetries = { maxMsgRetryCount: 10 };
 const quiet = { level: 'silent', child: () => quiet, trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
 /** What the client has to know of a sandbox; a running `Sandbox` is one. */
@@ -118,7 +120,7 @@ export class WhatsAppClient {
     const { state, saveCreds } = this.#auth;
     // The library leaves it to applications to remember what they sent, for those who could not read it.
     const getMessage = ({ id }: { id?: string | null }) => this.#remember(id ?? '');
-    const socket = makeWASocket({ waWebSocketUrl: chatUrl, auth: state, logger: quiet, getMessage });
+    const socket = makeWASocket({ waWebSocketUrl: chatUrl, auth: state, logger: quiet, getMessage, ...answeredRetries });
     this.#socket = socket;
     this.endedWith = undefined;
     socket.ev.on('creds.update', saveCreds);
