@@ -121,7 +121,9 @@ export type AfterAnswer =
   | Parking
   | { readonly next: 'wait-for-receipts'; readonly change: RowChange }
   /** For another list of devices, which is stale. */
-  | { readonly next: 'encrypt-anew'; readonly change: RowChange; readonly list: DeviceList };
+  | { readonly next: 'encrypt-anew'; readonly change: RowChange; readonly list: DeviceList }
+  /** Refused, and one of their devices has it. */
+  | { readonly next: 'end'; readonly code: string; readonly change: RowChange };
 
 /** The network has answered the stanza. */
 export function afterAnswer(
@@ -131,12 +133,13 @@ export function afterAnswer(
   list: DeviceList,
 ): AfterAnswer {
   if (answer.accepted) return { next: 'wait-for-receipts', change: afterSending(row) };
-  const { code } = answer;
-  const refusal = afterRefusal(list, code, row.messageId);
+  const refusal = afterRefusal(list, answer.code, row.messageId);
   if (refusal.next === 'refresh') return { next: 'encrypt-anew', change: afterStaleList(row), list: refusal.list };
+  const code = `network.${answer.code}`;
+  if (row.confirmed) return { next: 'end', code, change: ended(row) };
   return park(
-    `network.${code}`,
-    `${networkNames[contact.network]} refused this message (code ${code}). If that happens again, tell whoever runs this server.`,
+    code,
+    `${networkNames[contact.network]} refused this message (code ${answer.code}). If that happens again, tell whoever runs this server.`,
   );
 }
 
