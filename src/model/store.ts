@@ -32,7 +32,8 @@ import type { Erasure } from './user-data.ts';
 export interface Store {
   /**
    * Commits all changes or none; durable when it resolves. Rejects with BridgeError `store.conflict` (a row that must be new exists),
-   * `store.gone` (an account or contact of a change was erased), `store.unavailable` (retry later: disk full, read-only).
+   * `store.gone` (an account or contact of a change was erased), `store.changed` (retry later: what a change was decided on is not so any more),
+   * `store.unavailable` (retry later: disk full, read-only).
    */
   commit(changes: readonly Change[]): Promise<void>;
   /** Takes what was deleted out of the free space of the database as well. On SQLite the whole file is written anew: seconds for each gigabyte. */
