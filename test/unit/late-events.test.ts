@@ -111,6 +111,51 @@ async function standingAside(id: string): Promise<void> {
   expect(await next()).toBe('again');
 }
 
+test('messages under one lost key hold their chat for a minute in all, and for none once it has come', async () => {
+  keys.add('here');
+  await write('$1', 'lost');
+  await write('$2', 'lost');
+  await write('$3', 'here');
+  expect(await next()).toEqual({ waitMs: minute });
+  clock.advance(minute - 1);
+  expect(await next()).toEqual({ waitMs: 1 });
+  clock.advance(1);
+  expect([await next(), await next(), await next()]).toEqual(['again', 'again', 'again']);
+  expect(await outgoing()).toEqual(['$3']);
+  clock.advance(60 * minute);
+  await write('$4', 'lost');
+  expect(await next()).toBe('again');
+  expect(await store.events.late(room)).toMatchObject(['$1', '$2', '$4'].map((event_id) => ({ event: { event_id } })));
+  keys.add('lost');
+  await late();
+  await write('$5', 'lost');
+  await next();
+  expect(await outgoing()).toEqual(['$1', '$2', '$4', '$5']);
+  expect(waits.size).toBe(0);
+});
+
+test('each lost key has its minute, and so has an event that names none', async () => {
+  await standingAside('$1');
+  await write('$2', 'another');
+  expect(await next()).toEqual({ waitMs: minute });
+  clock.advance(minute);
+  await next();
+  for (const id of ['$3', '$4']) {
+    await push(id, 'm.room.encrypted', { algorithm: 'unheard-of' });
+    expect(await next()).toEqual({ waitMs: minute });
+    clock.advance(minute);
+    expect(await next()).toBe('again');
+  }
+});
+
+test('a key that never comes is forgotten when what waited for it has been given up', async () => {
+  await standingAside('$1');
+  clock.advance(73 * 60 * minute);
+  await write('$2', 'another');
+  await next();
+  expect(waits.size).toBe(1);
+});
+
 test('what is deleted in the moment in which its key has come is not sent', async () => {
   await standingAside('$1');
   keys.add('lost');
