@@ -7,6 +7,7 @@ import { passed } from '../observability/fail-points.ts';
 import type { CommandEffects } from './bot/commands.ts';
 import type { BridgeContext } from './context.ts';
 import { settle } from './matrix-events.ts';
+import { unconnected } from './orphaned-events.ts';
 import { handleLatePortalEvent } from './portal-events.ts';
 import type { Step } from './workers.ts';
 
@@ -18,7 +19,7 @@ export async function handleLateEvents(context: BridgeContext, room: RoomId, eff
   for (const late of waiting) {
     const handled =
       portal === undefined
-        ? ({ kind: 'done', changes: [] } as const)
+        ? await unconnected(context, late.event, effects)
         : await handleLatePortalEvent(context, portal, late, effects);
     if (handled.kind !== 'done') continue;
     if (!(await settleUnlessDeleted(context, late, handled.changes))) continue;
