@@ -146,7 +146,7 @@ export class Bridge {
   databaseIsBack(): void {
     for (const each of this.#workers()) each.resumeAll();
     this.#transactions.resume();
-    this.#connections.redeliver();
+    this.#connections.databaseIsBack();
     this.#context.homeserver.ping().catch(() => undefined);
   }
 

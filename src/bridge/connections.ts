@@ -54,6 +54,8 @@ export class Connections {
   readonly #keys = new Serial<AccountId>();
   /** Accounts whose current signed pre-key the network has been given since this process started. */
   readonly #uploaded = new Set<AccountId>();
+  /** Accounts that have a connection, which could not be followed up because the database was away. */
+  readonly #notFollowedUp = new Map<AccountId, ActiveAccount>();
   #stopped = false;
 
   constructor(context: BridgeContext, effects: ConnectionEffects) {
@@ -79,14 +81,24 @@ export class Connections {
     return this.#clients.get(account.id);
   }
 
-  /** Stanzas that could not be handled are asked for again now. */
-  redeliver(): void {
+  /** Stanzas that could not be handled are asked for again now, and what waits for a connection hears of those that are there. */
+  databaseIsBack(): void {
     for (const client of this.#clients.values()) client.redeliver();
+    for (const account of this.#notFollowedUp.values()) {
+      if (!this.#clients.get(account.id)?.connected) continue;
+      this.#online(account).catch((error: unknown) =>
+        this.#context.logger.warn(
+          { account: account.id, code: errorCode(error), err: error },
+          'a connection could not be followed up yet',
+        ),
+      );
+    }
   }
 
   async close(account: AccountId): Promise<void> {
     const client = this.#clients.get(account);
     this.#clients.delete(account);
+    this.#notFollowedUp.delete(account);
     await client?.stop();
   }
 
@@ -193,6 +205,16 @@ export class Connections {
   }
 
   async #online(account: ActiveAccount): Promise<void> {
+    try {
+      await this.#followUp(account);
+      this.#notFollowedUp.delete(account.id);
+    } catch (error) {
+      this.#notFollowedUp.set(account.id, account);
+      throw error;
+    }
+  }
+
+  async #followUp(account: ActiveAccount): Promise<void> {
     const { store } = this.#context;
     await store.commit(endings.map((reason) => ({ change: 'bot-message.release', key: endedKey(account, reason) })));
     // Asked last: nothing shows the user as present who has not switched it on.

@@ -34,6 +34,12 @@ export function whatIs({ type, sender, content }: MatrixEvent, user: UserId): Pu
   return type === 'm.reaction' ? 'reaction' : 'other';
 }
 
+/** Whether somebody has said something with it, in whatever room. */
+export function isWritten(event: MatrixEvent): boolean {
+  const pushed = whatIs(event, event.sender);
+  return event.state_key === undefined && (pushed === 'encrypted' || pushed === 'plaintext' || pushed === 'reaction');
+}
+
 /** What it means that somebody has come or gone. */
 export type Move =
   /** The user has joined, and lets in by that who asks. */

@@ -1,10 +1,13 @@
 // Events whose room key did not come in time: beside their room's order, tried again when keys come, given up after a long time.
-import { BridgeError } from '../model/errors.ts';
+import type { Change } from '../model/change.ts';
+import { BridgeError, errorCode } from '../model/errors.ts';
 import type { ContactId, RoomId } from '../model/ids.ts';
 import type { LateEvent } from '../model/journal.ts';
 import { passed } from '../observability/fail-points.ts';
 import type { CommandEffects } from './bot/commands.ts';
 import type { BridgeContext } from './context.ts';
+import { settle } from './matrix-events.ts';
+import { unconnected } from './orphaned-events.ts';
 import { handleLatePortalEvent } from './portal-events.ts';
 import type { Step } from './workers.ts';
 
@@ -16,10 +19,10 @@ export async function handleLateEvents(context: BridgeContext, room: RoomId, eff
   for (const late of waiting) {
     const handled =
       portal === undefined
-        ? ({ kind: 'done', changes: [] } as const)
+        ? await unconnected(context, late.event, effects)
         : await handleLatePortalEvent(context, portal, late, effects);
     if (handled.kind !== 'done') continue;
-    await settle(context, late, handled.changes);
+    if (!(await settleUnlessDeleted(context, late, handled.changes))) continue;
     passed('M7-event-settled');
     if ('after' in handled) handled.after?.();
   }
@@ -38,16 +41,17 @@ async function fetchKeys({ store, crypto, logger }: BridgeContext, contact: Cont
   }
 }
 
-async function settle(
-  context: BridgeContext,
+/** False where it has been deleted meanwhile. */
+async function settleUnlessDeleted(
+  { store }: BridgeContext,
   { seq }: LateEvent,
-  changes: Parameters<BridgeContext['store']['commit']>[0],
-): Promise<void> {
-  const finish = { change: 'event.done', seq } as const;
+  changes: readonly Change[],
+): Promise<boolean> {
   try {
-    await context.store.commit([finish, ...changes]);
+    await settle(store, seq, changes);
+    return true;
   } catch (error) {
-    if (!(error instanceof BridgeError) || error.code !== 'store.conflict') throw error;
-    await context.store.commit([finish]);
+    if (errorCode(error) !== 'store.changed') throw error;
+    return false;
   }
 }

@@ -1,8 +1,9 @@
 // Matrix to WhatsApp, first half: events of one room are handled one after another, in the order in which they were pushed.
 import type { Change } from '../model/change.ts';
-import { BridgeError } from '../model/errors.ts';
-import type { RoomId } from '../model/ids.ts';
+import { errorCode } from '../model/errors.ts';
+import type { EventSeq, RoomId } from '../model/ids.ts';
 import type { StoredEvent } from '../model/journal.ts';
+import type { Store } from '../model/store.ts';
 import { passed } from '../observability/fail-points.ts';
 import type { CommandEffects } from './bot/commands.ts';
 import { handleManagementEvent } from './bot/management.ts';
@@ -48,19 +49,26 @@ export async function handleNextEvent(
     handled.after();
     return 'again';
   }
-  const finish = { change: 'event.done', seq: stored.seq } as const;
   try {
-    await context.store.commit([finish, ...handled.changes]);
+    await settle(context.store, stored.seq, handled.changes);
     passed('M7-event-settled');
-  } catch (error) {
-    if (!(error instanceof BridgeError) || error.code !== 'store.conflict') throw error;
-    // What this event led to is stored already: the homeserver pushed it again long after.
-    await context.store.commit([finish]);
   } finally {
     handled.release?.();
   }
   handled.after?.();
   return 'again';
+}
+
+/** Commits what an event led to, and its end. Rejects with BridgeError `store.changed` where it has been dealt with meanwhile. */
+export async function settle(store: Store, seq: EventSeq, changes: readonly Change[]): Promise<void> {
+  const finish = { change: 'event.done', seq } as const;
+  try {
+    await store.commit([finish, ...changes]);
+  } catch (error) {
+    if (errorCode(error) !== 'store.conflict') throw error;
+    // What this event led to is stored already: the homeserver pushed it again long after.
+    await store.commit([finish]);
+  }
 }
 
 async function handle(

@@ -4,7 +4,7 @@ import type { Change } from '../model/change.ts';
 import type { Contact } from '../model/contact.ts';
 import type { BridgeError } from '../model/errors.ts';
 import type { SendResult } from '../model/interop.ts';
-import type { OutboxRow } from '../model/journal.ts';
+import type { OutboxMarks, OutboxRow } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
 import type { DeviceList } from '../model/trust.ts';
 import { afterRefusal, find } from './devices.ts';
@@ -13,6 +13,8 @@ import { noticeOnce, notSent } from './notices.ts';
 import { type Blocker, blockedText } from './policy/blocks.ts';
 
 type RowChange = Change & { readonly change: 'outbox.state' };
+/** What need not be opened of a row to end it. */
+type Noted = Pick<OutboxRow, 'id' | 'event' | 'confirmed'>;
 
 interface Chat {
   readonly portal: Portal;
@@ -111,7 +113,7 @@ export function afterHold(row: OutboxRow, code: string, waited: string): AfterHo
 }
 
 /** Its sender is told: `parked`. */
-export const afterParking = ({ id }: OutboxRow, code: string): RowChange => ({
+export const afterParking = ({ id }: Pick<OutboxRow, 'id'>, code: string): RowChange => ({
   change: 'outbox.state',
   id,
   state: { at: 'parked', code },
@@ -121,7 +123,9 @@ export type AfterAnswer =
   | Parking
   | { readonly next: 'wait-for-receipts'; readonly change: RowChange }
   /** For another list of devices, which is stale. */
-  | { readonly next: 'encrypt-anew'; readonly change: RowChange; readonly list: DeviceList };
+  | { readonly next: 'encrypt-anew'; readonly change: RowChange; readonly list: DeviceList }
+  /** Refused, and one of their devices has it. */
+  | { readonly next: 'end'; readonly code: string; readonly change: RowChange };
 
 /** The network has answered the stanza. */
 export function afterAnswer(
@@ -131,12 +135,13 @@ export function afterAnswer(
   list: DeviceList,
 ): AfterAnswer {
   if (answer.accepted) return { next: 'wait-for-receipts', change: afterSending(row) };
-  const { code } = answer;
-  const refusal = afterRefusal(list, code, row.messageId);
+  const refusal = afterRefusal(list, answer.code, row.messageId);
   if (refusal.next === 'refresh') return { next: 'encrypt-anew', change: afterStaleList(row), list: refusal.list };
+  const code = `network.${answer.code}`;
+  if (row.confirmed) return { next: 'end', code, change: ended(row) };
   return park(
-    `network.${code}`,
-    `${networkNames[contact.network]} refused this message (code ${code}). If that happens again, tell whoever runs this server.`,
+    code,
+    `${networkNames[contact.network]} refused this message (code ${answer.code}). If that happens again, tell whoever runs this server.`,
   );
 }
 
@@ -210,18 +215,18 @@ export function answerTo(
 export const clientRetries = 5;
 
 /** Whether it was sent again as often as clients ask. Counted over all devices: each of those that have not confirmed may have asked. */
-export function isUnreadable({ retries, waitingFor }: OutboxRow): boolean {
+export function isUnreadable({ retries, waitingFor }: OutboxMarks): boolean {
   return retries >= clientRetries * waitingFor.length;
 }
 
 /** No device could decrypt it, and none asks any more: `parked`, and its sender told. */
-export function afterTooManyRetries({ portal, contact }: Chat, row: OutboxRow, now: number): readonly Change[] {
+export function afterTooManyRetries({ portal, contact }: Chat, row: Noted, now: number): readonly Change[] {
   const text = `${contactName(contact, portal)} has this message, but their device could not decrypt it, several times over. Send it again.`;
   return [afterParking(row, 'retries-exhausted'), notSent(portal, row.event, now, 'not-decrypted', text)];
 }
 
 /** Its receipts have not all come in time: `done`. Its sender is told where no device has confirmed. */
-export function afterReceiptWait(portal: Portal | undefined, row: OutboxRow, now: number): readonly Change[] {
+export function afterReceiptWait(portal: Portal | undefined, row: Noted, now: number): readonly Change[] {
   if (portal === undefined || row.confirmed) return [ended(row)];
   const told = noticeOnce(portal, `unconfirmed:${row.event}`, now, {
     code: 'unconfirmed',
@@ -236,7 +241,7 @@ function isForOthers({ confirmed, waitingFor }: OutboxRow, device: number): bool
   return confirmed || waitingFor.some((other) => other !== device);
 }
 
-const ended = ({ id }: OutboxRow): RowChange => ({
+const ended = ({ id }: Pick<OutboxRow, 'id'>): RowChange => ({
   change: 'outbox.state',
   id,
   state: { at: 'done' },

@@ -1,6 +1,6 @@
 // What goes on in the chats: the workers over the journals, and what each step wakes.
 import { errorCode } from '../model/errors.ts';
-import type { AccountId, ContactId, EventId, PortalId, RoomId } from '../model/ids.ts';
+import type { AccountId, ContactId, PortalId, RoomId } from '../model/ids.ts';
 import type { InteropClient, MediaRetry } from '../model/interop.ts';
 import type { Portal } from '../model/portal.ts';
 import type { Holds } from './awaited.ts';
@@ -12,6 +12,7 @@ import { deliverNext } from './deliver.ts';
 import { TransferSlots } from './files/slots.ts';
 import { FilesToMatrix } from './files/to-matrix.ts';
 import { FilesToWhatsApp } from './files/to-whatsapp.ts';
+import type { KeyWaits } from './key-waits.ts';
 import { handleLateEvents } from './late-events.ts';
 import { setNextMark } from './marks.ts';
 import { handleNextEvent } from './matrix-events.ts';
@@ -49,7 +50,7 @@ export class Pipelines {
   readonly #slots: TransferSlots;
   readonly #filesToMatrix: FilesToMatrix;
   readonly #stopping = new AbortController();
-  readonly #keyWaits = new Map<EventId, number>();
+  readonly #keyWaits: KeyWaits = new Map();
   readonly #holds: Holds = new Map();
 
   constructor(options: PipelinesOptions) {

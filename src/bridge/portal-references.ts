@@ -116,7 +116,7 @@ async function sentMessage(
   const target = await context.store.references.byEvent(portal.id, event);
   if (!target?.fromUser) return target;
   const row = await context.store.outbox.byEvent(event);
-  return row?.state.at === 'parked' ? undefined : target;
+  return row?.at === 'parked' ? undefined : target;
 }
 
 interface Outgoing {

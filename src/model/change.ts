@@ -218,7 +218,7 @@ export type Change =
   /** Stores a pushed transaction, unless its id is known; events with known ids are left out. */
   | { readonly change: 'transaction.store'; readonly transaction: NewTransaction }
   | { readonly change: 'transaction.done'; readonly seq: TransactionSeq }
-  /** The event is dealt with: its content is erased, its id remembered. */
+  /** The event is dealt with: its content is erased, its id remembered. Fails with `store.changed` (retry later) where it was before. */
   | { readonly change: 'event.done'; readonly seq: EventSeq }
   /** The event stands aside, and its room goes on. */
   | { readonly change: 'event.late'; readonly seq: EventSeq }

@@ -10,6 +10,7 @@ import type {
   BotMessage,
   InboxRow,
   LateEvent,
+  OutboxEnvelope,
   OutboxRow,
   OutboxRowProgress,
   StoredEvent,
@@ -32,7 +33,8 @@ import type { Erasure } from './user-data.ts';
 export interface Store {
   /**
    * Commits all changes or none; durable when it resolves. Rejects with BridgeError `store.conflict` (a row that must be new exists),
-   * `store.gone` (an account or contact of a change was erased), `store.unavailable` (retry later: disk full, read-only).
+   * `store.gone` (an account or contact of a change was erased), `store.changed` (retry later: what a change was decided on is not so any more),
+   * `store.unavailable` (retry later: disk full, read-only).
    */
   commit(changes: readonly Change[]): Promise<void>;
   /** Takes what was deleted out of the free space of the database as well. On SQLite the whole file is written anew: seconds for each gigabyte. */
@@ -167,16 +169,16 @@ export interface Store {
     progress(id: OutboxId): Promise<OutboxRowProgress | undefined>;
     byMessageId(account: AccountId, portal: PortalId, messageId: MessageId): Promise<OutboxRow | undefined>;
     /** The row made of this Matrix event. */
-    byEvent(event: EventId): Promise<OutboxRow | undefined>;
+    byEvent(event: EventId): Promise<OutboxEnvelope | undefined>;
     /** Portals of this account that have such rows. */
     portalsWithWork(account: AccountId): Promise<readonly PortalId[]>;
-    /** The first such rows of the portal after this one. */
+    /** The first such rows of the portal after this one, without those that are damaged. */
     waitingAfter(row: Pick<OutboxRow, 'id' | 'portal'>, limit: number): Promise<readonly OutboxRow[]>;
     waiting(portal: PortalId): Promise<number>;
     /** Acknowledged rows created before `before` (ms) whose payload is still kept. */
-    expired(before: number, limit: number): Promise<readonly OutboxRow[]>;
+    expired(before: number, limit: number): Promise<readonly OutboxEnvelope[]>;
     /** Of what `expired` means, after the row `after`: those that nobody has confirmed although so many retry receipts were answered. */
-    unreadable(retries: number, before: number, limit: number, after?: OutboxId): Promise<readonly OutboxRow[]>;
+    unreadable(retries: number, before: number, limit: number, after?: OutboxId): Promise<readonly OutboxEnvelope[]>;
   };
   /** Which event is which message; remembered for the retention time. */
   readonly references: {

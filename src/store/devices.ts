@@ -2,6 +2,7 @@
 import type { AccountId, ContactId } from '../model/ids.ts';
 import type { Store } from '../model/store.ts';
 import type { DeviceList } from '../model/trust.ts';
+import { unlessDamaged } from './damaged.ts';
 import { accountKey } from './keyring.ts';
 import { type Place, sealJson, unsealJson } from './sealing.ts';
 import { run, type Steps } from './steps.ts';
@@ -24,6 +25,7 @@ export function* putDevices({ db, keys }: Unit, account: AccountId, contact: Con
   );
 }
 
+/** A list that cannot be opened is fetched again. */
 export function deviceReads({ db, keys }: Reader): Store['trust']['devices'] {
   return async (account, contact) => {
     const row = await db
@@ -33,6 +35,7 @@ export function deviceReads({ db, keys }: Reader): Store['trust']['devices'] {
       .where('account', '=', account)
       .executeTakeFirst();
     const key = row && (await keys.find(accountKey(account)));
-    return key && unsealJson<DeviceList>(key, deviceListPlace(account, contact), row.list);
+    const open = async () => key && unsealJson<DeviceList>(key, deviceListPlace(account, contact), row.list);
+    return unlessDamaged(open());
   };
 }

@@ -6,6 +6,7 @@ import type { JsonObject, MatrixEvent, NewTransaction, StoredEvent } from '../mo
 import type { Store } from '../model/store.ts';
 import { built } from './built.ts';
 import { openedRow } from './damaged.ts';
+import { changed } from './errors.ts';
 import { type Place, sealJson, unsealJson } from './sealing.ts';
 import { countChanges, mustChange, run, type Steps } from './steps.ts';
 import type { Tables } from './tables.ts';
@@ -32,7 +33,7 @@ const insertEvent = built((db, row: Insertable<Tables['matrix_event']>) =>
     .onConflict((at) => at.column('event_id').doNothing()),
 );
 const finish = built((db, { id, settled_at }: Pick<Row, 'id' | 'settled_at'>) =>
-  db.updateTable('matrix_event').set({ event: null, settled_at }).where('id', '=', id),
+  db.updateTable('matrix_event').set({ event: null, settled_at }).where('id', '=', id).where(hasEvent),
 );
 const nextOpen = built((db, { room }: Pick<Row, 'room'>) =>
   db
@@ -78,8 +79,9 @@ export function* finishTransaction({ db, now }: Unit, seq: TransactionSeq): Step
   yield* mustChange(done, 'the transaction');
 }
 
+/** Throws BridgeError `store.changed` where the event has been dealt with: what stands aside may be sent or deleted, whichever comes first. */
 export function* finishEvent({ db, now }: Unit, seq: EventSeq): Steps {
-  yield* mustChange(finish(db, { id: seq, settled_at: now }), 'the event');
+  yield* mustChange(finish(db, { id: seq, settled_at: now }), 'the event', changed);
 }
 
 export function* setEventAside({ db, now }: Unit, seq: EventSeq): Steps {

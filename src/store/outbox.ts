@@ -2,7 +2,14 @@
 import { type Insertable, type Selectable, sql, type Updateable } from 'kysely';
 import type { Change } from '../model/change.ts';
 import type { OutboxId, PortalId } from '../model/ids.ts';
-import type { NewOutboxRow, OutboxMarks, OutboxRow, OutboxState, OutgoingFile } from '../model/journal.ts';
+import type {
+  NewOutboxRow,
+  OutboxEnvelope,
+  OutboxMarks,
+  OutboxRow,
+  OutboxState,
+  OutgoingFile,
+} from '../model/journal.ts';
 import type { Store } from '../model/store.ts';
 import { noteActivity } from './accounts.ts';
 import { built } from './built.ts';
@@ -165,9 +172,8 @@ export function outboxReads({ db, keys }: Reader): Store['outbox'] {
     return key && toOutboxRow(key, row);
   }
 
-  async function some(found: typeof kept, limit: number): Promise<OutboxRow[]> {
-    const rows = await found.limit(limit).execute();
-    return (await Promise.all(rows.map(opened))).filter((row) => row !== undefined);
+  async function some(found: typeof kept, limit: number): Promise<OutboxEnvelope[]> {
+    return (await found.limit(limit).execute()).map(toEnvelope);
   }
 
   return {
@@ -200,9 +206,15 @@ export function outboxReads({ db, keys }: Reader): Store['outbox'] {
       const old = unconfirmed.where('created_at', '<', before).orderBy('id');
       return some(after === undefined ? old : old.where('id', '>', after), limit);
     },
-    waitingAfter: async ({ id, portal }, limit) =>
-      some(open.selectAll().where('portal', '=', portal).where('id', '>', id).orderBy('id'), limit),
-    byEvent: async (event) => opened(await select.where('event', '=', event).executeTakeFirst()),
+    waitingAfter: async ({ id, portal }, limit) => {
+      const after = open.selectAll().where('portal', '=', portal).where('id', '>', id).orderBy('id').limit(limit);
+      const rows = await Promise.all((await after.execute()).map((row) => unlessDamaged(opened(row))));
+      return rows.filter((row) => row !== undefined);
+    },
+    byEvent: async (event) => {
+      const row = await select.where('event', '=', event).executeTakeFirst();
+      return row && toEnvelope(row);
+    },
   };
 }
 
@@ -211,19 +223,17 @@ function toMarks(row: Pick<Row, 'waiting_for' | 'retry_for' | 'confirmed' | 'ret
   return { waitingFor: toDevices(waiting), retryFor: toDevices(asking), confirmed: confirmed === 1, retries };
 }
 
+function toEnvelope(row: Row): OutboxEnvelope {
+  const { id, account, portal, event, state: at, message_id: messageId, created_at: createdAt } = row;
+  return { id, account, portal, event, messageId, createdAt, at, ...toMarks(row), hosted: row.hosted ?? undefined };
+}
+
 function toOutboxRow(key: DataKey, row: Row): OutboxRow {
-  const { id, account, portal, event } = row;
+  const { at, ...envelope } = toEnvelope(row);
   return {
-    id,
-    account,
-    portal,
-    event,
-    messageId: row.message_id,
-    createdAt: row.created_at,
+    ...envelope,
     state: toState(key, row),
     payload: row.payload ? unseal(key, place('payload', row), row.payload) : undefined,
-    ...toMarks(row),
-    hosted: row.hosted ?? undefined,
   };
 }
 

@@ -1,5 +1,7 @@
 // Steps: a write as a generator of statements. It knows nothing of the connection that runs it, so the same steps run on any dialect.
 import type { Compilable, CompiledQuery } from 'kysely';
+import type { BridgeError } from '../model/errors.ts';
+import { gone } from './errors.ts';
 
 export interface Outcome {
   readonly rows: readonly unknown[];
@@ -11,8 +13,8 @@ export interface Statement {
   readonly query: CompiledQuery;
   /** Whether the next step depends on the outcome. Where none does, a remote database is not waited for. */
   readonly awaited: boolean;
-  /** What does not exist, and fails the commit as `store.gone`, where no row was changed. */
-  readonly mustChange?: string;
+  /** What fails the commit where no row was changed. */
+  readonly mustChange?: () => BridgeError;
 }
 
 /** Resumed with the outcome of an awaited statement, and with anything after the others. */
@@ -38,7 +40,7 @@ export function* countChanges(query: Compilable): Steps<number> {
   return (yield { query: query.compile(), awaited: true }).changes;
 }
 
-/** The commit fails with BridgeError `store.gone` where no row is changed. */
-export function* mustChange(query: Compilable, what: string): Steps {
-  yield { query: query.compile(), awaited: false, mustChange: what };
+/** The commit fails where no row is changed: with BridgeError `store.gone`, or with what `failure` makes of it. */
+export function* mustChange(query: Compilable, what: string, failure: (what: string) => BridgeError = gone): Steps {
+  yield { query: query.compile(), awaited: false, mustChange: () => failure(what) };
 }

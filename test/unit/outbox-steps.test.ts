@@ -194,6 +194,15 @@ describe('what fails', () => {
     expect(applied(rowOf({}), accepted.change).state).toEqual({ at: 'acknowledged' });
   });
 
+  test('the network refuses what one device had asked for again, and another one has: nobody is told that it was not delivered', () => {
+    const again = rowOf({ waitingFor: [1], confirmed: true, retries: 1 });
+    const after = afterAnswer(chat, again, { accepted: false, code: 400 }, list);
+    if (after.next !== 'end') throw new Error(after.next);
+    expect(applied(again, after.change)).toMatchObject({ state: { at: 'done' }, payload: undefined });
+    const unconfirmed = { ...again, confirmed: false };
+    expect(afterAnswer(chat, unconfirmed, { accepted: false, code: 400 }, list)).toMatchObject({ next: 'park' });
+  });
+
   test('a decision does not come: told, with the doubt where it may have gone out; or over, where somebody has read it', () => {
     const hold = (over: Partial<OutboxRow>) => afterHold(rowOf(over), 'waited-too-long', '14 days');
     expect(hold({ state: { at: 'ready' } })).toMatchObject({ code: 'waited-too-long' });

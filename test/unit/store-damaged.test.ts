@@ -2,9 +2,12 @@
 import { expect, test } from 'vitest';
 import type { BridgeContext } from '../../src/bridge/context.ts';
 import { settingAside } from '../../src/bridge/damaged-rows.ts';
+import { expireUnconfirmed, giveUpUnreadable } from '../../src/bridge/receipts.ts';
+import { isWithdrawable } from '../../src/bridge/withdrawals.ts';
 import { DamagedRow } from '../../src/model/damaged-row.ts';
 import type { EventId, MessageId, RoomId, UserId } from '../../src/model/ids.ts';
 import { createLogger } from '../../src/observability/logger.ts';
+import { toWhatsApp } from '../../src/translate/to-whatsapp.ts';
 import { aChat, aPlace, dialect, execute, message, openTestStore, outgoing, present } from '../support/store.ts';
 
 const bytes = dialect === 'sqlite' ? "x'0102'" : "'\\x0102'";
@@ -96,4 +99,66 @@ test('each journal goes on behind a damaged row, whose people are told', async (
 test('a damaged session is as good as none: Signal starts another', async () => {
   const { store, peer } = await damagedStore();
   expect(await store.signal.session(peer)).toBeUndefined();
+});
+
+const minute = 60_000;
+
+/** Three messages for WhatsApp; the second one cannot be opened. */
+async function damagedAmongOthers(sent: boolean) {
+  const place = await aPlace();
+  const before = await openTestStore(place);
+  const { portal } = await aChat(before);
+  const { payload } = toWhatsApp('m.room.message', { msgtype: 'm.text', body: 'hello' }) as { payload: Uint8Array };
+  const rows = Array.from({ length: 3 }, () => outgoing(portal, payload));
+  await before.commit(rows.map((row) => ({ change: 'outbox.add', row })));
+  for (const { event } of sent ? rows : []) {
+    const { id } = present(await before.outbox.byEvent(event));
+    const state = { at: 'acknowledged' } as const;
+    await before.commit([{ change: 'outbox.state', id, state, waitingFor: [0], retries: 5 }]);
+  }
+  await before.close();
+  await execute(place, `update outbox set payload = ${bytes} where event = '${rows[1]?.event}'`);
+  const store = await openTestStore(place);
+  const parts = {
+    store,
+    clock: { now: () => 60 * minute, elapsed: () => 0, sleep: async () => {} },
+    counters: { delivered: () => {} },
+    settings: { receiptWaitMs: minute },
+  };
+  const states = async () => Promise.all(rows.map(async ({ event }) => (await store.outbox.byEvent(event))?.at));
+  return { context: parts as unknown as BridgeContext, store, portal, rows, states };
+}
+
+test('a sent message that is damaged comes to its end like the others', async () => {
+  const { context, states } = await damagedAmongOthers(true);
+  expect(await expireUnconfirmed(context)).toBe(3);
+  expect(await states()).toEqual(['done', 'done', 'done']);
+  expect(await expireUnconfirmed(context)).toBe(0);
+});
+
+test('a sent message that is damaged and that nobody can read is given up like the others', async () => {
+  const { context, portal, states } = await damagedAmongOthers(true);
+  expect(await giveUpUnreadable(context)).toEqual([portal.id, portal.id, portal.id]);
+  expect(await states()).toEqual(['parked', 'parked', 'parked']);
+});
+
+test('a message can be taken back where one behind it is damaged, and so can that one', async () => {
+  const { context, store, rows } = await damagedAmongOthers(false);
+  for (const { event } of rows.slice(0, 2)) {
+    const row = present(await store.outbox.byEvent(event));
+    expect(await isWithdrawable(context, row)).toBe(true);
+    await store.commit([{ change: 'outbox.withdraw', id: row.id }]);
+  }
+  expect(await store.outbox.next(present(rows[2]).portal)).toMatchObject({ event: rows[2]?.event });
+});
+
+test('a damaged list of devices is as good as none: it is fetched again', async () => {
+  const place = await aPlace();
+  const before = await openTestStore(place);
+  const { account, contact } = await aChat(before);
+  const list = { since: 1, checkedAt: 2, devices: [] };
+  await before.commit([{ change: 'devices.put', account: account.id, contact: contact.id, list }]);
+  await before.close();
+  await execute(place, `update device_list set list = ${bytes}`);
+  expect(await (await openTestStore(place)).trust.devices(account.id, contact.id)).toBeUndefined();
 });

@@ -67,7 +67,9 @@ it('is erased when it is given up, and cannot be tried again then', async () => 
     expect(await store.queue.find(item)).toMatchObject({ state: 'done' });
     await expect(store.commit([{ change: 'queue.retry', item }])).rejects.toMatchObject({ code: 'store.gone' });
   }
-  expect(await store.outbox.byEvent(outbox.event)).toMatchObject({ payload: undefined });
+  expect(await store.outbox.byMessageId(outbox.account, outbox.portal, outbox.messageId)).toMatchObject({
+    payload: undefined,
+  });
 });
 
 it('names what could never be read, of which nothing is kept, until it comes after all', async () => {

@@ -1,13 +1,15 @@
-// Events outside portals: invitations to the bot, and what is said to it.
+// Events outside portals: invitations to the bot, and what is said to it, in rooms that hold it and one other person: answers are for nobody else.
 
 import { BridgeError } from '../../model/errors.ts';
-import { type RoomId, serverOf, type UserId } from '../../model/ids.ts';
+import { serverOf, type UserId } from '../../model/ids.ts';
 import type { MatrixEvent } from '../../model/journal.ts';
 import type { MatrixDecryption } from '../../model/matrix.ts';
 import { withoutReplyFallback } from '../../translate/to-whatsapp.ts';
 import type { BridgeContext } from '../context.ts';
+import { isWritten } from '../event-steps.ts';
 import { decryptOrWait, type KeyWaits } from '../key-waits.ts';
 import { done, type Handled } from '../matrix-events.ts';
+import { unconnected } from '../orphaned-events.ts';
 import { holdForIdentity } from '../user-trust.ts';
 import { type CommandEffects, needsNoVerification, runCommand } from './commands.ts';
 import { isForTwo, membersOf } from './members.ts';
@@ -19,9 +21,12 @@ export async function handleManagementEvent(
   effects: CommandEffects,
 ): Promise<Handled> {
   if (event.type === 'm.room.member') return invitation(context, event, effects);
+  if (!isWritten(event)) return done();
+  const members = await membersOf(context, event.room_id);
+  if (!members.has(context.bot.user)) return unconnected(context, event, effects);
+  if (!isForTwo(context, members)) return done();
   if (event.type === 'm.room.message') return said(context, event, event.content, false, effects);
   if (event.type !== 'm.room.encrypted') return done();
-  if (!(await isManagementRoom(context, event.room_id))) return done();
   const decryption = await decryptOrWait(context, context.bot, event, waits);
   switch (decryption.outcome) {
     case 'wait':
@@ -68,6 +73,8 @@ async function command(
     );
   }
   if (await identityHasChanged(context, event.sender, decryption.masterKey)) effects.wakeBot(event.room_id);
+  // Its key may have been fetched before, and somebody else have come meanwhile.
+  if (!isForTwo(context, await membersOf(context, event.room_id))) return done();
   return said(context, event, decryption.content, true, effects);
 }
 
@@ -120,7 +127,7 @@ async function said(
   effects: CommandEffects,
 ): Promise<Handled> {
   const text = textOf(content);
-  if (text === '' || !(await isManagementRoom(context, event.room_id))) return done();
+  if (text === '') return done();
   return runCommand(
     context,
     { user: event.sender, room: event.room_id, event: event.event_id, text, encrypted },
@@ -132,11 +139,6 @@ async function said(
 function textOf(content: MatrixEvent['content']): string {
   const { body, msgtype } = content;
   return msgtype === 'm.text' && typeof body === 'string' ? withoutReplyFallback(content, body).trim() : '';
-}
-
-/** A management room holds the bot and one other person: answers are for nobody else. */
-async function isManagementRoom(context: BridgeContext, room: RoomId): Promise<boolean> {
-  return isForTwo(context, await membersOf(context, room));
 }
 
 function reply(event: MatrixEvent, text: string, effects: CommandEffects): Handled {

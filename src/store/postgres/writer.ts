@@ -1,6 +1,6 @@
 // The writer on PostgreSQL: what is handed over while a transaction runs shares the next one, each commit behind a savepoint of its own.
-import { closed, gone } from '../errors.ts';
-import type { Outcome, Steps } from '../steps.ts';
+import { closed } from '../errors.ts';
+import type { Outcome, Statement, Steps } from '../steps.ts';
 import { MAX_GROUP, type Writer } from '../writer.ts';
 import { type LockedSession, silently, type Transaction } from './session.ts';
 
@@ -102,8 +102,8 @@ async function drive<Result>(transaction: Transaction, steps: Steps<Result>): Pr
   }
 }
 
-async function checked(execution: Promise<Outcome>, mustChange: string | undefined): Promise<Outcome> {
+async function checked(execution: Promise<Outcome>, mustChange: Statement['mustChange']): Promise<Outcome> {
   const outcome = await execution;
-  if (mustChange !== undefined && outcome.changes === 0) throw gone(mustChange);
+  if (mustChange !== undefined && outcome.changes === 0) throw mustChange();
   return outcome;
 }

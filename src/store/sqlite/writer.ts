@@ -1,5 +1,5 @@
 // The writer on SQLite: what is handed over in one turn of the event loop goes into one transaction, which runs synchronously.
-import { closed, gone } from '../errors.ts';
+import { closed } from '../errors.ts';
 import type { Steps } from '../steps.ts';
 import { MAX_GROUP, type Writer } from '../writer.ts';
 import type { SqliteConnection } from './connection.ts';
@@ -87,7 +87,7 @@ function drive<Result>(connection: SqliteConnection, steps: Steps<Result>): Resu
   while (!next.done) {
     const { query, mustChange } = next.value;
     const outcome = connection.execute(query);
-    if (mustChange !== undefined && outcome.changes === 0) throw gone(mustChange);
+    if (mustChange !== undefined && outcome.changes === 0) throw mustChange();
     next = steps.next(outcome);
   }
   return next.value;
