@@ -18,7 +18,7 @@ import { preferredAddress } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { followDevices } from './device-changes.ts';
 import { initialPreKeys } from './enlistments.ts';
-import { afterConfirmation, isAt } from './inbox-steps.ts';
+import { afterConfirmation, isAt, pauseBeforeAsking } from './inbox-steps.ts';
 import { networkNames } from './labels.ts';
 import { blockerOf } from './policy/blocks.ts';
 import { answerRetry, chatWith, checkIdentity, settle } from './receipts.ts';
@@ -56,7 +56,7 @@ export class Connections {
   readonly #uploaded = new Set<AccountId>();
   /** Accounts that have a connection, which could not be followed up because the database was away. */
   readonly #notFollowedUp = new Map<AccountId, ActiveAccount>();
-  #stopped = false;
+  readonly #stopping = new AbortController();
 
   constructor(context: BridgeContext, effects: ConnectionEffects) {
     this.#context = context;
@@ -64,7 +64,7 @@ export class Connections {
   }
 
   open(account: ActiveAccount): void {
-    if (this.#stopped || this.#clients.has(account.id)) return;
+    if (this.#stopping.signal.aborted || this.#clients.has(account.id)) return;
     const { network, minter } = this.#context;
     const { interopAccountId } = account.state.enlistment;
     const token = (): Promise<string> => {
@@ -104,7 +104,7 @@ export class Connections {
 
   /** Ends every connection; none is opened any more. */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#stopping.abort();
     await Promise.all([...this.#clients.keys()].map((account) => this.close(account)));
   }
 
@@ -168,6 +168,8 @@ export class Connections {
     const client = this.#clients.get(account.id);
     if (received.askAgain !== undefined && client !== undefined) {
       const { askAgain: request } = received;
+      // Its stanza is not acknowledged before: if we end meanwhile, it comes again.
+      await this.#context.clock.sleep(pauseBeforeAsking(request.count), this.#stopping.signal);
       await this.#keys.run(account.id, () => askAgain(this.#context, account, client, message, request));
     }
   }

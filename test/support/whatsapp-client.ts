@@ -120,7 +120,13 @@ export class WhatsAppClient {
     const { state, saveCreds } = this.#auth;
     // The library leaves it to applications to remember what they sent, for those who could not read it.
     const getMessage = ({ id }: { id?: string | null }) => this.#remember(id ?? '');
-    const socket = makeWASocket({ waWebSocketUrl: chatUrl, auth: state, logger: quiet, getMessage, ...answeredRetries });
+    const socket = makeWASocket({
+      waWebSocketUrl: chatUrl,
+      auth: state,
+      logger: quiet,
+      getMessage,
+      ...answeredRetries,
+    });
     this.#socket = socket;
     this.endedWith = undefined;
     socket.ev.on('creds.update', saveCreds);

@@ -14,6 +14,7 @@ import {
   afterStandIn,
   isAt,
   isMissing,
+  pauseBeforeAsking,
   turnOf,
   usedKey,
 } from '../../src/bridge/inbox-steps.ts';
@@ -56,6 +57,10 @@ describe('a message that could not be decrypted', () => {
     expect(fails(1, 'signal.no-session', true)).toMatchObject({ ask: { withKeys: true } });
     expect(fails(2)).toMatchObject({ ask: { count: 2, withKeys: true } });
     expect(fails(2, usedKey)).toMatchObject({ ask: { count: 2, withKeys: false } });
+  });
+
+  test('is asked for at once, and the third time not before its sender may have come to rest', () => {
+    expect([1, 2, 3, 4, 5, 50].map(pauseBeforeAsking)).toEqual([0, 0, 500, 2_000, 8_000, 8_000]);
   });
 
   test('is parked in sight once it has failed too often, or nobody answers', () => {
