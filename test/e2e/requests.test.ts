@@ -5,6 +5,7 @@ import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Invite, MatrixUser, Message } from '../../src/demo/matrix-user.ts';
 import type { SandboxPhone } from '../../src/demo/sandbox-phone.ts';
+import { killVariable } from '../../src/observability/fail-points.ts';
 import { World } from '../support/world.ts';
 
 let world: World;
@@ -241,6 +242,19 @@ describe('a request', () => {
     await dora.hasStatus(id, 'delivered');
     await alice.join(room);
     await shown(room, 'it is me');
+  });
+
+  test('is accepted by joining a room that the bridge had made and, killed right then, does not know of', async () => {
+    const greta = await stranger('Greta');
+    await world.bridge.kill();
+    const dying = world.spawnBridge({ [killVariable]: 'W8-room-created:1' });
+    const id = await greta.send(alice.userId, 'are you there, Alice?');
+    const room = await invited();
+    await dying.exited;
+    await alice.join(room);
+    await world.startBridge();
+    await shown(room, 'are you there, Alice?');
+    await greta.hasStatus(id, 'delivered');
   });
 
   test('ends when the user writes first', async () => {
