@@ -69,10 +69,10 @@ function withoutClaims(name: string): string {
     .replace(atEnd, '');
 }
 
-/** Spells out ⑴ and its like. */
+/** Spells out ⑴, 🉀 and their like. */
 function withItsBrackets(sign: string): string {
   const spelled = sign.normalize('NFKD');
-  return spelled.startsWith('(') ? spelled : sign;
+  return /^\p{Ps}/u.test(spelled) ? spelled : sign;
 }
 
 function claims(words: string): boolean {

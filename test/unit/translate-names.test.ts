@@ -89,6 +89,8 @@ test.each([
   ['Anna @ work', 'Anna work'],
   ['Anna (née Smith)', 'Anna née Smith'],
   ['王小明（Tom）', '王小明 Tom'],
+  ['Anna 🉀', 'Anna 本'],
+  ['Anna 🄪', 'Anna S'],
   ['Wh(x)atsApp Anna', 'Wh x atsApp Anna'],
 ])('%s becomes %s', (name, cleaned) => {
   expect(clean(name)).toBe(cleaned);
