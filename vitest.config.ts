@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-// Unit and wire tests run in parallel; tests that start a homeserver share two cores, so one file at a time.
+// Unit and wire tests run in parallel; tests that start a homeserver share two cores, so one file at a time, all in one process: that has loaded a
+// homeserver and two clients already when the next file needs them.
+const oneByOne = { testTimeout: 120_000, hookTimeout: 600_000, fileParallelism: false, isolate: false, pool: 'forks' };
+
 const project = (name: string, options: object = {}) => ({
   test: { name, include: [`test/${name}/**/*.test.ts`], ...options },
 });
@@ -20,8 +23,8 @@ export default defineConfig({
         fileParallelism: false,
       }),
       project('wire', { testTimeout: 60_000 }),
-      project('e2e', { testTimeout: 120_000, hookTimeout: 600_000, fileParallelism: false, pool: 'forks' }),
-      project('chaos', { testTimeout: 120_000, hookTimeout: 600_000, fileParallelism: false, pool: 'forks' }),
+      project('e2e', { ...oneByOne, sequence: { groupOrder: 1 } }),
+      project('chaos', { ...oneByOne, sequence: { groupOrder: 2 } }),
     ],
   },
 });
