@@ -5,7 +5,7 @@ export const shiftVariable = 'SHIFTED_CLOCK_FILE';
 
 const file = process.env[shiftVariable];
 const RealDate = Date;
-const lookEveryMs = 20;
+const lookEveryMs = 1;
 let shift = 0;
 let lookedAt = Number.NEGATIVE_INFINITY;
 
