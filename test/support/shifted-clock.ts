@@ -12,7 +12,9 @@ let lookedAt = Number.NEGATIVE_INFINITY;
 function now(): number {
   if (file !== undefined && performance.now() - lookedAt > lookEveryMs) {
     lookedAt = performance.now();
-    shift = Number(readFileSync(file, 'utf8'));
+    const text = readFileSync(file, 'utf8');
+    // Nothing is in it in the moment in which it is written.
+    if (text !== '') shift = Number(text);
   }
   return RealDate.now() + shift;
 }
