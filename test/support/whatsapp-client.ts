@@ -22,8 +22,6 @@ import type { SandboxInfo } from '../../src/sandbox/server.ts';
 
 const TIMEOUT_MS = 30_000;
 const RECONNECT_MS = 200;
-/** Five, as its default says: it counts each that it answers twice, and would answer two. */
-const answeredRetries = { maxMsgRetryCount: 10 };
 const quiet = { level: 'silent', child: () => quiet, trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
 /** What the client has to know of a sandbox; a running `Sandbox` is one. */
@@ -125,7 +123,8 @@ export class WhatsAppClient {
       auth: state,
       logger: quiet,
       getMessage,
-      ...answeredRetries,
+      // Five, as its default says: it counts each that it answers twice, and would answer two.
+      maxMsgRetryCount: 10,
     });
     this.#socket = socket;
     this.endedWith = undefined;

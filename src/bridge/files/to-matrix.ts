@@ -9,6 +9,7 @@ import type { Portal } from '../../model/portal.ts';
 import { passed } from '../../observability/fail-points.ts';
 import { fileNotShownText } from '../../translate/media/failures.ts';
 import type { FileToMatrix } from '../../translate/media/types.ts';
+import { type Holds, holdLeft } from '../awaited.ts';
 import { preferredAddress } from '../contacts.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from '../context.ts';
 import { contactName } from '../labels.ts';
@@ -49,8 +50,8 @@ export class FilesToMatrix {
   readonly #client: (account: ActiveAccount) => InteropClient | undefined;
   readonly #wakeInbox: (portal: PortalId) => void;
   readonly #tries = new Map<InboxId, number>();
-  /** Since when this process has waited for an answer, by `Clock.elapsed`. */
-  readonly #asked = new Map<InboxId, number>();
+  /** For files that were asked for again. */
+  readonly #asked: Holds = new Map();
 
   constructor({ context, slots, client, wakeInbox }: FilesToMatrixOptions) {
     this.#context = context;
@@ -65,8 +66,10 @@ export class FilesToMatrix {
     if (waiting === undefined) return 'idle';
     const { row } = waiting;
     if (row.file?.at === 'asked') {
-      const left = this.#timeLeft(row.id, row.file.since);
-      return left > 0 ? { waitMs: left } : this.#fail(waiting, 'media.gone');
+      const left = holdLeft(this.#context.clock, this.#asked, row.id, row.file.since, askedWaitMs);
+      if (left > 0) return { waitMs: left };
+      this.#asked.delete(row.id);
+      return this.#fail(waiting, 'media.gone');
     }
     this.#asked.delete(row.id);
     const wait = await this.#context.limits.hold(portal, 'media', { account: waiting.account });
@@ -77,16 +80,6 @@ export class FilesToMatrix {
       if (!(error instanceof BridgeError)) throw error;
       return this.#afterFailure(waiting, error);
     }
-  }
-
-  /** A clock that is set back does not hold a chat for longer. */
-  #timeLeft(id: InboxId, since: number): number {
-    const { clock } = this.#context;
-    const heldSince = this.#asked.get(id) ?? clock.elapsed();
-    const left = askedWaitMs - Math.max(clock.now() - since, clock.elapsed() - heldSince);
-    if (left > 0) this.#asked.set(id, heldSince);
-    else this.#asked.delete(id);
-    return left;
   }
 
   async #next(portalId: PortalId): Promise<Waiting | undefined> {

@@ -8,6 +8,7 @@ import type { BridgeContext } from '../context.ts';
 import { networkNames } from '../labels.ts';
 import { done, type Handled } from '../matrix-events.ts';
 import { leaveIfThere } from '../portal-rooms.ts';
+import { hasGone } from '../visitors.ts';
 import { arrange } from './arrangement.ts';
 
 export async function handleSpaceEvent(
@@ -22,8 +23,7 @@ export async function handleSpaceEvent(
   return { kind: 'done', changes, after: () => effects.wakeBot(account.managementRoom) };
 }
 
-const hasLeft = ({ type, state_key, content }: MatrixEvent, { user }: Account): boolean =>
-  type === 'm.room.member' && state_key === user && (content.membership === 'leave' || content.membership === 'ban');
+const hasLeft = (event: MatrixEvent, { user }: Account): boolean => event.state_key === user && hasGone(event);
 
 /** The Space is no more, or its user is not in it: that is taken for their wish until they say otherwise. The bot goes, too. */
 export async function withoutSpace(
