@@ -71,10 +71,10 @@ test.each(['gone', 'bad-gateway'] as const)('%s: one asks whether it is back, th
   proxy.mood = mood;
   const before = proxy.asked.length;
   const expected = await phonesWrite(mood);
-  // Three rounds of asking: 0.5, 1 and 2 seconds after it was noticed.
+  // Four rounds of asking: 0.5, 1, 2 and 4 seconds after it was noticed.
   for (;;) {
     const questions = proxy.asked.slice(before).filter(({ path }) => path.endsWith('/whoami')).length;
-    if (questions >= 3) break;
+    if (questions >= 4) break;
     await proxy.askedTimes(1);
   }
   const others = proxy.asked.slice(before).filter(({ path }) => !path.endsWith('/whoami'));
