@@ -24,7 +24,7 @@ import {
 import { noticeId, noticeOnce } from './notices.ts';
 import { whatToShow } from './policy/admission.ts';
 import { closeDeclined, requestTold } from './policy/requests.ts';
-import { labelMessageId, leaveIfThere, openRoom, readyGhost, writeLabel } from './portal-rooms.ts';
+import { abandonRoom, labelMessageId, openRoom, readyGhost, writeLabel } from './portal-rooms.ts';
 import { withProofs } from './reports/proof.ts';
 import { shown } from './shown.ts';
 import { sendAgain } from './unknown-outcomes.ts';
@@ -219,8 +219,7 @@ async function refused(context: BridgeContext, chat: Chat, row: Unanswered, erro
   context.counters.delivered('to-matrix', 'refused');
   switch (after.next) {
     case 'new-room':
-      await leaveIfThere(context, chat.ghost.actor, chat.room);
-      await context.crypto.forgetRoom(chat.ghost.actor, chat.room);
+      await abandonRoom(context, chat.ghost.actor, chat.room);
       await context.store.commit(after.changes);
       throw new BridgeError('bridge.room-lost', 'the ghost may not write into its room; a new one is made', {
         retry: 'later',

@@ -5,7 +5,7 @@ import { errorCode } from '../model/errors.ts';
 import type { ContactId, RoomId } from '../model/ids.ts';
 import type { Store } from '../model/store.ts';
 import type { BridgeContext } from './context.ts';
-import { leaveIfThere } from './portal-rooms.ts';
+import { abandonRoom } from './portal-rooms.ts';
 
 export interface Merged {
   /** Whose the chats are now. */
@@ -44,8 +44,7 @@ export async function leaveRooms(context: BridgeContext, { ghost, rooms }: Merge
   if (ghost === undefined) return;
   for (const room of rooms) {
     try {
-      await leaveIfThere(context, ghost, room);
-      await context.crypto.forgetRoom(ghost, room);
+      await abandonRoom(context, ghost, room);
     } catch (error) {
       context.logger.warn({ code: errorCode(error), err: error }, 'a ghost of a merged contact could not leave a room');
     }

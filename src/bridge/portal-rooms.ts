@@ -119,9 +119,14 @@ export async function writeLabel(
 
 /** The user has left: so does the ghost. To be committed: what the contact writes next opens another room. */
 export async function closeRoom(context: BridgeContext, portal: Portal, ghost: Ghost, room: RoomId): Promise<Change> {
-  await leaveIfThere(context, ghost.actor, room);
-  await context.crypto.forgetRoom(ghost.actor, room);
+  await abandonRoom(context, ghost.actor, room);
   return { change: 'portal.state', portal: portal.id, state: { at: 'wanted' } };
+}
+
+/** The ghost leaves, and keeps no keys of the room. */
+export async function abandonRoom(context: BridgeContext, actor: Actor, room: RoomId): Promise<void> {
+  await leaveIfThere(context, actor, room);
+  await context.crypto.forgetRoom(actor, room);
 }
 
 /** The ghost leaves; a room that it is not in, or that is gone, is as good as left. */

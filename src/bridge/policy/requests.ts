@@ -9,7 +9,7 @@ import type { BridgeContext } from '../context.ts';
 import { networkNames } from '../labels.ts';
 import type { Wait } from '../limits/limits.ts';
 import { noticeOnce } from '../notices.ts';
-import { leaveIfThere } from '../portal-rooms.ts';
+import { closeRoom } from '../portal-rooms.ts';
 import { readable } from '../shown.ts';
 import type { Step } from '../workers.ts';
 
@@ -100,15 +100,13 @@ function droppedNotice(portal: Portal, since: number, dropped: number, now: numb
 
 /** Of a chat that was declined, the ghost takes the invitation back and leaves the room. */
 export async function closeDeclined(context: BridgeContext, portal: Portal): Promise<Step> {
-  const { store, homeserver, crypto } = context;
+  const { store, homeserver } = context;
   const account = await store.accounts.get(portal.account);
   const ghost = await store.contacts.ghost(portal.contact);
   const changes: Change[] = [{ change: 'inbox.discard', portal: portal.id }];
   if (portal.state.at === 'open' && account !== undefined && ghost !== undefined) {
     await homeserver.kick(ghost.actor, portal.state.room, account.user);
-    await leaveIfThere(context, ghost.actor, portal.state.room);
-    await crypto.forgetRoom(ghost.actor, portal.state.room);
-    changes.push({ change: 'portal.state', portal: portal.id, state: { at: 'wanted' } });
+    changes.push(await closeRoom(context, portal, ghost, portal.state.room));
   }
   await store.commit(changes);
   return 'idle';
