@@ -138,7 +138,7 @@ export class Pipelines {
     const portal = await this.#context.store.portals.get(portalId);
     if (portal !== undefined) {
       // Also where this was the second try of a step whose last commit had failed.
-      this.receipts.wake(portal.account);
+      if (typeof step === 'string') this.receipts.wake(portal.account);
       if (step === 'idle') this.profiles.wake(portal.contact);
       // Whoever refers to what has just been noted may be heard now.
       if (portal.state.at === 'open') this.rooms.wake(portal.state.room);
