@@ -122,11 +122,15 @@ export async function startSynapse(options: StartSynapseOptions): Promise<Synaps
 /** Below what systems give to outgoing connections (RFC 6335 and Linux' own range), so that none takes it before we listen. */
 const portRange = { from: 12_000, to: 32_000 };
 
-/** Returns a loopback port on which nothing listens now, chosen at random. */
+const givenOut = new Set<number>();
+
+/** Returns a loopback port on which nothing listens now, chosen at random; never the same one twice, for its owner may not listen yet. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(portRange.from, portRange.to);
-    if (await isFree(port)) return port;
+    if (givenOut.has(port) || !(await isFree(port))) continue;
+    givenOut.add(port);
+    return port;
   }
 }
 
