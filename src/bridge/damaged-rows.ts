@@ -53,7 +53,9 @@ async function told({ store, clock }: BridgeContext, place: DamagedPlace): Promi
     }
     case 'outbox': {
       const portal = await store.portals.get(place.portal);
-      return portal === undefined ? [] : [notSaved(portal, place.event, now)];
+      // It has been read on one of the contact's devices; another one had asked for it again.
+      const isThere = (await store.outbox.progress(place.id))?.confirmed === true;
+      return portal === undefined || isThere ? [] : [notSaved(portal, place.event, now)];
     }
     case 'event': {
       const portal = await store.portals.byRoom(place.room as RoomId);

@@ -29,9 +29,7 @@ interface Chat {
 export async function heldOutgoing(context: BridgeContext, chat: Chat, row: OutboxRow): Promise<Step> {
   const { portal } = chat;
   if (!(await isOver(context, portal, 'outbox', row.createdAt))) return 'idle';
-  const after = afterHold(row, code, days(context));
-  if (after.next === 'end') await context.store.commit([after.change]);
-  else await parkRow(context, portal, row, after, [told(context, chat)]);
+  await parkRow(context, portal, row, afterHold(row, code, days(context)), [told(context, chat)]);
   return 'again';
 }
 

@@ -4,7 +4,7 @@ import type { Change } from '../model/change.ts';
 import type { Contact } from '../model/contact.ts';
 import type { BridgeError } from '../model/errors.ts';
 import type { SendResult } from '../model/interop.ts';
-import type { OutboxMarks, OutboxRow } from '../model/journal.ts';
+import type { OutboxEnvelope, OutboxMarks, OutboxRow } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
 import type { DeviceList } from '../model/trust.ts';
 import { afterRefusal, find } from './devices.ts';
@@ -14,7 +14,9 @@ import { type Blocker, blockedText } from './policy/blocks.ts';
 
 type RowChange = Change & { readonly change: 'outbox.state' };
 /** What need not be opened of a row to end it. */
-type Noted = Pick<OutboxRow, 'id' | 'event' | 'confirmed'>;
+type Noted = Pick<OutboxEnvelope, 'id' | 'event' | 'confirmed'>;
+/** Likewise, to note what its devices say. */
+type Sent = Pick<OutboxEnvelope, 'id' | 'at' | keyof OutboxMarks>;
 
 interface Chat {
   readonly portal: Portal;
@@ -81,7 +83,7 @@ export function afterNobodyReached(
   if (cause?.retry === 'later') return { next: 'retry', cause };
   const [asking] = row.retryFor;
   if (asking !== undefined && isForOthers(row, asking)) {
-    return { next: 'leave-out', change: withoutDevice(row, asking) };
+    return { next: 'leave-out', change: withoutDevice({ ...row, at: row.state.at }, asking) };
   }
   const text = `No device of ${contactName(contact, portal)} can be reached at the moment. Try again later.`;
   return park(cause?.code ?? 'signal.no-device', cause?.userText ?? text);
@@ -101,31 +103,30 @@ export const payloadGone = park(
   'This message waited too long and is not kept any more. Send it again.',
 );
 
-export type AfterHold = Parking | { readonly next: 'end'; readonly change: RowChange };
-
 /** It has waited too long for a decision of the user. `waited`: how long, in words. */
-export function afterHold(row: OutboxRow, code: string, waited: string): AfterHold {
-  // It has been read on one of their devices; another one has asked for it again.
-  if (row.confirmed) return { next: 'end', change: ended(row) };
+export function afterHold(row: OutboxRow, code: string, waited: string): Parking {
   const uncertain = row.state.at === 'encrypted' ? ' It is not certain that it had not gone out before.' : '';
   const text = `It has waited for ${waited} for a decision of yours, and is not sent any more.${uncertain} Once you have decided, send it again if it still matters.`;
   return park(code, text);
 }
 
-/** Its sender is told: `parked`. */
-export const afterParking = ({ id }: Pick<OutboxRow, 'id'>, code: string): RowChange => ({
-  change: 'outbox.state',
-  id,
-  state: { at: 'parked', code },
-});
+/**
+ * No further try is made, for whatever reason: `parked`, and its sender is to be told; or, where one of their devices has confirmed it and
+ * only another one had asked for it again, `done`.
+ */
+export function afterGivingUp(
+  { id, confirmed }: Pick<OutboxRow, 'id' | 'confirmed'>,
+  code: string,
+): { readonly change: RowChange; readonly told: boolean } {
+  if (confirmed) return { change: ended({ id }), told: false };
+  return { change: { change: 'outbox.state', id, state: { at: 'parked', code } }, told: true };
+}
 
 export type AfterAnswer =
   | Parking
   | { readonly next: 'wait-for-receipts'; readonly change: RowChange }
   /** For another list of devices, which is stale. */
-  | { readonly next: 'encrypt-anew'; readonly change: RowChange; readonly list: DeviceList }
-  /** Refused, and one of their devices has it. */
-  | { readonly next: 'end'; readonly code: string; readonly change: RowChange };
+  | { readonly next: 'encrypt-anew'; readonly change: RowChange; readonly list: DeviceList };
 
 /** The network has answered the stanza. */
 export function afterAnswer(
@@ -137,10 +138,8 @@ export function afterAnswer(
   if (answer.accepted) return { next: 'wait-for-receipts', change: afterSending(row) };
   const refusal = afterRefusal(list, answer.code, row.messageId);
   if (refusal.next === 'refresh') return { next: 'encrypt-anew', change: afterStaleList(row), list: refusal.list };
-  const code = `network.${answer.code}`;
-  if (row.confirmed) return { next: 'end', code, change: ended(row) };
   return park(
-    code,
+    `network.${answer.code}`,
     `${networkNames[contact.network]} refused this message (code ${answer.code}). If that happens again, tell whoever runs this server.`,
   );
 }
@@ -165,27 +164,27 @@ export function afterStaleList(row: OutboxRow): RowChange {
  * A device confirms (delivered, read or played: all mean that it could decrypt the message). What the person has read on one device
  * counts as received by the person, but the payload stays for the others. Undefined where nothing changes.
  */
-export function afterReceipt(row: OutboxRow, device: number): RowChange | undefined {
+export function afterReceipt(row: Sent, device: number): RowChange | undefined {
   if (!wasSent(row) || !row.waitingFor.includes(device)) return undefined;
   return { ...withoutDevice(row, device), confirmed: true };
 }
 
 /** A device will not have this message, or has it: nothing waits for it any longer. */
-export function withoutDevice(row: OutboxRow, device: number): RowChange {
+export function withoutDevice(row: Sent, device: number): RowChange {
   const others = (devices: readonly number[]): number[] => devices.filter((each) => each !== device);
-  return settled(row, others(row.waitingFor), others(row.retryFor), row.state.at !== 'encrypted');
+  return settled(row, others(row.waitingFor), others(row.retryFor), row.at !== 'encrypted');
 }
 
 /** A device asks again. What is on its way to the network goes first. */
-export function afterRetry(row: OutboxRow, device: number): RowChange {
+export function afterRetry(row: Sent, device: number): RowChange {
   const retryFor = row.retryFor.includes(device) ? row.retryFor : [...row.retryFor, device];
-  const state = row.state.at === 'encrypted' ? row.state : ({ at: 'ready' } as const);
-  return { change: 'outbox.state', id: row.id, state, retryFor, retries: row.retries + 1 };
+  const change = { change: 'outbox.state', id: row.id, retryFor, retries: row.retries + 1 } as const;
+  return row.at === 'encrypted' ? change : { ...change, state: { at: 'ready' } };
 }
 
 /** Whether a device may ask for this message: it was addressed, has not confirmed, and the payload is kept. */
-export function mayAsk(row: OutboxRow, device: number): boolean {
-  return row.payload !== undefined && wasSent(row) && row.waitingFor.includes(device);
+export function mayAsk(row: OutboxEnvelope, device: number): boolean {
+  return row.kept && wasSent(row) && row.waitingFor.includes(device);
 }
 
 export type Answer =
@@ -199,7 +198,7 @@ export type Answer =
 /** A device asks for a message again. `mostRetries`: for each device. */
 export function answerTo(
   chat: Chat,
-  row: OutboxRow | undefined,
+  row: OutboxEnvelope | undefined,
   device: number,
   list: DeviceList,
   { now, mostRetries }: { readonly now: number; readonly mostRetries: number },
@@ -220,9 +219,14 @@ export function isUnreadable({ retries, waitingFor }: OutboxMarks): boolean {
 }
 
 /** No device could decrypt it, and none asks any more: `parked`, and its sender told. */
-export function afterTooManyRetries({ portal, contact }: Chat, row: Noted, now: number): readonly Change[] {
+export function afterTooManyRetries(
+  { portal, contact }: Chat,
+  row: Pick<Noted, 'id' | 'event'>,
+  now: number,
+): readonly Change[] {
   const text = `${contactName(contact, portal)} has this message, but their device could not decrypt it, several times over. Send it again.`;
-  return [afterParking(row, 'retries-exhausted'), notSent(portal, row.event, now, 'not-decrypted', text)];
+  const { change } = afterGivingUp({ ...row, confirmed: false }, 'retries-exhausted');
+  return [change, notSent(portal, row.event, now, 'not-decrypted', text)];
 }
 
 /** Its receipts have not all come in time: `done`. Its sender is told where no device has confirmed. */
@@ -237,7 +241,7 @@ export function afterReceiptWait(portal: Portal | undefined, row: Noted, now: nu
 }
 
 /** Whether another device than this one has the message or may still get it. */
-function isForOthers({ confirmed, waitingFor }: OutboxRow, device: number): boolean {
+function isForOthers({ confirmed, waitingFor }: OutboxMarks, device: number): boolean {
   return confirmed || waitingFor.some((other) => other !== device);
 }
 
@@ -249,14 +253,19 @@ const ended = ({ id }: Pick<OutboxRow, 'id'>): RowChange => ({
 });
 
 /** Sent, on its way, or about to be encrypted again for a device that has asked. */
-function wasSent({ state, retryFor }: OutboxRow): boolean {
-  return state.at === 'encrypted' || state.at === 'acknowledged' || (state.at === 'ready' && retryFor.length > 0);
+function wasSent({ at, retryFor }: Sent): boolean {
+  return at === 'encrypted' || at === 'acknowledged' || (at === 'ready' && retryFor.length > 0);
 }
 
-function settled(row: OutboxRow, waitingFor: readonly number[], retryFor: readonly number[], sent: boolean): RowChange {
-  const change = { change: 'outbox.state', id: row.id, waitingFor, retryFor } as const;
+function settled(
+  { id }: Pick<OutboxRow, 'id'>,
+  waitingFor: readonly number[],
+  retryFor: readonly number[],
+  sent: boolean,
+): RowChange {
+  const change = { change: 'outbox.state', id, waitingFor, retryFor } as const;
   if (!sent) return change;
   if (retryFor.length > 0) return { ...change, state: { at: 'ready' } };
   if (waitingFor.length > 0) return { ...change, state: { at: 'acknowledged' } };
-  return { ...change, ...ended(row) };
+  return { ...change, ...ended({ id }) };
 }

@@ -1,4 +1,5 @@
 // Messages of a Matrix user that will not be delivered: set aside, and their sender is told under the message, or under the one that they are about.
+// One that has been read on one of the contact's devices only ends.
 import type { Change } from '../model/change.ts';
 import type { OutboxRow } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
@@ -6,7 +7,7 @@ import { type Deed, deedOf } from '../translate/references.ts';
 import { parseMessage } from '../translate/to-matrix.ts';
 import type { BridgeContext } from './context.ts';
 import { notSent } from './notices.ts';
-import { afterParking, type Parking } from './outbox-steps.ts';
+import { afterGivingUp, type Parking } from './outbox-steps.ts';
 
 const notDelivered = {
   message: 'Not delivered.',
@@ -15,7 +16,7 @@ const notDelivered = {
   deletion: 'What you deleted is still there on the other side.',
 };
 
-/** `also`: further changes of the same commit. */
+/** `row`: as it was found; a receipt may have come since. `also`: what is committed, too, where its sender is told. */
 export async function parkRow(
   context: BridgeContext,
   portal: Portal,
@@ -23,6 +24,12 @@ export async function parkRow(
   { code, text }: Pick<Parking, 'code' | 'text'>,
   also: readonly Change[] = [],
 ): Promise<void> {
+  const { confirmed } = (await context.store.outbox.progress(row.id)) ?? row;
+  const { change, told } = afterGivingUp({ id: row.id, confirmed }, code);
+  if (!told) {
+    context.logger.warn({ portal: portal.id, code }, 'one of several devices does not get a message');
+    return context.store.commit([change]);
+  }
   context.logger.warn({ portal: portal.id, code }, 'a message could not be delivered to the network');
   context.counters.delivered('to-whatsapp', 'failed');
   const deed = done(row);
@@ -30,7 +37,7 @@ export async function parkRow(
   const target = messageId && (await context.store.references.byMessage(portal.id, messageId, fromUser));
   const words = `${notDelivered[deed?.kind ?? 'message']} ${text}`;
   await context.store.commit([
-    afterParking(row, code),
+    change,
     notSent(portal, row.event, context.clock.now(), 'not-delivered', words, { about: target?.event }),
     ...also,
   ]);

@@ -205,7 +205,9 @@ export async function giveUpUnreadable(context: BridgeContext): Promise<readonly
       const portal = await store.portals.get(row.portal);
       const contact = portal && (await store.contacts.get(portal.contact));
       if (portal === undefined || contact === undefined) continue;
-      if (!isUnreadable(row)) continue;
+      // A receipt may have come since it was found.
+      const now = await store.outbox.progress(row.id);
+      if (now === undefined || now.confirmed || !isUnreadable(now)) continue;
       context.counters.delivered('to-whatsapp', 'failed');
       await store.commit(afterTooManyRetries({ portal, contact }, row, clock.now()));
       told.push(portal.id);
@@ -241,7 +243,9 @@ export async function expireUnconfirmed(context: BridgeContext): Promise<number>
   const rows = await context.store.outbox.expired(now - context.settings.receiptWaitMs, 100);
   for (const row of rows) {
     const portal = await context.store.portals.get(row.portal);
-    await context.store.commit(afterReceiptWait(portal, row, now));
+    // A receipt may have come since it was found.
+    const { confirmed } = (await context.store.outbox.progress(row.id)) ?? row;
+    await context.store.commit(afterReceiptWait(portal, { ...row, confirmed }, now));
   }
   return rows.length;
 }

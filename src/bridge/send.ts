@@ -205,13 +205,6 @@ async function sendRow(context: BridgeContext, chat: Chat, row: OutboxRow, stanz
       case 'encrypt-anew':
         await context.store.commit([putDevices(chat, after.list), after.change]);
         return 'again';
-      case 'end':
-        context.logger.warn(
-          { portal: chat.portal.id, code: after.code },
-          'one of several devices does not get a message',
-        );
-        await context.store.commit([after.change]);
-        return 'again';
       case 'wait-for-receipts':
         context.counters.delivered('to-whatsapp', row.retries > 0 ? 'retried' : 'delivered');
         await context.store.commit([after.change]);

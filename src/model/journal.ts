@@ -164,7 +164,11 @@ export type OutboxMarks = Pick<OutboxRow, 'waitingFor' | 'retryFor' | 'confirmed
 /** How far a row is. */
 export type OutboxRowProgress = OutboxMarks & { readonly at: OutboxState['at'] };
 /** A row without what it carries: nothing of it is sealed, so it can be read where that is damaged. */
-export type OutboxEnvelope = Omit<OutboxRow, 'state' | 'payload'> & OutboxRowProgress;
+export type OutboxEnvelope = Omit<OutboxRow, 'state' | 'payload'> &
+  OutboxRowProgress & {
+    /** Whether the payload is still there. */
+    readonly kept: boolean;
+  };
 
 export type NewOutboxRow = Pick<OutboxRow, 'account' | 'portal' | 'event' | 'messageId' | 'createdAt'> &
   ({ readonly payload: Uint8Array } | { readonly file: OutgoingFile });

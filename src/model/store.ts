@@ -167,7 +167,7 @@ export interface Store {
     next(portal: PortalId): Promise<OutboxRow | undefined>;
     /** How far a row is now, without what it carries. */
     progress(id: OutboxId): Promise<OutboxRowProgress | undefined>;
-    byMessageId(account: AccountId, portal: PortalId, messageId: MessageId): Promise<OutboxRow | undefined>;
+    byMessageId(account: AccountId, portal: PortalId, messageId: MessageId): Promise<OutboxEnvelope | undefined>;
     /** The row made of this Matrix event. */
     byEvent(event: EventId): Promise<OutboxEnvelope | undefined>;
     /** Portals of this account that have such rows. */

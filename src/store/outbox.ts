@@ -190,7 +190,7 @@ export function outboxReads({ db, keys }: Reader): Store['outbox'] {
     },
     byMessageId: async (account, portal, messageId) => {
       const [row] = (await db.executeQuery(ofMessage(db, { account, portal, message_id: messageId }))).rows;
-      return unlessDamaged(opened(row));
+      return row && toEnvelope(row);
     },
     portalsWithWork: async (account) => {
       const rows = await open.select('portal').distinct().where('account', '=', account).execute();
@@ -225,11 +225,13 @@ function toMarks(row: Pick<Row, 'waiting_for' | 'retry_for' | 'confirmed' | 'ret
 
 function toEnvelope(row: Row): OutboxEnvelope {
   const { id, account, portal, event, state: at, message_id: messageId, created_at: createdAt } = row;
-  return { id, account, portal, event, messageId, createdAt, at, ...toMarks(row), hosted: row.hosted ?? undefined };
+  const kept = row.payload !== null;
+  const hosted = row.hosted ?? undefined;
+  return { id, account, portal, event, messageId, createdAt, at, ...toMarks(row), hosted, kept };
 }
 
 function toOutboxRow(key: DataKey, row: Row): OutboxRow {
-  const { at, ...envelope } = toEnvelope(row);
+  const { at, kept, ...envelope } = toEnvelope(row);
   return {
     ...envelope,
     state: toState(key, row),

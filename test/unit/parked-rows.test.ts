@@ -72,6 +72,16 @@ test('what cannot be read any more: under itself', async () => {
   expect(notice).toMatchObject({ text: 'Not delivered. Try again later.', about: event });
 });
 
+test('one that was read on another device meanwhile: it only ends', async () => {
+  await store.commit([{ change: 'outbox.add', row: outgoing(portal, Uint8Array.of(1)) }]);
+  const row = present(await store.outbox.next(portal.id));
+  const asked = { state: { at: 'ready' }, waitingFor: [1], retryFor: [1], confirmed: true } as const;
+  await store.commit([{ change: 'outbox.state', id: row.id, ...asked }]);
+  await parkRow(contextAt(5), portal, row, { code: 'blocked', text: 'You have blocked them.' });
+  expect(await store.inbox.next(portal.id)).toBeUndefined();
+  expect(await store.outbox.byEvent(row.event)).toMatchObject({ at: 'done', kept: false });
+});
+
 test('what nobody confirms although it was sent again as often as clients ask: told after a while, and parked', async () => {
   const minute = 60_000;
   await store.commit([{ change: 'outbox.add', row: outgoing(portal, Uint8Array.of(1)) }]);

@@ -136,6 +136,22 @@ test('a sent message that is damaged comes to its end like the others', async ()
   expect(await expireUnconfirmed(context)).toBe(0);
 });
 
+test('a sent message that is damaged is found for its receipts', async () => {
+  const { store, portal, rows } = await damagedAmongOthers(true);
+  const found = await store.outbox.byMessageId(portal.account, portal.id, present(rows[1]).messageId);
+  expect(found).toMatchObject({ at: 'acknowledged', waitingFor: [0], kept: true });
+});
+
+test('of a damaged message that one device has, and another one asks for, nobody is told that it was not sent', async () => {
+  const { context, store, portal, rows } = await damagedAmongOthers(true);
+  const { id } = present(await store.outbox.byEvent(present(rows[1]).event));
+  await store.commit([{ change: 'outbox.state', id, state: { at: 'ready' }, retryFor: [0], confirmed: true }]);
+  const step = async () => ((await store.outbox.next(portal.id)) === undefined ? 'idle' : 'again');
+  expect(await settingAside({ ...context, logger: createLogger({ level: 'silent' }) }, step)).toBe('again');
+  expect(await store.inbox.next(portal.id)).toBeUndefined();
+  expect(await settingAside(context, step)).toBe('idle');
+});
+
 test('a sent message that is damaged and that nobody can read is given up like the others', async () => {
   const { context, portal, states } = await damagedAmongOthers(true);
   expect(await giveUpUnreadable(context)).toEqual([portal.id, portal.id, portal.id]);

@@ -68,7 +68,7 @@ it('is erased when it is given up, and cannot be tried again then', async () => 
     await expect(store.commit([{ change: 'queue.retry', item }])).rejects.toMatchObject({ code: 'store.gone' });
   }
   expect(await store.outbox.byMessageId(outbox.account, outbox.portal, outbox.messageId)).toMatchObject({
-    payload: undefined,
+    kept: false,
   });
 });
 
