@@ -3,6 +3,7 @@ import type { Change } from '../model/change.ts';
 import { BridgeError, errorCode } from '../model/errors.ts';
 import type { ContactId, RoomId } from '../model/ids.ts';
 import type { LateEvent } from '../model/journal.ts';
+import type { Portal } from '../model/portal.ts';
 import { passed } from '../observability/fail-points.ts';
 import type { CommandEffects } from './bot/commands.ts';
 import type { BridgeContext } from './context.ts';
@@ -13,10 +14,23 @@ import type { Step } from './workers.ts';
 
 /** Looks at each event of this room that waits for its key. */
 export async function handleLateEvents(context: BridgeContext, room: RoomId, effects: CommandEffects): Promise<Step> {
-  const portal = await context.store.portals.byRoom(room);
-  const waiting = await context.store.events.late(room);
+  const { events, portals } = context.store;
+  const portal = await portals.byRoom(room);
+  let waiting = await events.late(room);
   if (portal !== undefined && waiting.length > 0) await fetchKeys(context, portal.contact);
-  for (const late of waiting) {
+  for (; waiting.length > 0; waiting = await events.late(room, waiting.at(-1)?.seq)) {
+    await handle(context, portal, waiting, effects);
+  }
+  return 'idle';
+}
+
+async function handle(
+  context: BridgeContext,
+  portal: Portal | undefined,
+  events: readonly LateEvent[],
+  effects: CommandEffects,
+): Promise<void> {
+  for (const late of events) {
     const handled =
       portal === undefined
         ? await unconnected(context, late.event, effects)
@@ -26,7 +40,6 @@ export async function handleLateEvents(context: BridgeContext, room: RoomId, eff
     passed('M7-event-settled');
     if ('after' in handled) handled.after?.();
   }
-  return 'idle';
 }
 
 /** The key may be at the homeserver, which does not push it again. */

@@ -85,23 +85,16 @@ async function reference(
   if (pushed === 'reaction') {
     return withWake(done(...(await reactionChanges(context, chat, event))), portal, effects);
   }
-  const takenBack = await lateOnes(context, event);
-  if (takenBack.length > 0) return done(...takenBack);
+  // What is deleted while it stands aside is never sent.
+  const target = redactedEvent(event);
+  const late = target && (await context.store.events.lateOne(target));
+  if (late !== undefined) return done({ change: 'event.done', seq: late });
   const { changes, hosted } = await redactionChanges(context, chat, event);
   const after = (): void => {
     effects.wakePortal(portal.id);
     if (hosted !== undefined) void unhost(context, hosted);
   };
   return { kind: 'done', changes, after };
-}
-
-/** What is deleted while it stands aside is never sent. */
-async function lateOnes({ store }: BridgeContext, redaction: MatrixEvent): Promise<Change[]> {
-  const target = redactedEvent(redaction);
-  const late = await store.events.late(redaction.room_id);
-  return late
-    .filter(({ event }) => event.event_id === target)
-    .map(({ seq }): Change => ({ change: 'event.done', seq }));
 }
 
 /** A deleted file is not offered any longer. One that stays for want of this goes when its time is over. */

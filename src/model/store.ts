@@ -4,7 +4,18 @@ import type { Block, BlockPattern } from './block.ts';
 import type { Change, UnansweredMessage } from './change.ts';
 import type { ConsentCheck, ConsentEntry } from './consent.ts';
 import type { Actor, Contact, ContactPicture, Ghost } from './contact.ts';
-import type { AccountId, ActorId, ContactId, EventId, MessageId, OutboxId, PortalId, RoomId, UserId } from './ids.ts';
+import type {
+  AccountId,
+  ActorId,
+  ContactId,
+  EventId,
+  EventSeq,
+  MessageId,
+  OutboxId,
+  PortalId,
+  RoomId,
+  UserId,
+} from './ids.ts';
 import type { UserJid } from './jid.ts';
 import type {
   BotMessage,
@@ -221,8 +232,10 @@ export interface Store {
     isTransactionKnown(id: string): Promise<boolean>;
     /** Those of these that are stored, or were dealt with within the retention time. */
     known(events: readonly EventId[]): Promise<ReadonlySet<EventId>>;
-    /** Events of this room that stand aside, oldest first; a bounded number. */
-    late(room: RoomId): Promise<readonly LateEvent[]>;
+    /** Events of this room that stand aside, oldest first; a bounded number, those after `after`. */
+    late(room: RoomId, after?: EventSeq): Promise<readonly LateEvent[]>;
+    /** Where this event stands, if it stands aside. */
+    lateOne(event: EventId): Promise<EventSeq | undefined>;
     lateRooms(): Promise<readonly RoomId[]>;
   };
   readonly botMessages: {

@@ -125,12 +125,15 @@ export function eventReads({ db, bridge }: Reader): Store['events'] {
       const rows = await db.selectFrom('matrix_event').select('event_id').where('event_id', 'in', ids).execute();
       return new Set(rows.map(({ event_id }) => event_id));
     },
-    late: async (room) => {
-      const rows = await late.selectAll().where('room', '=', room).orderBy('id').limit(lateAtOnce).execute();
+    late: async (room, after) => {
+      const ofRoom = late.selectAll().where('room', '=', room);
+      const behind = after === undefined ? ofRoom : ofRoom.where('id', '>', after);
+      const rows = await behind.orderBy('id').limit(lateAtOnce).execute();
       return rows.flatMap(({ id, event_id, event, late_since: since }) =>
         event === null || since === null ? [] : [{ since, ...eventOf({ id, room, event_id, event }) }],
       );
     },
+    lateOne: async (event) => (await late.select('id').where('event_id', '=', event).executeTakeFirst())?.id,
     lateRooms: async () => (await late.select('room').distinct().execute()).map(({ room }) => room),
   };
 }

@@ -156,6 +156,18 @@ test('a key that never comes is forgotten when what waited for it has been given
   expect(waits.size).toBe(1);
 });
 
+test('of however many stand aside, each is sent when its key comes, and none that was deleted', async () => {
+  await standingAside('$1');
+  for (let n = 2; n <= 250; n += 1) await write(`$${n}`, 'lost');
+  while ((await next()) === 'again');
+  await remove('$250');
+  expect(await next()).toBe('again');
+  keys.add('lost');
+  await late();
+  expect(await outgoing()).toEqual(Array.from({ length: 249 }, (_, n) => `$${n + 1}`));
+  expect(await store.events.late(room)).toEqual([]);
+});
+
 test('what is deleted in the moment in which its key has come is not sent', async () => {
   await standingAside('$1');
   keys.add('lost');
