@@ -185,7 +185,10 @@ export class Connections {
 
   async #devicesChanged(account: ActiveAccount, from: UserJid): Promise<void> {
     const portal = await followDevices(this.#context, account, from, this.#clients.get(account.id));
-    if (portal !== undefined) this.#effects.wakeInbox(portal.id);
+    if (portal === undefined) return;
+    this.#effects.wakeInbox(portal.id);
+    // What only a device had that is gone is for the others now.
+    this.#effects.wakeOutbox(portal.id);
   }
 
   async #pictureChanged(account: ActiveAccount, from: UserJid): Promise<void> {

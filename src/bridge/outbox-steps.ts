@@ -149,6 +149,9 @@ export function afterAnswer(
  * devices that have asked get theirs next.
  */
 export function afterSending(row: OutboxRow): RowChange {
+  // Those that it was for are gone, and have not confirmed: it is for whoever there is now.
+  if (row.waitingFor.length === 0 && !row.confirmed)
+    return { change: 'outbox.state', id: row.id, state: { at: 'ready' } };
   return settled(row, row.waitingFor, row.retryFor, true);
 }
 

@@ -132,12 +132,15 @@ export function* setOutboxPayload({ db, keys }: Unit, id: OutboxId, payload: Uin
   yield* mustChange(update(db, { id, ...columns }), 'the outbox row');
 }
 
-/** A message that was sent and waits for this device alone is done; one that it alone has asked for again waits for the others. */
+/**
+ * A message that was sent and waits for this device alone is done where another one has confirmed it; otherwise nobody has it, and it is
+ * encrypted anew for those that there are now. One that this device alone has asked for again waits for the others.
+ */
 export function* dropDevice({ db, now }: Unit, portal: PortalId, device: number): Steps {
   const rows = yield* all(
     db
       .selectFrom('outbox')
-      .select(['id', 'state', 'waiting_for', 'retry_for'])
+      .select(['id', 'state', 'waiting_for', 'retry_for', 'confirmed'])
       .where('portal', '=', portal)
       .where('payload', 'is not', null),
   );
@@ -149,8 +152,9 @@ export function* dropDevice({ db, now }: Unit, portal: PortalId, device: number)
     const settled =
       row.state === 'acknowledged' || (row.state === 'ready' && asking.length > 0 && retryFor.length === 0);
     const done = { state: 'done' as const, payload: null, settled_at: now };
+    const served = row.confirmed === 1 ? done : { state: 'ready' as const };
     const columns = { waiting_for: JSON.stringify(waitingFor), retry_for: JSON.stringify(retryFor) };
-    const next = waitingFor.length > 0 ? { state: 'acknowledged' as const } : done;
+    const next = waitingFor.length > 0 ? { state: 'acknowledged' as const } : served;
     yield* run(
       db
         .updateTable('outbox')

@@ -98,6 +98,11 @@ describe('a message to three devices', () => {
     expect(row).toMatchObject({ state: { at: 'acknowledged' }, retryFor: [], waitingFor: [0, 1] });
   });
 
+  test('is for whoever there is now, where those that it was for are unlinked before the network has it', () => {
+    const gone = rowOf({ waitingFor: [] });
+    expect(applied(gone, afterSending(gone))).toMatchObject({ state: { at: 'ready' }, waitingFor: [], payload });
+  });
+
   test('a request while something is on its way neither loses nor repeats that', () => {
     const row = applied(rowOf({}), afterRetry(noted(rowOf({})), 0));
     expect(row).toMatchObject({ state: { at: 'encrypted', stanza }, retryFor: [0], retries: 1 });

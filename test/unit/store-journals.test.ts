@@ -118,14 +118,19 @@ it('keeps an outbox payload for retries, and the stanza only until it is acknowl
   expect(await store.queue.find({ journal: 'outbox', id })).toMatchObject({ code: 'network.463' });
 });
 
-it('a device that is gone holds no message back, and asks for none', async () => {
+it('a device that is gone holds no message back, and asks for none; what nobody else has is sent anew', async () => {
   const store = await openTestStore();
   const { portal } = await aChat(store);
-  const add = async (state: OutboxProgress, waitingFor: readonly number[], retryFor: readonly number[] = []) => {
+  const add = async (
+    state: OutboxProgress,
+    waitingFor: readonly number[],
+    retryFor: readonly number[] = [],
+    confirmed?: true,
+  ) => {
     const row = outgoing(portal, payload);
     await store.commit([{ change: 'outbox.add', row }]);
     const { id } = present(await store.outbox.byEvent(row.event));
-    await store.commit([{ change: 'outbox.state', id, state, waitingFor, retryFor }]);
+    await store.commit([{ change: 'outbox.state', id, state, waitingFor, retryFor, ...(confirmed && { confirmed }) }]);
     return async () => {
       const now = present(await store.outbox.byMessageId(portal.account, portal.id, row.messageId));
       return [now.at, now.waitingFor, now.retryFor, now.kept];
@@ -133,13 +138,17 @@ it('a device that is gone holds no message back, and asks for none', async () =>
   };
   const stanza = Buffer.from([9]);
   const alone = await add({ at: 'acknowledged' }, [3]);
+  const read = await add({ at: 'acknowledged' }, [3], [], true);
+  const readAndAsked = await add({ at: 'ready' }, [3], [3], true);
   const among = await add({ at: 'acknowledged' }, [0, 3]);
   const underWay = await add({ at: 'encrypted', stanza }, [3]);
   const asked = await add({ at: 'ready' }, [0, 3], [3]);
   const askedToo = await add({ at: 'ready' }, [0, 3], [3, 0]);
   const notYet = await add({ at: 'ready' }, []);
   await store.commit([{ change: 'outbox.device-gone', portal: portal.id, device: 3 }]);
-  expect(await alone()).toEqual(['done', [], [], false]);
+  expect(await alone()).toEqual(['ready', [], [], true]);
+  expect(await read()).toEqual(['done', [], [], false]);
+  expect(await readAndAsked()).toEqual(['done', [], [], false]);
   expect(await among()).toEqual(['acknowledged', [0], [], true]);
   expect(await underWay()).toEqual(['encrypted', [], [], true]);
   expect(await asked()).toEqual(['acknowledged', [0], [], true]);
