@@ -57,11 +57,11 @@ async function fetchKeys({ store, crypto, logger }: BridgeContext, contact: Cont
 /** False where it has been deleted meanwhile. */
 async function settleUnlessDeleted(
   { store }: BridgeContext,
-  { seq }: LateEvent,
+  late: LateEvent,
   changes: readonly Change[],
 ): Promise<boolean> {
   try {
-    await settle(store, seq, changes);
+    await settle(store, late, changes);
     return true;
   } catch (error) {
     if (errorCode(error) !== 'store.changed') throw error;

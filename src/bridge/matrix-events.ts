@@ -1,7 +1,7 @@
 // Matrix to WhatsApp, first half: events of one room are handled one after another, in the order in which they were pushed.
 import type { Change } from '../model/change.ts';
-import { errorCode } from '../model/errors.ts';
-import type { EventSeq, RoomId } from '../model/ids.ts';
+import { BridgeError, errorCode } from '../model/errors.ts';
+import type { RoomId } from '../model/ids.ts';
 import type { StoredEvent } from '../model/journal.ts';
 import type { Store } from '../model/store.ts';
 import { passed } from '../observability/fail-points.ts';
@@ -50,7 +50,7 @@ export async function handleNextEvent(
     return 'again';
   }
   try {
-    await settle(context.store, stored.seq, handled.changes);
+    await settle(context.store, stored, handled.changes);
     passed('M7-event-settled');
   } finally {
     handled.release?.();
@@ -59,14 +59,21 @@ export async function handleNextEvent(
   return 'again';
 }
 
-/** Commits what an event led to, and its end. Rejects with BridgeError `store.changed` where it has been dealt with meanwhile. */
-export async function settle(store: Store, seq: EventSeq, changes: readonly Change[]): Promise<void> {
+/**
+ * Commits what an event led to, and its end. Rejects with BridgeError `store.changed` where it has been dealt with meanwhile, or what it was
+ * decided on has.
+ */
+export async function settle(store: Store, { seq, event }: StoredEvent, changes: readonly Change[]): Promise<void> {
   const finish = { change: 'event.done', seq } as const;
   try {
     await store.commit([finish, ...changes]);
   } catch (error) {
     if (errorCode(error) !== 'store.conflict') throw error;
-    // What this event led to is stored already: the homeserver pushed it again long after.
+    if ((await store.outbox.byEvent(event.event_id)) === undefined) {
+      // Somebody else has made the same contact or chat at this moment.
+      throw new BridgeError('store.changed', 'another step has made the same', { retry: 'later', cause: error });
+    }
+    // The message is stored already: the homeserver pushed it again long after.
     await store.commit([finish]);
   }
 }

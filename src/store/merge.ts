@@ -1,4 +1,5 @@
 // Merging two contacts that turned out to be one person: all that is `from`'s moves to `into`, sealed anew for its new place.
+import type { Selectable } from 'kysely';
 import type { ContactId, PortalId } from '../model/ids.ts';
 import type { Acceptance } from '../model/portal.ts';
 import { addressPlace, namePlace, nextPosition } from './contacts.ts';
@@ -15,6 +16,7 @@ import { moveReferences } from './references.ts';
 import { reseal } from './sealing.ts';
 import { sessionPlace } from './signal.ts';
 import { all, first, mustChange, run, type Steps } from './steps.ts';
+import type { Tables } from './tables.ts';
 import { trustPlace } from './trust.ts';
 import type { Unit } from './unit.ts';
 
@@ -134,6 +136,7 @@ function* movePortals(unit: Unit, into: ContactId, from: ContactId): Steps {
       continue;
     }
     yield* moveInbox(unit, kept.id, portal.id);
+    yield* moveFailures(unit, kept.id, portal.id);
     const acceptance = merged(toAcceptance(kept), toAcceptance(portal));
     yield* setAcceptance(unit, kept.id, acceptance);
     if (acceptance.at === 'declined') yield* discardInbox(unit, kept.id);
@@ -160,19 +163,34 @@ function merged(kept: Acceptance, other: Acceptance): Acceptance {
   return { ...kept, askedAgain, dropped: kept.dropped + other.dropped };
 }
 
-/** A message that both portals know stays where it is first. */
+/** What is counted there is what was asked for again, and is told in the end if it does not come. */
+function* moveFailures({ db }: Unit, into: PortalId, from: PortalId): Steps {
+  const failures = db.selectFrom('decrypt_failure').select(['message_id', 'device', 'count', 'settled_at']);
+  for (const row of yield* all(failures.where('portal', '=', from))) {
+    const moved = db.insertInto('decrypt_failure').values({ ...row, portal: into });
+    yield* run(moved.onConflict((at) => at.doNothing()));
+  }
+}
+
+/** It stands for a message that could not be read. */
+function isMissing({ state, body }: Pick<Selectable<Tables['inbox']>, 'state' | 'body'>): boolean {
+  return state === 'awaited' || state === 'overdue' || (state === 'parked' && body === null);
+}
+
+/** A message that both portals know stays where it is first, unless only the other one has it. */
 function* moveInbox({ db, keys }: Unit, into: PortalId, from: PortalId): Steps {
   for (const row of yield* all(db.selectFrom('inbox').selectAll().where('portal', '=', from))) {
     const { id, message_id, device } = row;
     const known = yield* first(
       db
         .selectFrom('inbox')
-        .select('id')
+        .select(['id', 'state', 'body'])
         .where('portal', '=', into)
         .where('message_id', '=', message_id)
         .where('device', '=', device),
     );
-    if (known) continue;
+    if (known && (!isMissing(known) || isMissing(row))) continue;
+    if (known) yield* run(db.deleteFrom('inbox').where('id', '=', known.id));
     const key = yield* keys.get(accountKey(row.account));
     const move = (column: 'body' | 'event' | 'file', sealed: Buffer | null): Buffer | null =>
       sealed &&

@@ -18,8 +18,9 @@ export function* retryParked({ db }: Unit, { journal, id }: QueueItemId): Steps 
     const whole = db.updateTable('inbox').set(again).where('id', '=', id).where(isParked).where('body', 'is not', null);
     return yield* mustChange(whole, what);
   }
+  // For whom it was encrypted before stays known: it may have gone out, so it is never taken back without a trace.
   const state = sql<'transfer' | 'ready'>`case when file is null then 'ready' else 'transfer' end`;
-  const again = { state, failure: null, settled_at: null, waiting_for: '[]', retry_for: '[]', retries: 0 };
+  const again = { state, failure: null, settled_at: null, retry_for: '[]', retries: 0 };
   const kept = db.updateTable('outbox').set(again).where('id', '=', id).where(isParked);
   yield* mustChange(kept.where(sql<boolean>`(payload is not null or file is not null)`), what);
 }

@@ -11,8 +11,8 @@ import {
   StanzaError,
 } from './binary/index.ts';
 
-/** Characters; open clients make ids of 32. */
-const longestId = 128;
+/** Open clients make ids of 32 characters. */
+const callId = /^[\w.-]{1,128}$/;
 
 /** Undefined for all that is not the beginning of a call between two people. `now` stands in for a missing time, in milliseconds. Throws StanzaError. */
 export function readCall(call: Stanza, from: UserJid, now: number): IncomingCall | undefined {
@@ -20,7 +20,7 @@ export function readCall(call: Stanza, from: UserJid, now: number): IncomingCall
   if (offer === undefined) return undefined;
   if (attribute(offer, 'type') === 'group' || offer.attrs.has('group-jid')) return undefined;
   const id = requireAttribute(offer, 'call-id');
-  if (id.length > longestId) throw new StanzaError('wrong-attribute', 'call-id');
+  if (!callId.test(id)) throw new StanzaError('wrong-attribute', 'call-id');
   const number = jidAttribute(offer, 'caller_pn');
   const seconds = integerAttribute(call, 't');
   return {

@@ -69,6 +69,32 @@ it('moves addresses, name, sessions, trust and portals, and keeps what the survi
   expect(await store.outbox.next(both.portal.id)).toMatchObject({ payload: bytes('four') });
 });
 
+it('what was asked for again under the other address is told in the end, and what has come is kept before what has not', async () => {
+  const store = await openTestStore();
+  const [older, younger] = [
+    aContact({ addresses: [phoneJid('4915100000001')] }),
+    aContact({ addresses: [lidJid('1')] }),
+  ];
+  const kept = await aChat(store, { account: anAccount(), contact: older });
+  const { portal } = await aChat(store, { account: kept.account, contact: younger });
+  const [asked, read] = [newMessageId(), newMessageId()];
+  const placeIn = (at: typeof portal, messageId: typeof asked) => {
+    const { body, ...place } = message(at, bytes('x'), messageId);
+    return place;
+  };
+  await store.commit([
+    { change: 'inbox.await', row: { ...placeIn(portal, asked), since: 1 } },
+    { change: 'inbox.decrypt-failed', portal: portal.id, messageId: asked, device: 0, count: 1 },
+    { change: 'inbox.await', row: { ...placeIn(kept.portal, read), since: 1 } },
+    { change: 'inbox.add', row: message(portal, bytes('read'), read) },
+  ]);
+  await store.commit([{ change: 'contact.merge', into: older.contact.id, from: younger.contact.id }]);
+  const unanswered = await store.inbox.unanswered(Number.MAX_SAFE_INTEGER, 10);
+  expect(unanswered).toEqual([{ portal: kept.portal.id, messageId: asked, device: 0 }]);
+  expect((await store.inbox.find(kept.portal.id, asked))?.state.at).toBe('awaited');
+  expect((await store.inbox.find(kept.portal.id, read))?.state).toMatchObject({ body: { payload: bytes('read') } });
+});
+
 it('fails as a whole where one of them is gone', async () => {
   const store = await openTestStore();
   const { contact } = await aChat(store);

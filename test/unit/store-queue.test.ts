@@ -1,5 +1,6 @@
 // The queue as its administrator sees it: what waits, what is parked and why; trying again, giving up.
 import { expect, it } from 'vitest';
+import { isUntouched } from '../../src/bridge/withdrawals.ts';
 import type { EventId } from '../../src/model/ids.ts';
 import { formatQueueItemId, parseQueueItemId, type QueueItem } from '../../src/model/queue.ts';
 import type { OpenStore } from '../../src/store/open-store.ts';
@@ -54,6 +55,20 @@ it('is tried again in its old place, with what was in it', async () => {
   expect((await store.inbox.next(portal.id))?.state).toEqual({ at: 'received', body });
   expect(await store.outbox.next(portal.id)).toMatchObject({ state: { at: 'ready' }, payload });
   expect(await store.counts.parked()).toBe(0);
+});
+
+it('that may have gone out is not taken back without a trace when it is tried again', async () => {
+  const store = await openTestStore();
+  const { outbox } = await parkedBothWays(store);
+  const encrypted = { at: 'encrypted', stanza: Buffer.from([1]) } as const;
+  const item = { journal: 'outbox', id: outbox.id } as const;
+  const isTrackless = async () => isUntouched(present(await store.outbox.progress(outbox.id)));
+  await store.commit([{ change: 'queue.retry', item }]);
+  expect(await isTrackless()).toBe(true);
+  await store.commit([{ change: 'outbox.state', id: outbox.id, state: encrypted, waitingFor: [0] }]);
+  await store.commit([{ change: 'outbox.state', id: outbox.id, state: { at: 'parked', code: 'waited-too-long' } }]);
+  await store.commit([{ change: 'queue.retry', item }]);
+  expect(await isTrackless()).toBe(false);
 });
 
 it('is erased when it is given up, and cannot be tried again then', async () => {
