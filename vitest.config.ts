@@ -1,6 +1,10 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
-// Unit and wire tests run in parallel; tests that start a homeserver share two cores, so one file at a time, all in one process: that has loaded a
+// As many files at once as there are cores; by itself, vitest leaves one core free.
+const sideBySide = { maxWorkers: availableParallelism() };
+
+// Tests that start a homeserver share two cores, so one file at a time, all in one process: that has loaded a
 // homeserver and two clients already when the next file needs them.
 const oneByOne = { testTimeout: 120_000, hookTimeout: 600_000, fileParallelism: false, isolate: false, pool: 'forks' };
 
@@ -13,7 +17,7 @@ export default defineConfig({
     reporters: ['default', './test/support/closing-line.ts'],
     projects: [
       // Limits are for what hangs: on a busy machine everything takes long.
-      project('unit', { testTimeout: 30_000 }),
+      project('unit', { ...sideBySide, testTimeout: 30_000 }),
       // Every test of the store again, on PostgreSQL.
       project('postgres', {
         include: ['test/unit/store-*.test.ts', 'test/unit/matrix-crypto-journal.test.ts', 'test/postgres/*.test.ts'],
@@ -22,7 +26,7 @@ export default defineConfig({
         // kysely looks at the tables of all schemas, and fails where another file's test drops its own at that moment.
         fileParallelism: false,
       }),
-      project('wire', { testTimeout: 60_000 }),
+      project('wire', { ...sideBySide, testTimeout: 60_000 }),
       project('e2e', { ...oneByOne, sequence: { groupOrder: 1 } }),
       project('chaos', { ...oneByOne, sequence: { groupOrder: 2 } }),
     ],

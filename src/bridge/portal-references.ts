@@ -61,19 +61,22 @@ export async function redactionChanges(context: BridgeContext, chat: Chat, event
     );
     return { changes: [...row.changes, remove] };
   }
-  const target = await sentMessage(context, portal, redacted);
+  const row = await context.store.outbox.byEvent(redacted);
+  const file = row?.hosted === undefined ? {} : { hosted: row.hosted };
+  // No device that asks for it gets it any more, and no administrator sends it.
+  const forget: Change[] = row === undefined ? [] : [{ change: 'outbox.forget', id: row.id }];
+  if (row?.at === 'parked' && row.waitingFor.length === 0) return { changes: forget, ...file };
+  const target = await context.store.references.byEvent(portal.id, redacted);
   if (!target?.fromUser) {
     const text =
       'Nothing was deleted on WhatsApp: no message of yours there (any more) is the one that you removed here.';
     return { changes: refusal(context, portal, event, text, redacted) };
   }
-  const row = await context.store.outbox.byEvent(redacted);
-  const file = row?.hosted === undefined ? {} : { hosted: row.hosted };
   if (row !== undefined && (await isWithdrawable(context, row))) {
     return { changes: [{ change: 'outbox.withdraw', id: row.id }], ...file };
   }
   const { changes } = await outgoing(context, chat, event, target, (meant) => deletion(meant, tableOf(chat)));
-  return { changes, ...file };
+  return { changes: [...changes, ...forget], ...file };
 }
 
 /** `content`: the decrypted content of an event that replaces `replaced`. */

@@ -168,6 +168,7 @@ export type Change =
   | { readonly change: 'inbox.given-up'; readonly message: UnansweredMessage }
   /** Fails with StoreConflict where the Matrix event has an outbox row. */
   | { readonly change: 'outbox.add'; readonly row: NewOutboxRow }
+  /** Fails as `store.changed` (retry later) where it is to be sent, and has been erased. */
   | {
       readonly change: 'outbox.state';
       readonly id: OutboxId;
@@ -185,6 +186,8 @@ export type Change =
    * `store.changed` (retry later) where something has been done by now.
    */
   | { readonly change: 'outbox.withdraw'; readonly id: OutboxId }
+  /** The user has deleted the message: its content is erased, and no device gets it (again). One that is on its way is left as it is. */
+  | { readonly change: 'outbox.forget'; readonly id: OutboxId }
   /** The file has been carried over: the row is ready to be encrypted. */
   | { readonly change: 'outbox.payload'; readonly id: OutboxId; readonly payload: Uint8Array }
   /** A row that cannot be opened is set aside. */

@@ -25,7 +25,7 @@ import {
 } from './inbox.ts';
 import { putLimitUse } from './limit-uses.ts';
 import { mergeContacts } from './merge.ts';
-import { addOutbox, dropDevice, setOutboxPayload, setOutboxState, withdrawOutbox } from './outbox.ts';
+import { addOutbox, dropDevice, forgetOutbox, setOutboxPayload, setOutboxState, withdrawOutbox } from './outbox.ts';
 import { duePicture, putPicture } from './pictures.ts';
 import {
   addSubscription,
@@ -199,6 +199,8 @@ function apply(unit: Unit, change: Change): Steps {
       return setOutboxState(unit, change);
     case 'outbox.withdraw':
       return withdrawOutbox(unit, change.id);
+    case 'outbox.forget':
+      return forgetOutbox(unit, change.id);
     case 'outbox.payload':
       return setOutboxPayload(unit, change.id, change.payload);
     case 'row.damaged':

@@ -86,6 +86,7 @@ export function* addOutbox(unit: Unit, added: NewOutboxRow): Steps {
   yield* noteActivity(unit, account);
 }
 
+/** Throws BridgeError `store.changed` where it is to be sent, and its content has been erased. */
 export function* setOutboxState(unit: Unit, change: Change & { readonly change: 'outbox.state' }): Steps {
   const { db, keys, now } = unit;
   const { id, state, waitingFor, retryFor, confirmed, retries, erasePayload } = change;
@@ -109,7 +110,19 @@ export function* setOutboxState(unit: Unit, change: Change & { readonly change: 
     ...(confirmed ? { confirmed: 1 as const } : {}),
     ...(retries === undefined ? {} : { retries }),
   };
-  yield* mustChange(update(db, { id, ...columns }), 'the outbox row');
+  if (state?.at !== 'ready' && state?.at !== 'encrypted') {
+    return yield* mustChange(update(db, { id, ...columns }), 'the outbox row');
+  }
+  const kept = db.updateTable('outbox').set(columns).where('id', '=', id).where('payload', 'is not', null);
+  yield* mustChange(kept, 'the outbox row', changed);
+}
+
+/** What is on its way, or waits for its file, is left as it is. */
+export function* forgetOutbox({ db, now }: Unit, id: OutboxId): Steps {
+  const asked = sql<boolean>`(state = 'ready' and retry_for <> '[]')`;
+  const erased = { state: 'done', payload: null, file: null, settled_at: now, failure: null } as const;
+  const row = db.updateTable('outbox').set(erased).where('id', '=', id);
+  yield* run(row.where(sql<boolean>`(state in ('acknowledged', 'parked') or ${asked})`));
 }
 
 /** Throws BridgeError `store.changed` where the message has been encrypted, or was before. */

@@ -112,6 +112,41 @@ test('with too much behind it to look at, it is deleted at the other side', asyn
   expect(await isRevoked()).toBe(true);
 });
 
+const retry = () => ({ state: { at: 'ready' }, retryFor: [0], retries: 1 }) as const;
+
+test('one that was sent is deleted at the other side, and no device that asks for it gets it any more', async () => {
+  const id = await rowId();
+  await store.commit([{ change: 'outbox.state', id, state: { at: 'acknowledged' }, waitingFor: [0] }]);
+  expect(await isRevoked()).toBe(true);
+  await store.commit((await deleted()).changes);
+  expect(await store.outbox.byEvent(written.event)).toMatchObject({ at: 'done', kept: false });
+  // Its request was looked at before.
+  const asked = store.commit([{ change: 'outbox.state', id, ...retry() }]);
+  await expect(asked).rejects.toMatchObject({ code: 'store.changed', retry: 'later' });
+});
+
+test('an encryption that a device had asked for and that was under way comes to nothing', async () => {
+  const id = await rowId();
+  await store.commit([{ change: 'outbox.state', id, ...retry(), waitingFor: [0] }]);
+  await store.commit((await deleted()).changes);
+  const state = { at: 'encrypted', stanza: Uint8Array.of(1) } as const;
+  const encrypted = store.commit([{ change: 'outbox.state', id, state, retryFor: [] }]);
+  await expect(encrypted).rejects.toMatchObject({ code: 'store.changed' });
+});
+
+test.each([
+  ['never went out, nobody hears of it', [], false],
+  ['may have gone out, it is deleted at the other side', [0], true],
+])('where one that is set aside %s, and nobody can send it any more', async (_, waitingFor, revoked) => {
+  const id = await rowId();
+  await store.commit([{ change: 'outbox.state', id, state: { at: 'parked', code: 'test' }, waitingFor }]);
+  expect(await isRevoked()).toBe(revoked);
+  await store.commit((await deleted()).changes);
+  const again = store.commit([{ change: 'queue.retry', item: { journal: 'outbox', id } }]);
+  await expect(again).rejects.toMatchObject({ code: 'store.gone' });
+  expect(await store.inbox.next(portal.id)).toBeUndefined();
+});
+
 test('one that was sent, and a device asks for it again, is deleted at the other side', async () => {
   const id = await rowId();
   await store.commit([
