@@ -17,6 +17,7 @@ import {
   isDue,
   isOlder,
   isProven,
+  isStale,
   judge,
   keyText,
   type Purpose,
@@ -72,8 +73,23 @@ export async function withDevices<Result>(
 /** Asks the network for the contact's devices if that is due. */
 export async function refreshDevices(context: BridgeContext, chat: Chat): Promise<void> {
   const known = await context.store.trust.devices(chat.portal.account, chat.portal.contact);
-  if (isDue(known, context.clock.now())) await renewDevices(context, chat);
+  if (!isDue(known, context.clock.now())) return;
+  try {
+    await renewDevices(context, chat);
+  } catch (error) {
+    if (!isUnanswered(error) || known === undefined || isStale(known)) throw error;
+    // What was true for a day is taken for true a while longer: the network refuses a message for another list.
+    context.logger.warn(
+      { portal: chat.portal.id, code: errorCode(error) },
+      'the network does not name the devices of a contact at the moment; the known ones are used',
+    );
+  }
 }
+
+const isUnanswered = (error: unknown): boolean => {
+  const code = errorCode(error);
+  return code === 'interop.refused' || code === 'interop.timeout';
+};
 
 /** Asks the network for the contact's devices, and forgets those that are no more. */
 export async function renewDevices(context: BridgeContext, chat: Chat): Promise<void> {
@@ -130,13 +146,17 @@ export type Reach =
       readonly cause: BridgeError | undefined;
     };
 
-/** Makes sure of a session with each of these devices that can be reached. One that cannot does not stop the others. */
+/**
+ * Makes sure of a session with each of these devices that can be reached. One that cannot does not stop the others; where trying again may
+ * help, it does, unless another one is reached and whoever waits for it is `impatient`.
+ */
 export async function reach(
   context: BridgeContext,
   chat: Chat,
   unit: SignalWork,
   before: DeviceList,
   wanted: readonly number[],
+  patience: 'patient' | 'impatient' = 'patient',
 ): Promise<Reach> {
   let list = before;
   let cause: BridgeError | undefined;
@@ -156,7 +176,9 @@ export async function reach(
       notices.push(...reached.notices);
       if (reached.outcome === 'started') devices.push(device);
     } catch (error) {
-      if (!(error instanceof BridgeError) || !concernsOneDevice(error)) throw error;
+      if (!(error instanceof BridgeError)) throw error;
+      const isLeftOut = patience === 'impatient' && devices.length > 0 && isUnanswered(error);
+      if (!isLeftOut && !concernsOneDevice(error)) throw error;
       cause = error;
       context.logger.warn({ portal: chat.portal.id, device, code: errorCode(error) }, 'a device cannot be reached');
     }

@@ -24,6 +24,9 @@ export function isDue(list: DeviceList | undefined, now: number): boolean {
 /** The list that must be asked for again before the next sending. */
 export const stale = (list: DeviceList): DeviceList => ({ ...list, checkedAt: 0 });
 
+/** Whether something is known to be missing in it, or it was never asked for. */
+export const isStale = ({ checkedAt }: DeviceList): boolean => checkedAt === 0;
+
 export interface Renewal {
   readonly list: DeviceList;
   /** Devices that had a part in the chat and are no more. */

@@ -26,6 +26,9 @@ import { parkRow } from './parked-rows.ts';
 import { blockerOf } from './policy/blocks.ts';
 import type { Step } from './workers.ts';
 
+/** How long a message waits for each device of the contact while the network does not give the keys of one, in milliseconds. */
+const patienceMs = 10 * 60 * 1000;
+
 /** Sends one row of this portal. `client` finds the account's live connection. */
 export async function sendNext(
   context: BridgeContext,
@@ -121,7 +124,8 @@ async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow):
     if (payload === undefined) return park(context, chat, row, payloadGone);
     const [asking] = row.retryFor;
     const wanted = asking === undefined ? addressees(list, await unit.trust(peerOf(chat, primaryDevice))) : [asking];
-    const reached = await reach(context, chat, unit, list, wanted);
+    const patience = context.clock.now() - row.createdAt < patienceMs ? 'patient' : 'impatient';
+    const reached = await reach(context, chat, unit, list, wanted, patience);
     if (reached.outcome === 'identity-changed') {
       await context.store.commit([...unit.changes(), ...reached.changes]);
       // Held from now on.

@@ -11,7 +11,8 @@ export class RequestRefused extends BridgeError {
 
   constructor(status: number) {
     super('interop.refused', `the network refused a request (${status})`, {
-      retry: status === 429 || status >= 500 ? 'later' : 'never',
+      // 501: it does not know this request.
+      retry: status === 429 || (status >= 500 && status !== 501) ? 'later' : 'never',
     });
     this.status = status;
   }

@@ -4,7 +4,7 @@ import { Curve, proto } from '@whiskeysockets/baileys';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { timeLeft } from '../../src/bridge/awaited.ts';
 import type { ActiveAccount, BridgeContext, BridgeSettings } from '../../src/bridge/context.ts';
-import { renewDevices } from '../../src/bridge/device-sessions.ts';
+import { peerOf, reach, refreshDevices, renewDevices, withDevices } from '../../src/bridge/device-sessions.ts';
 import { answerWaitMs, turnOf } from '../../src/bridge/inbox-steps.ts';
 import { giveUpUnanswered, receiveMessage } from '../../src/bridge/receive.ts';
 import { systemClock } from '../../src/model/clock.ts';
@@ -17,10 +17,11 @@ import { MessageSchema } from '../../src/proto/message_pb.ts';
 import type { OpenStore } from '../../src/store/open-store.ts';
 import { parseMessage } from '../../src/translate/to-matrix.ts';
 import { createInteropNetwork } from '../../src/whatsapp/network.ts';
+import { RequestRefused } from '../../src/whatsapp/requests.ts';
 import { createSignal } from '../../src/whatsapp/signal/index.ts';
 import { keyPairOf } from '../../src/whatsapp/signal/keys.ts';
 import { CommittedState } from '../support/signal-state.ts';
-import { anAccount, openTestStore } from '../support/store.ts';
+import { anAccount, openTestStore, present } from '../support/store.ts';
 
 const from = lidJid('100000001');
 let store: OpenStore;
@@ -323,4 +324,45 @@ test('a client that was unlinked is not heard again when the network names it wi
   // Linked again it takes part again: its session has gone, so it is asked for its message once more.
   await show([client], signedList(phone, 30, client));
   expect((await receive(client, 'linked again', { deviceIdentity: proof })).row?.state.at).toBe('awaited');
+});
+
+describe('a network that is busy', () => {
+  const busy = async (): Promise<never> => {
+    throw new RequestRefused(503);
+  };
+
+  async function chatThrough(network: Partial<InteropClient>) {
+    const { portal } = await receive(new Sender(0), 'from the phone');
+    const contact = portal && (await store.contacts.get(portal.contact));
+    if (portal === undefined || contact === undefined) throw new Error('no chat');
+    return { account, portal, contact, address: from, client: network as InteropClient };
+  }
+  const dayAfter = () => ({ ...context, clock: { ...systemClock, now: () => Date.now() + 25 * 60 * 60 * 1000 } });
+
+  test('goes by the devices that it has named, unless it has said that they are others', async () => {
+    const devices = [{ device: 0, keyIndex: undefined }];
+    const chat = await chatThrough({ lookUp: async () => ({ addresses: [from], devices }) });
+    const refused = { ...chat, client: { ...chat.client, lookUp: busy } };
+    await expect(refreshDevices(context, refused)).rejects.toMatchObject({ code: 'interop.refused', retry: 'later' });
+    await refreshDevices(context, chat);
+    await refreshDevices(dayAfter(), refused);
+    const list = present(await store.trust.devices(account.id, chat.contact.id));
+    await store.commit([
+      { change: 'devices.put', account: account.id, contact: chat.contact.id, list: { ...list, checkedAt: 0 } },
+    ]);
+    await expect(refreshDevices(dayAfter(), refused)).rejects.toMatchObject({ code: 'interop.refused' });
+  });
+
+  test('keeps a message from the phone no longer than somebody is patient, where it gives no keys of a client', async () => {
+    const chat = await chatThrough({ fetchBundle: busy });
+    const reached = (patience: 'patient' | 'impatient') =>
+      withDevices(context, chat, (unit, list) => reach(context, chat, unit, list, [0, 3], patience), [3]);
+    await expect(reached('patient')).rejects.toMatchObject({ code: 'interop.refused', retry: 'later' });
+    expect(await reached('impatient')).toMatchObject({ outcome: 'reached', devices: [0] });
+    await withDevices(context, chat, async (unit) => {
+      await unit.forget(peerOf(chat, 0));
+      await store.commit(unit.changes());
+    });
+    await expect(reached('impatient')).rejects.toMatchObject({ code: 'interop.refused' });
+  });
 });
