@@ -20,7 +20,7 @@ export interface ResolvedContact {
  * Returns the contact that owns these addresses (of one person), made or merged as needed, and records the name by which the person
  * goes on the network. Nothing is stored until `changes` is committed.
  */
-export async function resolveContact(
+async function resolveContact(
   store: Store,
   settings: BridgeSettings,
   network: Network,

@@ -72,6 +72,8 @@ export interface AskAgain {
   readonly withKeys: boolean;
 }
 
+const longestPauseMs = 8_000;
+
 /**
  * How long to wait before the n-th time, in milliseconds. Some clients use a key twice, or lose a session, where they write while they read (`docs/protocol.md`): asked at
  * once, they do so again, and all tries are spent within a second.
@@ -79,8 +81,6 @@ export interface AskAgain {
 export function pauseBeforeAsking(count: number): number {
   return count < 3 ? 0 : Math.min(longestPauseMs, 500 * 4 ** (count - 3));
 }
-
-const longestPauseMs = 8_000;
 
 export type AfterFailure =
   /** Its sender is asked for it again, unless `ask` is undefined. */

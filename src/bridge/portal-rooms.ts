@@ -123,7 +123,7 @@ export async function closeRoom(context: BridgeContext, portal: Portal, ghost: G
   return { change: 'portal.state', portal: portal.id, state: { at: 'wanted' } };
 }
 
-/** The ghost leaves, and keeps no keys of the room. */
+/** The ghost, or the bot, leaves, and keeps no keys of the room. */
 export async function abandonRoom(context: BridgeContext, actor: Actor, room: RoomId): Promise<void> {
   await leaveIfThere(context, actor, room);
   await context.crypto.forgetRoom(actor, room);

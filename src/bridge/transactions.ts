@@ -75,7 +75,7 @@ export class Transactions implements TransactionSink {
   }
 
   async store({ id, body, events }: NewTransaction, ephemeral: Ephemeral): Promise<void> {
-    const { context, wakeReceipts, left, visited, typing } = this.#options;
+    const { context, wakeReceipts, typing } = this.#options;
     await this.#stranded.check(id);
     // An event reaches us because of a user of ours in its room, and that user's keys are counted: events without any counts are a
     // catch-up, before which the homeserver has dropped to-device messages (Synapse).
@@ -97,11 +97,9 @@ export class Transactions implements TransactionSink {
     ]);
     passed('M2-transaction-committed');
     missed.stored();
-    for (const event of [...missed.events, ...news]) if (hasGone(event)) left(event.room_id);
     if (reading.accounts.length > 0) passed('MC1-reading-committed');
-    this.#workers.wake('transactions');
+    this.#stored([...missed.events, ...news], chats);
     for (const account of reading.accounts) wakeReceipts(account.id);
-    for (const chat of chats) visited(chat);
     for (const each of ephemeral.typing) typing(each);
   }
 
@@ -122,16 +120,22 @@ export class Transactions implements TransactionSink {
 
   /** Looks for what the homeserver has not pushed, at the end of these rooms. */
   async readBack(rooms: readonly RoomId[]): Promise<void> {
-    const { context, left, visited } = this.#options;
+    const { context } = this.#options;
     for (const room of rooms) {
       const events = await this.#missed.atEnd(room);
       if (events.length === 0) continue;
       const { changes, chats } = await visits(context, events);
       await context.store.commit([...missedTransaction(events), ...changes]);
-      for (const event of events) if (hasGone(event)) left(event.room_id);
-      this.#workers.wake('transactions');
-      for (const chat of chats) visited(chat);
+      this.#stored(events, chats);
     }
+  }
+
+  /** Who has left is known before anybody goes on. */
+  #stored(events: readonly MatrixEvent[], chats: Visits['chats']): void {
+    const { left, visited } = this.#options;
+    for (const event of events) if (hasGone(event)) left(event.room_id);
+    this.#workers.wake('transactions');
+    for (const chat of chats) visited(chat);
   }
 
   /** Has the homeserver push something, a while after it may have stranded a transaction: its number shows whether one is missing. */

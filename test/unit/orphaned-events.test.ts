@@ -16,6 +16,15 @@ import { aChat, anAccount, aPlace, execute, openTestStore, present } from '../su
 const room = '!chat' as RoomId;
 const bot = '@bot:example.org' as UserId;
 
+const written = ({ user }: Account, id: string): MatrixEvent => ({
+  event_id: id as EventId,
+  room_id: room,
+  sender: user,
+  type: 'm.room.encrypted',
+  content: { algorithm: 'm.megolm.v1.aes-sha2' },
+  origin_server_ts: 5,
+});
+
 async function aChatWithoutGhost(at: Account['state']['at'] = 'active') {
   const place = await aPlace();
   const before = await openTestStore(place);
@@ -27,14 +36,6 @@ async function aChatWithoutGhost(at: Account['state']['at'] = 'active') {
   await before.close();
   await execute(place, 'delete from ghost');
   const store = await openTestStore(place);
-  const written = (id: string): MatrixEvent => ({
-    event_id: id as EventId,
-    room_id: room,
-    sender: account.user,
-    type: 'm.room.encrypted',
-    content: { algorithm: 'm.megolm.v1.aes-sha2' },
-    origin_server_ts: 5,
-  });
   const lines: string[] = [];
   const destination = { write: (line: string) => void lines.push(line) };
   const settings: Partial<BridgeSettings> = { moderationRoom: undefined };
@@ -43,7 +44,7 @@ async function aChatWithoutGhost(at: Account['state']['at'] = 'active') {
   const woken: RoomId[] = [];
   const effects: Partial<CommandEffects> = { wakeBot: (which) => void woken.push(which) };
   const handle = async (id: string) => {
-    const transaction = { id, body: {}, events: [written(id)] };
+    const transaction = { id, body: {}, events: [written(account, id)] };
     await store.commit([{ change: 'transaction.store', transaction }]);
     return handleNextEvent(context as BridgeContext, room, new Map(), effects as CommandEffects);
   };
@@ -96,15 +97,7 @@ async function elsewhere(members: readonly UserId[], at: Account['state']['at'] 
   const woken: RoomId[] = [];
   const effects: Partial<CommandEffects> = { wakeBot: (which) => void woken.push(which) };
   const push = async (id: string, over: Partial<MatrixEvent> = {}) => {
-    const event: MatrixEvent = {
-      event_id: id as EventId,
-      room_id: room,
-      sender: account.user,
-      type: 'm.room.encrypted',
-      content: { algorithm: 'm.megolm.v1.aes-sha2' },
-      origin_server_ts: 5,
-      ...over,
-    };
+    const event = { ...written(account, id), ...over };
     await store.commit([{ change: 'transaction.store', transaction: { id, body: {}, events: [event] } }]);
   };
   const handle = async (id: string, over: Partial<MatrixEvent> = {}) => {
