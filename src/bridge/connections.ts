@@ -11,15 +11,14 @@ import type {
 } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
 import type { InboxRow } from '../model/journal.ts';
-import { Serial } from '../model/serial.ts';
 import { passed } from '../observability/fail-points.ts';
 import { noteCall } from './calls.ts';
 import { preferredAddress } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { followDevices } from './device-changes.ts';
-import { initialPreKeys } from './enlistments.ts';
 import { afterConfirmation, isAt, pauseBeforeAsking } from './inbox-steps.ts';
 import { networkNames } from './labels.ts';
+import { OwnKeys } from './own-keys.ts';
 import { blockerOf } from './policy/blocks.ts';
 import { answerRetry, chatWith, checkIdentity, settle } from './receipts.ts';
 import { askAgain, receiveMessage } from './receive.ts';
@@ -50,10 +49,7 @@ export class Connections {
   readonly #context: BridgeContext;
   readonly #effects: ConnectionEffects;
   readonly #clients = new Map<AccountId, InteropClient>();
-  /** Pre-keys of one account are made one batch at a time: two batches at once would hand out the same ids. */
-  readonly #keys = new Serial<AccountId>();
-  /** Accounts whose current signed pre-key the network has been given since this process started. */
-  readonly #uploaded = new Set<AccountId>();
+  readonly #keys: OwnKeys;
   /** Accounts that have a connection, which could not be followed up because the database was away. */
   readonly #notFollowedUp = new Map<AccountId, ActiveAccount>();
   readonly #stopping = new AbortController();
@@ -61,6 +57,7 @@ export class Connections {
   constructor(context: BridgeContext, effects: ConnectionEffects) {
     this.#context = context;
     this.#effects = effects;
+    this.#keys = new OwnKeys(context);
   }
 
   open(account: ActiveAccount): void {
@@ -196,14 +193,9 @@ export class Connections {
     this.#effects.wakeProfile(contact.id);
   }
 
-  #replenish(account: ActiveAccount): Promise<void> {
-    return this.#keys.run(account.id, async () => {
-      const made = await this.#context.signal.createPreKeys(account.id, initialPreKeys);
-      await this.#context.store.commit(made.changes);
-      passed('K1-keys-committed');
-      await this.#clients.get(account.id)?.uploadPreKeys(made.keys);
-      passed('K2-keys-uploaded');
-    });
+  async #replenish(account: ActiveAccount): Promise<void> {
+    const client = this.#clients.get(account.id);
+    if (client !== undefined) await this.#keys.replenish(account.id, client);
   }
 
   async #online(account: ActiveAccount): Promise<void> {
@@ -223,21 +215,8 @@ export class Connections {
     if ((await store.accounts.preferences(account.id)).typing) await this.showPresence(account.id, 'available');
     this.#effects.connected(account.id, await store.outbox.portalsWithWork(account.id));
     for (const contact of await store.pictures.due(account.id)) this.#effects.wakeProfile(contact);
-    await this.#keys.run(account.id, () => this.#signedPreKey(account));
-  }
-
-  /** Rotates the signed pre-key when it is due, and makes sure that the network has the current one, whatever an earlier try came to. */
-  async #signedPreKey(account: ActiveAccount): Promise<void> {
-    const { store, signal } = this.#context;
-    const rotated = await signal.rotateSignedPreKey(account.id);
-    if (rotated !== undefined) {
-      this.#uploaded.delete(account.id);
-      await store.commit(rotated.changes);
-    }
-    if (this.#uploaded.has(account.id)) return;
-    const { keys } = await signal.createPreKeys(account.id, 0);
-    await this.#clients.get(account.id)?.uploadSignedPreKey(keys.signedPreKey);
-    this.#uploaded.add(account.id);
+    const client = this.#clients.get(account.id);
+    if (client !== undefined) await this.#keys.rotate(account.id, client);
   }
 
   #offline(account: ActiveAccount, why: Disconnect): void {

@@ -1,19 +1,24 @@
-// A connection that comes while the database is away: what waits for it goes on when the database is back. The store is real.
+// A connection that comes while the database is away: what waits for it goes on when the database is back. Store and Signal are real.
 import { expect, test } from 'vitest';
 import { type ConnectionEffects, Connections } from '../../src/bridge/connections.ts';
 import type { BridgeContext } from '../../src/bridge/context.ts';
 import { BridgeError } from '../../src/model/errors.ts';
 import type { InteropClient, InteropEvents, InteropNetwork } from '../../src/model/interop.ts';
-import type { Signal } from '../../src/model/signal.ts';
 import type { Store } from '../../src/model/store.ts';
 import { createLogger } from '../../src/observability/logger.ts';
+import { createSignal } from '../../src/whatsapp/signal/index.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { aChat, openTestStore, outgoing, present } from '../support/store.ts';
 
 async function connecting() {
   const real = await openTestStore();
   const { account, portal } = await aChat(real);
   if (account.state.at !== 'active') throw new Error(account.state.at);
-  await real.commit([{ change: 'outbox.add', row: outgoing(portal, Uint8Array.of(1)) }]);
+  const signal = createSignal({ reads: real.signal, clock: new ManualClock() });
+  await real.commit([
+    { change: 'outbox.add', row: outgoing(portal, Uint8Array.of(1)) },
+    ...signal.createIdentity(account.id, 0).changes,
+  ]);
   const database = { away: true };
   const store: Store = {
     ...real,
@@ -37,11 +42,10 @@ async function connecting() {
       return client as InteropClient;
     },
   };
-  const signal = { rotateSignedPreKey: async () => undefined, createPreKeys: async () => ({ keys: {} }) };
   const context: Partial<BridgeContext> = {
     store,
     network: network as InteropNetwork,
-    signal: signal as unknown as Signal,
+    signal,
     logger: createLogger({ level: 'silent' }),
   };
   const woken: unknown[] = [];
