@@ -23,7 +23,7 @@ import { Upkeep } from './upkeep.ts';
 import { userDataAdmin } from './user-data-admin.ts';
 import { UserMembership } from './user-membership.ts';
 import { UserTyping } from './user-typing.ts';
-import type { Workers } from './workers.ts';
+import type { MakeWorkers, Workers } from './workers.ts';
 import { workersOf } from './workers-of.ts';
 
 export class Bridge {
@@ -80,7 +80,7 @@ export class Bridge {
       wakeInbox: (portals) => this.#pipelines.inbox.wakeAll(portals),
       wakeChat: (portal) => this.#pipelines.wakeChat(portal),
     });
-    this.#connections = this.#connectionsTo(this.#pipelines);
+    this.#connections = this.#connectionsTo(this.#pipelines, workers);
     this.#transactions = this.#transactionsTo(this.#pipelines);
   }
 
@@ -192,12 +192,13 @@ export class Bridge {
       ...this.#policyRooms.workers,
       ...this.#reports.workers,
       this.#spaces.workers,
+      this.#connections.followUps,
       this.#upkeep.workers,
     ];
   }
 
-  #connectionsTo(pipelines: Pipelines): Connections {
-    return new Connections(this.#context, {
+  #connectionsTo(pipelines: Pipelines, workers: MakeWorkers): Connections {
+    return new Connections(this.#context, workers, {
       wakeInbox: (portal) => pipelines.inbox.wake(portal),
       wakeOutbox: (portal) => pipelines.outbox.wake(portal),
       connected: (account, portals) => {
@@ -285,10 +286,17 @@ export class Bridge {
   #silence(account: AccountId): Promise<() => void> {
     const { store } = this.#context;
     const { receipts, ofPortal } = this.#pipelines;
+    const { followUps } = this.#connections;
     return silence(
       {
         store,
-        ofAccount: [this.#joiningAndLeaving.enlistments, receipts, this.#reports.ofAccount, this.#spaces.workers],
+        ofAccount: [
+          this.#joiningAndLeaving.enlistments,
+          followUps,
+          receipts,
+          this.#reports.ofAccount,
+          this.#spaces.workers,
+        ],
         ofPortal,
         breakOff: (id) => this.#pipelines.breakOff(id),
         disconnect: (id) => this.#connections.close(id),

@@ -112,7 +112,8 @@ export interface InteropEvents {
    * more: whoever has to know must be told before.
    */
   givenUp(stanza: GivenUp): Promise<void>;
-  online(): Promise<void>;
+  /** There is a connection. What follows on that is the domain's own affair. */
+  online(): void;
   offline(why: Disconnect): void;
 }
 

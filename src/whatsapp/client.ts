@@ -295,15 +295,13 @@ export class Client implements InteropClient {
       );
     });
     if (!connection.open) return;
-    await Promise.all([
-      tolerant('online', () => events.online()),
-      // In the order of the network's own stanzas, so that its warning does not make the same keys twice.
-      tolerant('pre-keys', () =>
-        this.#order.run(formatJid(SERVER), async () => {
-          const count = readPreKeyCount(await connection.request(countPreKeysRequest));
-          if (count < tuning.minPreKeys) await events.preKeysLow(count);
-        }),
-      ),
-    ]);
+    events.online();
+    // In the order of the network's own stanzas, so that its warning does not make the same keys twice.
+    await tolerant('pre-keys', () =>
+      this.#order.run(formatJid(SERVER), async () => {
+        const count = readPreKeyCount(await connection.request(countPreKeysRequest));
+        if (count < tuning.minPreKeys) await events.preKeysLow(count);
+      }),
+    );
   }
 }
