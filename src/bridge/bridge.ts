@@ -8,7 +8,7 @@ import { Reviews } from './consent/reviews.ts';
 import { ContactTyping } from './contact-typing.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { JoiningAndLeaving } from './joining-and-leaving.ts';
-import { leaveRooms, type Merged, tellingOfMerges } from './merged-contacts.ts';
+import { type Merged, mergeWorkers, tellingOfMerges } from './merged-contacts.ts';
 import { tellingOfNotices } from './notices.ts';
 import { Pipelines } from './pipelines.ts';
 import { FollowedRooms } from './policy/followed-rooms.ts';
@@ -30,6 +30,7 @@ export class Bridge {
   readonly #context: BridgeContext;
   readonly #pipelines: Pipelines;
   readonly #connections: Connections;
+  readonly #merges: Workers<Merged>;
   readonly #membership: UserMembership;
   readonly #transactions: Transactions;
   readonly #userTyping: UserTyping;
@@ -43,12 +44,13 @@ export class Bridge {
 
   constructor(given: BridgeContext) {
     const telling = tellingOfNotices(given.store, (portal) => this.#pipelines.inbox.wake(portal));
-    const merging = tellingOfMerges(telling, (merged) => this.#merged(merged));
+    const merging = tellingOfMerges(telling, (merged) => this.#merges.wake(merged));
     const context = { ...given, store: watched(merging, (account) => this.#spaces.wake(account)) };
     this.#context = context;
     const workers = workersOf(context);
     const effects = () => this.#effects();
     const client = (account: ActiveAccount) => this.#connections.get(account);
+    this.#merges = mergeWorkers(context, workers, (portal) => this.#pipelines.wakeChat(portal));
     this.#membership = new UserMembership(context, (room) => this.#transactions.readBack([room]));
     this.#pipelines = new Pipelines({ context, workers, client, effects, membership: this.#membership });
     this.#userTyping = new UserTyping(context, client);
@@ -173,17 +175,6 @@ export class Bridge {
     }
   }
 
-  /** Chats of the one are those of the other now, and go on there. */
-  #merged(merged: Merged): void {
-    const goOn = async (): Promise<void> => {
-      for (const portal of await this.#context.store.portals.ofContact(merged.into)) this.#pipelines.wakeChat(portal);
-      await leaveRooms(this.#context, merged);
-    };
-    goOn().catch((error: unknown) =>
-      this.#context.logger.error({ err: error }, 'could not wake the chats of a merged contact'),
-    );
-  }
-
   #workers(): readonly Pick<Workers<unknown>, 'stop' | 'resumeAll'>[] {
     return [
       ...this.#pipelines.workers,
@@ -193,6 +184,7 @@ export class Bridge {
       ...this.#reports.workers,
       this.#spaces.workers,
       this.#connections.followUps,
+      this.#merges,
       this.#upkeep.workers,
     ];
   }
