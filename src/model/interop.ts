@@ -250,7 +250,7 @@ export interface InteropNetwork {
   /** Returns the encoded stanza. Pure. */
   encodeMessage(network: Network, stanza: MessageStanza): Uint8Array;
   enlistment(network: Network): EnlistmentApi;
-  /** The network's time as it has last shown it, in milliseconds since the Unix epoch; until then our own. */
+  /** The network's time as it has last shown it, in milliseconds since the Unix epoch; our own until then, and after a refused token that shows none. */
   now(network: Network): number;
   /**
    * Whether the person's primary device vouches for a companion's identity key. Keys are 33 bytes. Without a known `primaryKey` the one

@@ -21,6 +21,7 @@ import { integerAttribute, type Stanza, StanzaError, stanza } from './binary/ind
 import { clientPayload } from './client-payload.ts';
 import { Connection, type Ended } from './connection.ts';
 import { disconnectOfError, TOKEN_REFUSED } from './disconnect.ts';
+import type { NetworkTime } from './network-time.ts';
 import { type CurveKeyPair, connectNoise, generateKeyPair } from './noise/index.ts';
 import { encodeOutgoing } from './outgoing.ts';
 import { Pauses } from './pauses.ts';
@@ -61,8 +62,8 @@ export interface ClientOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly tuning: ClientTuning;
-  /** The network has shown its time, in milliseconds since the Unix epoch. */
-  readonly onTime?: (time: number | undefined) => void;
+  /** Shared by all clients of the network. */
+  readonly time: NetworkTime;
   readonly disclosed: Disclosed;
   /** Shared by all clients of this process. */
   readonly attempts: Attempts;
