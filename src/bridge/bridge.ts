@@ -8,7 +8,7 @@ import { Reviews } from './consent/reviews.ts';
 import { ContactTyping } from './contact-typing.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
 import { JoiningAndLeaving } from './joining-and-leaving.ts';
-import { leaveRooms, type Merged, tellingOfMerges } from './merged-contacts.ts';
+import { type Merged, mergeWorkers, tellingOfMerges } from './merged-contacts.ts';
 import { tellingOfNotices } from './notices.ts';
 import { Pipelines } from './pipelines.ts';
 import { FollowedRooms } from './policy/followed-rooms.ts';
@@ -23,13 +23,14 @@ import { Upkeep } from './upkeep.ts';
 import { userDataAdmin } from './user-data-admin.ts';
 import { UserMembership } from './user-membership.ts';
 import { UserTyping } from './user-typing.ts';
-import type { Workers } from './workers.ts';
+import type { MakeWorkers, Workers } from './workers.ts';
 import { workersOf } from './workers-of.ts';
 
 export class Bridge {
   readonly #context: BridgeContext;
   readonly #pipelines: Pipelines;
   readonly #connections: Connections;
+  readonly #merges: Workers<Merged>;
   readonly #membership: UserMembership;
   readonly #transactions: Transactions;
   readonly #userTyping: UserTyping;
@@ -43,12 +44,13 @@ export class Bridge {
 
   constructor(given: BridgeContext) {
     const telling = tellingOfNotices(given.store, (portal) => this.#pipelines.inbox.wake(portal));
-    const merging = tellingOfMerges(telling, (merged) => this.#merged(merged));
+    const merging = tellingOfMerges(telling, (merged) => this.#merges.wake(merged));
     const context = { ...given, store: watched(merging, (account) => this.#spaces.wake(account)) };
     this.#context = context;
     const workers = workersOf(context);
     const effects = () => this.#effects();
     const client = (account: ActiveAccount) => this.#connections.get(account);
+    this.#merges = mergeWorkers(context, workers, (portal) => this.#pipelines.wakeChat(portal));
     this.#membership = new UserMembership(context, (room) => this.#transactions.readBack([room]));
     this.#pipelines = new Pipelines({ context, workers, client, effects, membership: this.#membership });
     this.#userTyping = new UserTyping(context, client);
@@ -80,7 +82,7 @@ export class Bridge {
       wakeInbox: (portals) => this.#pipelines.inbox.wakeAll(portals),
       wakeChat: (portal) => this.#pipelines.wakeChat(portal),
     });
-    this.#connections = this.#connectionsTo(this.#pipelines);
+    this.#connections = this.#connectionsTo(this.#pipelines, workers);
     this.#transactions = this.#transactionsTo(this.#pipelines);
   }
 
@@ -173,17 +175,6 @@ export class Bridge {
     }
   }
 
-  /** Chats of the one are those of the other now, and go on there. */
-  #merged(merged: Merged): void {
-    const goOn = async (): Promise<void> => {
-      for (const portal of await this.#context.store.portals.ofContact(merged.into)) this.#pipelines.wakeChat(portal);
-      await leaveRooms(this.#context, merged);
-    };
-    goOn().catch((error: unknown) =>
-      this.#context.logger.error({ err: error }, 'could not wake the chats of a merged contact'),
-    );
-  }
-
   #workers(): readonly Pick<Workers<unknown>, 'stop' | 'resumeAll'>[] {
     return [
       ...this.#pipelines.workers,
@@ -192,12 +183,14 @@ export class Bridge {
       ...this.#policyRooms.workers,
       ...this.#reports.workers,
       this.#spaces.workers,
+      this.#connections.followUps,
+      this.#merges,
       this.#upkeep.workers,
     ];
   }
 
-  #connectionsTo(pipelines: Pipelines): Connections {
-    return new Connections(this.#context, {
+  #connectionsTo(pipelines: Pipelines, workers: MakeWorkers): Connections {
+    return new Connections(this.#context, workers, {
       wakeInbox: (portal) => pipelines.inbox.wake(portal),
       wakeOutbox: (portal) => pipelines.outbox.wake(portal),
       connected: (account, portals) => {
@@ -285,10 +278,17 @@ export class Bridge {
   #silence(account: AccountId): Promise<() => void> {
     const { store } = this.#context;
     const { receipts, ofPortal } = this.#pipelines;
+    const { followUps } = this.#connections;
     return silence(
       {
         store,
-        ofAccount: [this.#joiningAndLeaving.enlistments, receipts, this.#reports.ofAccount, this.#spaces.workers],
+        ofAccount: [
+          this.#joiningAndLeaving.enlistments,
+          followUps,
+          receipts,
+          this.#reports.ofAccount,
+          this.#spaces.workers,
+        ],
         ofPortal,
         breakOff: (id) => this.#pipelines.breakOff(id),
         disconnect: (id) => this.#connections.close(id),

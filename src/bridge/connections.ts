@@ -1,5 +1,5 @@
 // Connections: one interop client per active account, and what its events lead to.
-import { errorCode } from '../model/errors.ts';
+import { BridgeError, errorCode } from '../model/errors.ts';
 import type { AccountId, ContactId, PortalId, RoomId } from '../model/ids.ts';
 import type {
   Disconnect,
@@ -11,19 +11,19 @@ import type {
 } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
 import type { InboxRow } from '../model/journal.ts';
-import { Serial } from '../model/serial.ts';
 import { passed } from '../observability/fail-points.ts';
 import { noteCall } from './calls.ts';
 import { preferredAddress } from './contacts.ts';
-import type { ActiveAccount, BridgeContext } from './context.ts';
+import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { followDevices } from './device-changes.ts';
-import { initialPreKeys } from './enlistments.ts';
 import { afterConfirmation, isAt, pauseBeforeAsking } from './inbox-steps.ts';
 import { networkNames } from './labels.ts';
+import { OwnKeys } from './own-keys.ts';
 import { blockerOf } from './policy/blocks.ts';
 import { answerRetry, chatWith, checkIdentity, settle } from './receipts.ts';
 import { askAgain, receiveMessage } from './receive.ts';
 import { noteUnhandled } from './unhandled.ts';
+import type { MakeWorkers, Step, Workers } from './workers.ts';
 
 export interface ConnectionEffects {
   wakeInbox(portal: PortalId): void;
@@ -47,20 +47,19 @@ const endedKey = ({ id }: ActiveAccount, reason: Disconnect['reason']): string =
 const dayMs = 24 * 60 * 60 * 1000;
 
 export class Connections {
+  /** What follows on a connection: tried until it has been done, or the connection has ended. */
+  readonly followUps: Workers<AccountId>;
   readonly #context: BridgeContext;
   readonly #effects: ConnectionEffects;
   readonly #clients = new Map<AccountId, InteropClient>();
-  /** Pre-keys of one account are made one batch at a time: two batches at once would hand out the same ids. */
-  readonly #keys = new Serial<AccountId>();
-  /** Accounts whose current signed pre-key the network has been given since this process started. */
-  readonly #uploaded = new Set<AccountId>();
-  /** Accounts that have a connection, which could not be followed up because the database was away. */
-  readonly #notFollowedUp = new Map<AccountId, ActiveAccount>();
+  readonly #keys: OwnKeys;
   readonly #stopping = new AbortController();
 
-  constructor(context: BridgeContext, effects: ConnectionEffects) {
+  constructor(context: BridgeContext, workers: MakeWorkers, effects: ConnectionEffects) {
     this.#context = context;
     this.#effects = effects;
+    this.#keys = new OwnKeys(context);
+    this.followUps = workers('connections', (account) => this.#followUp(account));
   }
 
   open(account: ActiveAccount): void {
@@ -81,24 +80,14 @@ export class Connections {
     return this.#clients.get(account.id);
   }
 
-  /** Stanzas that could not be handled are asked for again now, and what waits for a connection hears of those that are there. */
+  /** Stanzas that could not be handled are asked for again now. */
   databaseIsBack(): void {
     for (const client of this.#clients.values()) client.redeliver();
-    for (const account of this.#notFollowedUp.values()) {
-      if (!this.#clients.get(account.id)?.connected) continue;
-      this.#online(account).catch((error: unknown) =>
-        this.#context.logger.warn(
-          { account: account.id, code: errorCode(error), err: error },
-          'a connection could not be followed up yet',
-        ),
-      );
-    }
   }
 
   async close(account: AccountId): Promise<void> {
     const client = this.#clients.get(account);
     this.#clients.delete(account);
-    this.#notFollowedUp.delete(account);
     await client?.stop();
   }
 
@@ -156,7 +145,8 @@ export class Connections {
         if (portal !== undefined) effects.wakeInbox(portal.id);
         effects.wakeBot(account.managementRoom);
       },
-      online: () => this.#online(account),
+      // What has failed on the last connection may not fail on this one.
+      online: () => this.followUps.resume(account.id),
       offline: (why) => this.#offline(account, why),
     };
   }
@@ -199,48 +189,35 @@ export class Connections {
     this.#effects.wakeProfile(contact.id);
   }
 
-  #replenish(account: ActiveAccount): Promise<void> {
-    return this.#keys.run(account.id, async () => {
-      const made = await this.#context.signal.createPreKeys(account.id, initialPreKeys);
-      await this.#context.store.commit(made.changes);
-      passed('K1-keys-committed');
-      await this.#clients.get(account.id)?.uploadPreKeys(made.keys);
-      passed('K2-keys-uploaded');
-    });
+  async #replenish(account: ActiveAccount): Promise<void> {
+    const client = this.#clients.get(account.id);
+    if (client !== undefined) await this.#keys.replenish(account.id, client);
   }
 
-  async #online(account: ActiveAccount): Promise<void> {
+  async #followUp(id: AccountId): Promise<Step> {
+    const account = await this.#context.store.accounts.get(id);
+    const client = this.#clients.get(id);
+    // The next connection wakes this again.
+    if (!isActive(account) || !client?.connected) return 'idle';
     try {
-      await this.#followUp(account);
-      this.#notFollowedUp.delete(account.id);
+      await this.#takeUp(account, client);
     } catch (error) {
-      this.#notFollowedUp.set(account.id, account);
-      throw error;
+      if (errorCode(error) === 'interop.offline') return 'idle';
+      if (!(error instanceof BridgeError && error.code === 'interop.refused' && error.retry === 'never')) throw error;
+      // Nor would the network take it in a minute, and everything else works without it.
+      this.#context.logger.warn({ account: id, code: error.code, err: error }, 'the network refused a signed pre-key');
     }
+    return 'idle';
   }
 
-  async #followUp(account: ActiveAccount): Promise<void> {
+  async #takeUp(account: ActiveAccount, client: InteropClient): Promise<void> {
     const { store } = this.#context;
     await store.commit(endings.map((reason) => ({ change: 'bot-message.release', key: endedKey(account, reason) })));
     // Asked last: nothing shows the user as present who has not switched it on.
     if ((await store.accounts.preferences(account.id)).typing) await this.showPresence(account.id, 'available');
     this.#effects.connected(account.id, await store.outbox.portalsWithWork(account.id));
     for (const contact of await store.pictures.due(account.id)) this.#effects.wakeProfile(contact);
-    await this.#keys.run(account.id, () => this.#signedPreKey(account));
-  }
-
-  /** Rotates the signed pre-key when it is due, and makes sure that the network has the current one, whatever an earlier try came to. */
-  async #signedPreKey(account: ActiveAccount): Promise<void> {
-    const { store, signal } = this.#context;
-    const rotated = await signal.rotateSignedPreKey(account.id);
-    if (rotated !== undefined) {
-      this.#uploaded.delete(account.id);
-      await store.commit(rotated.changes);
-    }
-    if (this.#uploaded.has(account.id)) return;
-    const { keys } = await signal.createPreKeys(account.id, 0);
-    await this.#clients.get(account.id)?.uploadSignedPreKey(keys.signedPreKey);
-    this.#uploaded.add(account.id);
+    await this.#keys.rotate(account.id, client);
   }
 
   #offline(account: ActiveAccount, why: Disconnect): void {

@@ -3,9 +3,11 @@ import type { Change } from '../model/change.ts';
 import type { Actor } from '../model/contact.ts';
 import { errorCode } from '../model/errors.ts';
 import type { ContactId, RoomId } from '../model/ids.ts';
+import type { Portal } from '../model/portal.ts';
 import type { Store } from '../model/store.ts';
 import type { BridgeContext } from './context.ts';
 import { abandonRoom } from './portal-rooms.ts';
+import type { MakeWorkers, Workers } from './workers.ts';
 
 export interface Merged {
   /** Whose the chats are now. */
@@ -37,6 +39,19 @@ async function lookUp(store: Store, { into, from }: Merge): Promise<Merged> {
   const portals = await store.portals.ofContact(from);
   const rooms = portals.flatMap(({ state }) => (state.at === 'open' ? [state.room] : []));
   return { into, ghost: ghost?.ready ? ghost.actor : undefined, rooms };
+}
+
+/** Follow up each merge: chats of the one are those of the other now, and go on there. */
+export function mergeWorkers(
+  context: BridgeContext,
+  workers: MakeWorkers,
+  wakeChat: (portal: Portal) => void,
+): Workers<Merged> {
+  return workers('merges', async (merged) => {
+    for (const portal of await context.store.portals.ofContact(merged.into)) wakeChat(portal);
+    await leaveRooms(context, merged);
+    return 'idle';
+  });
 }
 
 /** Best effort: where a ghost stays, whoever writes there is told that nobody hears it. */

@@ -112,7 +112,8 @@ export interface InteropEvents {
    * more: whoever has to know must be told before.
    */
   givenUp(stanza: GivenUp): Promise<void>;
-  online(): Promise<void>;
+  /** There is a connection. What follows on that is the domain's own affair. */
+  online(): void;
   offline(why: Disconnect): void;
 }
 
@@ -249,7 +250,7 @@ export interface InteropNetwork {
   /** Returns the encoded stanza. Pure. */
   encodeMessage(network: Network, stanza: MessageStanza): Uint8Array;
   enlistment(network: Network): EnlistmentApi;
-  /** The network's time as it has last shown it, in milliseconds since the Unix epoch; until then our own. */
+  /** The network's time as it has last shown it, in milliseconds since the Unix epoch; our own until then, and after a refused token that shows none. */
   now(network: Network): number;
   /**
    * Whether the person's primary device vouches for a companion's identity key. Keys are 33 bytes. Without a known `primaryKey` the one

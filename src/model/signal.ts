@@ -26,6 +26,11 @@ export interface SignedPreKey {
   readonly createdAt: number;
 }
 
+/** A signed pre-key as it is kept. Without a record it is damaged, and nobody's key any more; its id stays taken. */
+export interface KeptSignedPreKey extends Omit<SignedPreKey, 'record'> {
+  readonly record: Uint8Array | undefined;
+}
+
 export interface OneTimePreKey {
   readonly id: number;
   /** Serialised libsignal PreKeyRecord. */
@@ -48,8 +53,8 @@ export interface SignalReads {
   session(peer: PeerDevice): Promise<Uint8Array | undefined>;
   preKey(account: AccountId, id: number): Promise<OneTimePreKey | undefined>;
   signedPreKey(account: AccountId, id: number): Promise<SignedPreKey | undefined>;
-  /** Newest first. */
-  signedPreKeys(account: AccountId): Promise<readonly SignedPreKey[]>;
+  /** Newest first, damaged ones among them. */
+  signedPreKeys(account: AccountId): Promise<readonly KeptSignedPreKey[]>;
   peerTrust(peer: PeerDevice): Promise<PeerTrust | undefined>;
 }
 
@@ -136,12 +141,12 @@ export interface Signal {
     account: AccountId,
     count: number,
   ): { readonly keys: PublicKeys; readonly changes: readonly SignalChange[] };
-  /** Makes `count` fresh one-time pre-keys for upload, with the current identity and signed pre-key. */
+  /** Makes `count` fresh one-time pre-keys for upload, with the current identity and signed pre-key; with a new one where none is whole. */
   createPreKeys(
     account: AccountId,
     count: number,
   ): Promise<{ readonly keys: PublicKeys; readonly changes: readonly SignalChange[] }>;
-  /** A new signed pre-key if the current one is older than the rotation period; old ones are kept for late messages. */
+  /** A new signed pre-key if the current one is older than the rotation period, or none is whole; old ones are kept for late messages. */
   rotateSignedPreKey(
     account: AccountId,
   ): Promise<{ readonly key: PublicKeys['signedPreKey']; readonly changes: readonly SignalChange[] } | undefined>;

@@ -116,12 +116,6 @@ export function signalReads(reader: Reader): SignalReads {
 
   const signedPreKeys = db.selectFrom('signal_signed_pre_key').select(['id', 'record', 'created_at as createdAt']);
 
-  async function openSigned(account: AccountId, rows: readonly SignedPreKey[]): Promise<readonly SignedPreKey[]> {
-    const key = await keys.find(accountKey(account));
-    if (!key) return [];
-    return rows.map((row) => ({ ...row, record: unseal(key, signedPreKeyPlace(account, row.id), row.record) }));
-  }
-
   return {
     identity: async (account) => {
       const row = await db.selectFrom('signal_identity').selectAll().where('account', '=', account).executeTakeFirst();
@@ -146,8 +140,9 @@ export function signalReads(reader: Reader): SignalReads {
       return record && { id, record };
     },
     signedPreKey: async (account, id) => {
-      const rows = await signedPreKeys.where('account', '=', account).where('id', '=', id).execute();
-      return (await unlessDamaged(openSigned(account, rows)))?.[0];
+      const row = await signedPreKeys.where('account', '=', account).where('id', '=', id).executeTakeFirst();
+      const record = await unlessDamaged(opened(account, signedPreKeyPlace(account, id), row?.record));
+      return row && record && { ...row, record };
     },
     signedPreKeys: async (account) => {
       const rows = await signedPreKeys
@@ -155,7 +150,10 @@ export function signalReads(reader: Reader): SignalReads {
         .orderBy('created_at', 'desc')
         .orderBy('id', 'desc')
         .execute();
-      return openSigned(account, rows);
+      // Each for itself: one that is damaged takes none of the others with it.
+      const record = ({ id, record }: (typeof rows)[number]): Promise<Buffer | undefined> =>
+        unlessDamaged(opened(account, signedPreKeyPlace(account, id), record));
+      return Promise.all(rows.map(async (row) => ({ ...row, record: await record(row) })));
     },
     peerTrust: peerTrustReads(reader).ofDevice,
   };

@@ -21,6 +21,7 @@ import { integerAttribute, type Stanza, StanzaError, stanza } from './binary/ind
 import { clientPayload } from './client-payload.ts';
 import { Connection, type Ended } from './connection.ts';
 import { disconnectOfError, TOKEN_REFUSED } from './disconnect.ts';
+import type { NetworkTime } from './network-time.ts';
 import { type CurveKeyPair, connectNoise, generateKeyPair } from './noise/index.ts';
 import { encodeOutgoing } from './outgoing.ts';
 import { Pauses } from './pauses.ts';
@@ -61,8 +62,8 @@ export interface ClientOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly tuning: ClientTuning;
-  /** The network has shown its time, in milliseconds since the Unix epoch. */
-  readonly onTime?: (time: number | undefined) => void;
+  /** Shared by all clients of the network. */
+  readonly time: NetworkTime;
   readonly disclosed: Disclosed;
   /** Shared by all clients of this process. */
   readonly attempts: Attempts;
@@ -295,15 +296,13 @@ export class Client implements InteropClient {
       );
     });
     if (!connection.open) return;
-    await Promise.all([
-      tolerant('online', () => events.online()),
-      // In the order of the network's own stanzas, so that its warning does not make the same keys twice.
-      tolerant('pre-keys', () =>
-        this.#order.run(formatJid(SERVER), async () => {
-          const count = readPreKeyCount(await connection.request(countPreKeysRequest));
-          if (count < tuning.minPreKeys) await events.preKeysLow(count);
-        }),
-      ),
-    ]);
+    events.online();
+    // In the order of the network's own stanzas, so that its warning does not make the same keys twice.
+    await tolerant('pre-keys', () =>
+      this.#order.run(formatJid(SERVER), async () => {
+        const count = readPreKeyCount(await connection.request(countPreKeysRequest));
+        if (count < tuning.minPreKeys) await events.preKeysLow(count);
+      }),
+    );
   }
 }

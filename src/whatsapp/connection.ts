@@ -27,6 +27,7 @@ import {
   wantsRestart,
 } from './disconnect.ts';
 import { IncomingStanzas } from './incoming.ts';
+import type { NetworkTime } from './network-time.ts';
 import type { NoiseConnection } from './noise/index.ts';
 import { encodeOutgoing } from './outgoing.ts';
 import { offlineError, Requests } from './requests.ts';
@@ -53,8 +54,8 @@ export interface ConnectionPorts {
   readonly setbacks: Setbacks;
   /** What the network wants to be shown at the next connection, so that it reaches the same server. */
   onRoutingInfo(info: Uint8Array): void;
-  /** The network has shown its time, in milliseconds since the Unix epoch. */
-  readonly onTime?: ((time: number | undefined) => void) | undefined;
+  /** Learns what the network shows of its clock. */
+  readonly time: NetworkTime;
 }
 
 /** While a request of ours is open, reading goes on up to this many times the bound: its answer may be what a handler waits for. */
@@ -190,14 +191,17 @@ export class Connection {
   #onStream(received: Stanza): void {
     switch (received.tag) {
       case 'success':
-        this.#ports.onTime?.(timeIn(received));
+        this.#ports.time.shown(timeIn(received));
         this.#loggedIn.resolve(true);
         break;
-      case 'failure':
-        // A token may have been refused for its time: the next one is made by the network's clock.
-        this.#ports.onTime?.(timeIn(received));
-        this.end({ disconnect: disconnectOfFailure(received), restart: false });
+      case 'failure': {
+        const disconnect = disconnectOfFailure(received);
+        // Perhaps for its time: the next token is made by what this shows of the network's clock, or by our own.
+        if (disconnect.reason === 'token-refused') this.#ports.time.forget();
+        this.#ports.time.shown(timeIn(received));
+        this.end({ disconnect, restart: false });
         break;
+      }
       case 'stream:error':
         this.end({ disconnect: disconnectOfStreamError(received), restart: wantsRestart(received) });
         break;

@@ -18,7 +18,9 @@ import { BridgeError } from '../model/errors.ts';
 import type { EnlistmentApi } from '../model/interop.ts';
 import { interopJid } from '../model/jid.ts';
 import type { PublicKeys } from '../model/signal.ts';
+import type { NetworkTime } from './network-time.ts';
 
+const TOKEN_REFUSED = 401;
 const MAX_ANSWER_BYTES = 64 * 1024;
 const MAX_ACCOUNT_ID = (1n << 64n) - 1n;
 
@@ -36,11 +38,11 @@ export interface EnlistmentOptions {
   readonly url: string;
   /** For the whole call, in milliseconds. */
   readonly timeoutMs: number;
-  /** The service has shown its time, in milliseconds since the Unix epoch (RFC 9110, `Date`). */
-  readonly onTime?: (time: number) => void;
+  /** Learns what the service shows of its clock (RFC 9110, `Date`). */
+  readonly time?: NetworkTime;
 }
 
-export function createEnlistmentApi({ url, timeoutMs, onTime }: EnlistmentOptions): EnlistmentApi {
+export function createEnlistmentApi({ url, timeoutMs, time }: EnlistmentOptions): EnlistmentApi {
   const call = async (
     method: string,
     target: string,
@@ -56,7 +58,8 @@ export function createEnlistmentApi({ url, timeoutMs, onTime }: EnlistmentOption
         redirect: 'error',
         signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       });
-      onTime?.(Date.parse(response.headers.get('date') ?? ''));
+      if (response.status === TOKEN_REFUSED) time?.forget();
+      time?.shown(Date.parse(response.headers.get('date') ?? ''));
       return response;
     } catch (cause) {
       throw new BridgeError('enlistment.unreachable', 'the enlistment service cannot be reached', {
@@ -137,7 +140,7 @@ async function refused(response: Response): Promise<BridgeError> {
     });
   }
   // A token is minted for each call, and the network may not have fetched our newest key yet.
-  if (status === 401) return new BridgeError('enlistment.token-refused', reason, { retry: 'later' });
+  if (status === TOKEN_REFUSED) return new BridgeError('enlistment.token-refused', reason, { retry: 'later' });
   return new BridgeError('enlistment.refused', reason, {
     retry: 'never',
     userText: 'The network refused the registration for third-party chats.',

@@ -14,6 +14,14 @@ export class NetworkTime {
     if (time !== undefined && Number.isFinite(time) && time > 0) this.#shown = { time, at: this.#clock.elapsed() };
   }
 
+  /**
+   * A token of that time was refused: another one is made by our own clock, unless the time is shown again. While a machine is suspended,
+   * what counts on from the time that was shown may stand still.
+   */
+  forget(): void {
+    this.#shown = undefined;
+  }
+
   /** Milliseconds since the Unix epoch; our own clock's while the network has shown nothing. Setting that one changes nothing afterwards. */
   now(): number {
     const shown = this.#shown;

@@ -64,7 +64,7 @@ export function createInteropNetwork(options: InteropNetworkOptions): InteropNet
         logger: logger.child({ account: account.id, network: account.network }),
         tuning,
         attempts,
-        onTime: (time) => times[account.network].shown(time),
+        time: times[account.network],
         disclosed,
       });
     },
@@ -80,7 +80,7 @@ export function createInteropNetwork(options: InteropNetworkOptions): InteropNet
       createEnlistmentApi({
         url: endpointsOf(network).enlistmentUrl.replace(/\/+$/, ''),
         timeoutMs: tuning.enlistmentTimeoutMs,
-        onTime: (time) => times[network].shown(time),
+        time: times[network],
       }),
     now: (network) => times[network].now(),
   };

@@ -1,11 +1,14 @@
 // When two contacts turn out to be one person, whoever has chats with them hears of it, and the ghost that stands for nobody leaves. The store is real.
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import type { BridgeContext } from '../../src/bridge/context.ts';
-import { leaveRooms, type Merged, tellingOfMerges } from '../../src/bridge/merged-contacts.ts';
+import { leaveRooms, type Merged, mergeWorkers, tellingOfMerges } from '../../src/bridge/merged-contacts.ts';
+import { workersOf } from '../../src/bridge/workers-of.ts';
 import { BridgeError } from '../../src/model/errors.ts';
-import type { RoomId } from '../../src/model/ids.ts';
+import type { PortalId, RoomId } from '../../src/model/ids.ts';
 import type { Homeserver, MatrixCrypto } from '../../src/model/matrix.ts';
+import type { Store } from '../../src/model/store.ts';
 import { createLogger } from '../../src/observability/logger.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { aChat, aContact, openTestStore } from '../support/store.ts';
 
 test('a merge is told with the rooms that its ghost is in; other commits, and one that fails, are not', async () => {
@@ -41,4 +44,31 @@ test('a room that cannot be left does not keep the ghost from leaving the others
   const rooms = ['!one', '!away', '!two'] as RoomId[];
   await leaveRooms(context, { into: contact.id, ghost: ghost.actor, rooms });
   expect(left).toEqual(['!one', '!two']);
+});
+
+test('the chats of a merged contact go on although the database could not be read right after the merge', async () => {
+  const real = await openTestStore();
+  const { contact, portal } = await aChat(real);
+  const database = { reads: false };
+  const store: Store = {
+    ...real,
+    portals: {
+      ...real.portals,
+      ofContact: async (id) => {
+        if (!database.reads) throw new BridgeError('store.unavailable', 'not now', { retry: 'later' });
+        return real.portals.ofContact(id);
+      },
+    },
+  };
+  const clock = new ManualClock();
+  const parts: Partial<BridgeContext> = { store, clock, logger: createLogger({ level: 'silent' }) };
+  const context = parts as BridgeContext;
+  const woken = Promise.withResolvers<PortalId>();
+  const merges = mergeWorkers(context, workersOf(context), ({ id }) => woken.resolve(id));
+  onTestFinished(() => merges.stop());
+  merges.wake({ into: contact.id, ghost: undefined, rooms: [] });
+  await clock.sleeping(500);
+  database.reads = true;
+  clock.advance(500);
+  expect(await woken.promise).toBe(portal.id);
 });

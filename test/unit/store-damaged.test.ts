@@ -8,6 +8,8 @@ import { DamagedRow } from '../../src/model/damaged-row.ts';
 import type { EventId, MessageId, RoomId, UserId } from '../../src/model/ids.ts';
 import { createLogger } from '../../src/observability/logger.ts';
 import { toWhatsApp } from '../../src/translate/to-whatsapp.ts';
+import { createSignal } from '../../src/whatsapp/signal/index.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { aChat, aPlace, dialect, execute, message, openTestStore, outgoing, present } from '../support/store.ts';
 
 const bytes = dialect === 'sqlite' ? "x'0102'" : "'\\x0102'";
@@ -99,6 +101,64 @@ test('each journal goes on behind a damaged row, whose people are told', async (
 test('a damaged session is as good as none: Signal starts another', async () => {
   const { store, peer } = await damagedStore();
   expect(await store.signal.session(peer)).toBeUndefined();
+});
+
+const month = 31 * 24 * 3_600_000;
+
+/** An account whose signed pre-key 1 was replaced by 2 a month later, and what is done to the rows then. */
+async function damagedSignedPreKeys(change: string) {
+  const place = await aPlace();
+  const clock = new ManualClock(month);
+  const before = await openTestStore(place);
+  const { account } = await aChat(before);
+  const made = createSignal({ reads: before.signal, clock });
+  await before.commit(made.createIdentity(account.id, 1).changes);
+  clock.advance(month);
+  await before.commit(present(await made.rotateSignedPreKey(account.id)).changes);
+  await before.close();
+  await execute(place, `update signal_signed_pre_key set ${change}`);
+  const store = await openTestStore(place);
+  const signal = createSignal({ reads: store.signal, clock });
+  /** The id of the one that is handed out with new pre-keys, and whether it will open what is written to it. */
+  const handedOut = async () => {
+    const { keys, changes } = await signal.createPreKeys(account.id, 1);
+    await store.commit(changes);
+    const { id } = keys.signedPreKey;
+    return { id, whole: (await store.signal.signedPreKey(account.id, id)) !== undefined };
+  };
+  const rotated = async () => {
+    const rotation = await signal.rotateSignedPreKey(account.id);
+    await store.commit(rotation?.changes ?? []);
+    return rotation?.key.id;
+  };
+  return { clock, handedOut, rotated };
+}
+
+test('a damaged signed pre-key that was replaced long ago is in nobody’s way', async () => {
+  const { clock, handedOut, rotated } = await damagedSignedPreKeys(`record = ${bytes} where id = 1`);
+  expect(await handedOut()).toEqual({ id: 2, whole: true });
+  expect(await rotated()).toBeUndefined();
+  clock.advance(month);
+  expect(await rotated()).toBe(3);
+});
+
+test('where the current signed pre-key is damaged, the one before it serves until another one is made, under an id of its own', async () => {
+  const damage = `record = ${bytes}, created_at = ${100 * month} where id = 2`;
+  const { clock, handedOut, rotated } = await damagedSignedPreKeys(damage);
+  expect(await handedOut()).toEqual({ id: 1, whole: true });
+  expect(await rotated()).toBe(3);
+  expect(await handedOut()).toEqual({ id: 3, whole: true });
+  clock.advance(month);
+  expect(await rotated()).toBe(4);
+});
+
+test('where every signed pre-key is damaged, another one is made with whatever is asked for first', async () => {
+  const all = `record = ${bytes}`;
+  expect(await (await damagedSignedPreKeys(all)).rotated()).toBe(3);
+  const { handedOut, rotated } = await damagedSignedPreKeys(all);
+  expect(await handedOut()).toEqual({ id: 3, whole: true });
+  expect(await rotated()).toBeUndefined();
+  expect(await handedOut()).toEqual({ id: 3, whole: true });
 });
 
 const minute = 60_000;

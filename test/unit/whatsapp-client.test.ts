@@ -31,6 +31,8 @@ let network: ScriptedNetwork;
 let clock: ManualClock;
 let client: InteropClient;
 let tokens: number;
+/** By which time each of them was made. */
+let dates: number[];
 /** What the client told the domain, as `name detail`. */
 let told: string[];
 let listeners: (() => void)[];
@@ -81,12 +83,13 @@ const makeClient = (
     state: { at: 'active', enlistment: { interopAccountId: '4242', jid: interopJid(7, '4242') } },
     createdAt: 0,
   };
-  client = createInteropNetwork({
-    endpoints: { [on]: endpoints },
-    clock,
-    logger: createLogger({ level: 'silent' }),
-    tuning,
-  }).client(account, async () => `token-${++tokens}`, events(own));
+  const logger = createLogger({ level: 'silent' });
+  const port = createInteropNetwork({ endpoints: { [on]: endpoints }, clock, logger, tuning });
+  const token = async (): Promise<string> => {
+    dates.push(port.now(on));
+    return `token-${++tokens}`;
+  };
+  client = port.client(account, token, events(own));
   client.start();
 };
 
@@ -113,6 +116,7 @@ beforeEach(async () => {
   network = await startScriptedNetwork();
   clock = new ManualClock();
   tokens = 0;
+  dates = [];
   told = [];
   listeners = [];
 });
@@ -196,6 +200,28 @@ describe('login', () => {
     await heard(`offline ${expected} later`);
     await nextPause();
     expect(Buffer.from((await network.connection()).payload.interopData?.token ?? '').toString()).toBe('token-2');
+  });
+
+  test('after the machine was suspended, and a refusal that shows no time, a token is made by our own clock until the time is shown again', async () => {
+    /** The connection that follows when this one ends, and how long it was waited for. */
+    const following = async (end: () => void, reason: string) => {
+      told = [];
+      end();
+      await heard(`offline ${reason} later`);
+      const pauseMs = await nextPause();
+      return { connection: await network.connection(), pauseMs };
+    };
+    const refusal = (attrs: AttributesInput = {}): Stanza => stanza('failure', { reason: 413, ...attrs });
+    makeClient();
+    const before = await connected();
+    // An hour that nothing has noticed that measures how long something takes.
+    clock.set(3_600_000);
+    const { connection: late, pauseMs } = await following(() => before.close(), 'network');
+    expect(dates[1]).toBe(1_700_000_000_000 + pauseMs);
+    const { connection: own } = await following(() => late.send(refusal()), 'token-refused');
+    expect(dates[2]).toBe(clock.now());
+    const shown = await following(() => own.send(refusal({ t: 1_800_000_000 })), 'token-refused');
+    expect(dates[3]).toBe(1_800_000_000_000 + shown.pauseMs);
   });
 
   test('a temporary ban is waited for', async () => {

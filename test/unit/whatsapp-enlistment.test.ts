@@ -6,6 +6,8 @@ import type { UserId } from '../../src/model/ids.ts';
 import type { EnlistmentApi } from '../../src/model/interop.ts';
 import { interopJid } from '../../src/model/jid.ts';
 import { createEnlistmentApi } from '../../src/whatsapp/enlistment.ts';
+import { NetworkTime } from '../../src/whatsapp/network-time.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 
 let server: Server;
 let url: string;
@@ -113,4 +115,25 @@ test('silence, a redirect and a refused connection are tried later', async () =>
   await expect(enlist()).rejects.toMatchObject(unreachable);
   api = createEnlistmentApi({ url: 'http://127.0.0.1:9/enlistment', timeoutMs: 5_000 });
   await expect(enlist()).rejects.toMatchObject(unreachable);
+});
+
+test('the time is that of the last answer; a refused token that shows none leaves us with our own', async () => {
+  const clock = new ManualClock(1_000_000_000_000);
+  const time = new NetworkTime(clock);
+  api = createEnlistmentApi({ url, timeoutMs: 5_000, time });
+  respond = json(503, {}, { date: 'Sat, 24 Oct 2026 12:00:00 GMT' });
+  await expect(enlist()).rejects.toMatchObject({ code: 'enlistment.unavailable' });
+  const shown = Date.parse('2026-10-24T12:00:00Z');
+  expect(time.now()).toBe(shown);
+  for (const [status, expected] of [
+    [503, shown],
+    [401, clock.now()],
+  ] as const) {
+    respond = (response) => {
+      response.sendDate = false;
+      json(status, {})(response);
+    };
+    await expect(enlist()).rejects.toBeDefined();
+    expect(time.now()).toBe(expected);
+  }
 });

@@ -4,12 +4,13 @@ import type { Clock } from '../../model/clock.ts';
 import { BridgeError } from '../../model/errors.ts';
 import type { AccountId } from '../../model/ids.ts';
 import { Serial } from '../../model/serial.ts';
-import type { PeerDevice, Signal, SignalIdentity, SignalReads, SignalWork, SignedPreKey } from '../../model/signal.ts';
+import type { PeerDevice, Signal, SignalIdentity, SignalReads, SignalWork } from '../../model/signal.ts';
 import {
+  freeKeyId,
+  isWhole,
   makeIdentity,
   makePreKeys,
   makeSignedPreKey,
-  nextKeyId,
   publicKey,
   publicKeys,
   publicSignedPreKey,
@@ -41,11 +42,6 @@ export function createSignal(options: SignalOptions): Signal {
     if (identity === undefined) throw new BridgeError('signal.no-identity', 'the account has no Signal identity');
     return identity;
   };
-  const currentSignedPreKey = async (account: AccountId): Promise<SignedPreKey> => {
-    const [newest] = await reads.signedPreKeys(account);
-    if (newest === undefined) throw new BridgeError('signal.no-identity', 'the account has no signed pre-key');
-    return newest;
-  };
 
   return {
     exclusively<Result>(peers: readonly PeerDevice[], work: (unit: SignalWork) => Promise<Result>): Promise<Result> {
@@ -75,24 +71,29 @@ export function createSignal(options: SignalOptions): Signal {
 
     async createPreKeys(account, count) {
       const { preKeys, identity } = makePreKeys(await identityOf(account), count);
+      const kept = await reads.signedPreKeys(account);
+      const current = kept.find(isWhole);
+      const signedPreKey = current ?? makeSignedPreKey(identity, freeKeyId(kept), clock.now());
       return {
-        keys: publicKeys(identity, await currentSignedPreKey(account), preKeys),
+        keys: publicKeys(identity, signedPreKey, preKeys),
         changes: [
           { change: 'signal.identity', account, identity },
           { change: 'signal.pre-keys', account, keys: preKeys },
+          ...(current === undefined ? [{ change: 'signal.signed-pre-key', account, key: signedPreKey } as const] : []),
         ],
       };
     },
 
     async rotateSignedPreKey(account) {
       const now = clock.now();
-      const newest = await currentSignedPreKey(account);
-      if (now - newest.createdAt < rotateAfterMs) return undefined;
-      const key = makeSignedPreKey(await identityOf(account), nextKeyId(newest.id), now);
-      const known = await reads.signedPreKeys(account);
-      const expired = known.filter((_, i) => {
-        const replacedBy = known[i - 1];
-        return replacedBy !== undefined && now - replacedBy.createdAt >= keepMs;
+      const kept = await reads.signedPreKeys(account);
+      const current = kept.find(isWhole);
+      if (current !== undefined && now - current.createdAt < rotateAfterMs) return undefined;
+      const key = makeSignedPreKey(await identityOf(account), freeKeyId(kept), now);
+      const expired = kept.filter((each, i) => {
+        const replacedBy = kept[i - 1];
+        // In the place of a damaged one it has been handed out until now.
+        return each !== current && replacedBy !== undefined && now - replacedBy.createdAt >= keepMs;
       });
       return {
         key: publicSignedPreKey(key),

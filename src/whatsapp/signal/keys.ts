@@ -2,7 +2,7 @@
 import { randomInt } from 'node:crypto';
 import { IdentityKeyPair, PreKeyRecord, PrivateKey, PublicKey, SignedPreKeyRecord } from '@signalapp/libsignal-client';
 import { BridgeError } from '../../model/errors.ts';
-import type { OneTimePreKey, PublicKeys, SignalIdentity, SignedPreKey } from '../../model/signal.ts';
+import type { KeptSignedPreKey, OneTimePreKey, PublicKeys, SignalIdentity, SignedPreKey } from '../../model/signal.ts';
 
 /** Key ids travel in three bytes; 0 counts as absent for some clients. */
 const MAX_KEY_ID = 0xffffff;
@@ -11,8 +11,19 @@ const MAX_REGISTRATION_ID = 16380;
 /** The type byte in front of an X25519 key: stanzas leave it out, Signal messages and our pins have it. */
 const DJB_TYPE = 5;
 
-export function nextKeyId(id: number): number {
+function nextKeyId(id: number): number {
   return (id % MAX_KEY_ID) + 1;
+}
+
+/** The id that follows the newest one, unless it is taken: a damaged key keeps its own. */
+export function freeKeyId(newestFirst: readonly KeptSignedPreKey[]): number {
+  let id = nextKeyId(newestFirst[0]?.id ?? 0);
+  while (newestFirst.some((key) => key.id === id)) id = nextKeyId(id);
+  return id;
+}
+
+export function isWhole(key: KeptSignedPreKey): key is SignedPreKey {
+  return key.record !== undefined;
 }
 
 /** Reads a public key with (33) or without (32) its type byte. Throws BridgeError `signal.invalid-key`. */
