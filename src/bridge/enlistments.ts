@@ -11,6 +11,8 @@ import type { Step } from './workers.ts';
 export const initialPreKeys = 100;
 
 export interface Enlisted {
+  /** Made for tries that have failed since this process started: a service that is away must not fill our database with keys. */
+  readonly keys: Map<AccountId, PublicKeys>;
   readonly connect: (account: ActiveAccount) => void;
   readonly wakeBot: (room: ActiveAccount['managementRoom']) => void;
 }
@@ -27,7 +29,8 @@ export async function enlist(
   if (account === undefined || account.state.at !== 'enlisting') return 'idle';
   const name = networkNames[account.network];
   try {
-    const keys = await ownKeys(context, id);
+    const keys = then.keys.get(id) ?? (await ownKeys(context, id));
+    then.keys.set(id, keys);
     const { user } = account;
     const now = network.now(account.network);
     const token = await minter.mint({ user, account: id, interopAccountId: undefined, purpose: 'enlist', now });
@@ -46,9 +49,11 @@ export async function enlist(
       },
     ]);
     passed('E3-account-active');
+    then.keys.delete(id);
     then.connect(active);
   } catch (error) {
     if (!(error instanceof BridgeError) || error.retry === 'later' || error.code.startsWith('store.')) throw error;
+    then.keys.delete(id);
     context.logger.error({ account: id, code: error.code, err: error }, 'the network refused an enlistment');
     const text = `${name} refused to connect you (${error.code}). ${error.userText ?? 'The administrator of this server can see why.'} Nothing of yours is kept; send "opt-in" to try again.`;
     const { network: of, user, managementRoom } = account;
@@ -84,7 +89,7 @@ async function visibleName({ homeserver }: BridgeContext, user: UserId): Promise
   }
 }
 
-/** Returns the account's public keys: a new identity at the first try, fresh one-time pre-keys of the same identity at later ones. */
+/** Returns the account's public keys: a new identity at first, fresh one-time pre-keys of the same identity after a restart. */
 async function ownKeys(context: BridgeContext, id: AccountId): Promise<PublicKeys> {
   const known = await context.store.signal.identity(id);
   const made =

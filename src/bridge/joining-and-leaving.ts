@@ -6,7 +6,7 @@ import { type Enlisted, enlist } from './enlistments.ts';
 import { beginErasure, type ErasureEffects, eraseNext } from './erasures.ts';
 import type { MakeWorkers, Step, Workers } from './workers.ts';
 
-export interface JoiningAndLeavingEffects extends Enlisted, Pick<ErasureEffects, 'silence'> {
+export interface JoiningAndLeavingEffects extends Omit<Enlisted, 'keys'>, Pick<ErasureEffects, 'silence'> {
   /** What only this account wanted may not be wanted any more. */
   readonly departed: () => Promise<void>;
 }
@@ -21,8 +21,9 @@ export class JoiningAndLeaving {
   constructor(context: BridgeContext, workers: MakeWorkers, effects: JoiningAndLeavingEffects) {
     const { connect, wakeBot, departed, silence } = effects;
     this.#context = context;
+    const keys: Enlisted['keys'] = new Map();
     this.enlistments = workers('enlistments', (account, halted) =>
-      enlist(context, account, { connect, wakeBot }, halted),
+      enlist(context, account, { connect, wakeBot, keys }, halted),
     );
     this.departures = workers('departures', async (account): Promise<Step> => {
       const step = await depart(context, account, wakeBot);
