@@ -156,8 +156,14 @@ export class Connections {
         if (portal !== undefined) effects.wakeInbox(portal.id);
         effects.wakeBot(account.managementRoom);
       },
-      online: () => this.#online(account),
-      offline: (why) => this.#offline(account, why),
+      online: () => {
+        context.listening.begins(account.id);
+        return this.#online(account);
+      },
+      offline: (why) => {
+        context.listening.ends(account.id);
+        this.#offline(account, why);
+      },
     };
   }
 

@@ -192,11 +192,11 @@ async function startedFrom(
 }
 
 /**
- * Clients do not ask for a message for ever. One that was sent again as often as they ask, and that no device confirms, is told and parked.
- * Returns the portals in which something was said.
+ * Clients do not ask for a message for ever. One that was sent again as often as they ask, and that no device confirms although we have
+ * listened for long enough, is told and parked. Returns the portals in which something was said.
  */
 export async function giveUpUnreadable(context: BridgeContext): Promise<readonly PortalId[]> {
-  const { store, clock } = context;
+  const { store, clock, listening } = context;
   const before = clock.now() - answerWaitMs;
   const next = (after?: OutboxId) => store.outbox.unreadable(clientRetries, before, unreadablePage, after);
   const told: PortalId[] = [];
@@ -204,7 +204,7 @@ export async function giveUpUnreadable(context: BridgeContext): Promise<readonly
     for (const row of rows) {
       const portal = await store.portals.get(row.portal);
       const contact = portal && (await store.contacts.get(portal.contact));
-      if (portal === undefined || contact === undefined) continue;
+      if (portal === undefined || contact === undefined || !listening.isInVain(portal.account, row.id)) continue;
       // A receipt may have come since it was found.
       const now = await store.outbox.progress(row.id);
       if (now === undefined || now.confirmed || !isUnreadable(now)) continue;

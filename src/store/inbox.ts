@@ -253,13 +253,12 @@ export function inboxReads({ db, keys }: Reader): Store['inbox'] {
         .executeTakeFirst();
       return row?.count ?? 0;
     },
-    unanswered: async (before, limit) =>
-      db
-        .selectFrom('decrypt_failure')
-        .select(['portal', 'message_id as messageId', 'device'])
-        .where('settled_at', '<', before)
-        .limit(limit)
-        .execute(),
+    unanswered: async (before, limit, after = 0) => {
+      const failures = db.selectFrom('decrypt_failure').select(['id', 'portal', 'message_id as messageId', 'device']);
+      const old = failures.where('settled_at', '<', before).where('id', '>', after);
+      const rows = await old.orderBy('id').limit(limit).execute();
+      return rows.map(({ id, ...message }) => ({ id, message }));
+    },
     waiting: async (portal) => {
       const count = db.fn.countAll<number>().as('count');
       return (await open.select(count).where('portal', '=', portal).executeTakeFirstOrThrow()).count;

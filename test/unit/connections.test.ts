@@ -2,11 +2,14 @@
 import { expect, test } from 'vitest';
 import { type ConnectionEffects, Connections } from '../../src/bridge/connections.ts';
 import type { BridgeContext } from '../../src/bridge/context.ts';
+import { answerWaitMs } from '../../src/bridge/inbox-steps.ts';
+import { Listening } from '../../src/bridge/listening.ts';
 import { BridgeError } from '../../src/model/errors.ts';
 import type { InteropClient, InteropEvents, InteropNetwork } from '../../src/model/interop.ts';
 import type { Signal } from '../../src/model/signal.ts';
 import type { Store } from '../../src/model/store.ts';
 import { createLogger } from '../../src/observability/logger.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { aChat, openTestStore, outgoing, present } from '../support/store.ts';
 
 async function connecting() {
@@ -38,8 +41,11 @@ async function connecting() {
     },
   };
   const signal = { rotateSignedPreKey: async () => undefined, createPreKeys: async () => ({ keys: {} }) };
+  const clock = new ManualClock();
+  const listening = new Listening(clock);
   const context: Partial<BridgeContext> = {
     store,
+    listening,
     network: network as InteropNetwork,
     signal: signal as unknown as Signal,
     logger: createLogger({ level: 'silent' }),
@@ -54,12 +60,15 @@ async function connecting() {
   };
   const connections = new Connections(context as BridgeContext, effects as ConnectionEffects);
   connections.open({ ...account, state: account.state });
-  const { online } = present(connection.events);
+  const { online, offline } = present(connection.events);
   return {
     connections,
     database,
     connection,
     online,
+    offline,
+    clock,
+    isInVain: () => listening.isInVain(account.id, 'anything'),
     woken,
     heard: heard.promise,
     expected: [account.id, [portal.id]],
@@ -85,4 +94,16 @@ test('a connection that has ended by then is not followed up: the next one is', 
   connection.connected = true;
   await online();
   expect(woken).toEqual([expected]);
+});
+
+test('answers are listened for as long as there is a connection, also while it cannot be followed up', async () => {
+  const { online, offline, clock, isInVain } = await connecting();
+  clock.advance(answerWaitMs);
+  expect(isInVain()).toBe(false);
+  await expect(online()).rejects.toMatchObject({ code: 'store.unavailable' });
+  expect(isInVain()).toBe(false);
+  clock.advance(answerWaitMs);
+  expect(isInVain()).toBe(true);
+  offline({ reason: 'network', retry: 'later' });
+  expect(isInVain()).toBe(false);
 });

@@ -11,6 +11,7 @@ import { createLogger } from '../../src/observability/logger.ts';
 import type { OpenStore } from '../../src/store/open-store.ts';
 import { deletion, edit, reaction } from '../../src/translate/references.ts';
 import { toWhatsApp } from '../../src/translate/to-whatsapp.ts';
+import { hasListened } from '../support/has-listened.ts';
 import { aChat, openTestStore, outgoing, present } from '../support/store.ts';
 
 const message = { messageId: 'M1' as MessageId, fromUser: true };
@@ -31,6 +32,7 @@ beforeEach(async () => {
 function contextAt(now: number): BridgeContext {
   const parts: Partial<BridgeContext> = {
     store,
+    listening: hasListened(portal.account),
     clock: { now: () => now, elapsed: () => now, sleep: async () => {} },
     logger: createLogger({ level: 'silent' }),
     counters: { delivered: () => {}, retry: () => {}, file: () => {} },

@@ -8,6 +8,7 @@ import { DamagedRow } from '../../src/model/damaged-row.ts';
 import type { EventId, MessageId, RoomId, UserId } from '../../src/model/ids.ts';
 import { createLogger } from '../../src/observability/logger.ts';
 import { toWhatsApp } from '../../src/translate/to-whatsapp.ts';
+import { hasListened } from '../support/has-listened.ts';
 import { aChat, aPlace, dialect, execute, message, openTestStore, outgoing, present } from '../support/store.ts';
 
 const bytes = dialect === 'sqlite' ? "x'0102'" : "'\\x0102'";
@@ -121,6 +122,7 @@ async function damagedAmongOthers(sent: boolean) {
   const store = await openTestStore(place);
   const parts = {
     store,
+    listening: hasListened(portal.account),
     clock: { now: () => 60 * minute, elapsed: () => 0, sleep: async () => {} },
     counters: { delivered: () => {} },
     settings: { receiptWaitMs: minute },
