@@ -4,7 +4,7 @@ import type { Clock } from '../model/clock.ts';
 import type { AccountId, OutboxId } from '../model/ids.ts';
 import { answerWaitMs } from './inbox-steps.ts';
 
-/** What an answer is waited for: a message that was sent again, or (by a name of its own) one that was asked for again. */
+/** For what an answer is waited: a message that was sent again, or (by a name of its own) one that was asked for again. */
 type Question = OutboxId | string;
 
 export class Listening {

@@ -5,9 +5,13 @@ import { answerWaitMs } from '../../src/bridge/inbox-steps.ts';
 import { Listening } from '../../src/bridge/listening.ts';
 import { giveUpUnreadable } from '../../src/bridge/receipts.ts';
 import { giveUpUnanswered } from '../../src/bridge/receive.ts';
+import { sendNext } from '../../src/bridge/send.ts';
 import type { MessageId } from '../../src/model/ids.ts';
+import type { InteropClient } from '../../src/model/interop.ts';
 import type { Portal } from '../../src/model/portal.ts';
+import { createLogger } from '../../src/observability/logger.ts';
 import type { OpenStore } from '../../src/store/open-store.ts';
+import { createSignal } from '../../src/whatsapp/signal/index.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { aChat, openTestStore, outgoing, present } from '../support/store.ts';
 
@@ -24,7 +28,15 @@ let context: BridgeContext;
 /** As after a start: this process has heard nothing yet. */
 function starts(): void {
   listening = new Listening(clock);
-  const parts = { store, clock, listening, counters: { delivered: () => {} } };
+  const parts = {
+    store,
+    clock,
+    listening,
+    signal: createSignal({ reads: store.signal, clock }),
+    settings: { blocked: [], policyRooms: [] },
+    logger: createLogger({ level: 'silent' }),
+    counters: { delivered: () => {} },
+  };
   context = parts as unknown as BridgeContext;
 }
 
@@ -99,6 +111,26 @@ test('messages of somebody without a connection do not keep those of others from
   pass(answerWaitMs);
   expect(await giveUpUnanswered(context)).toEqual([portal.id]);
   expect(await codes()).toHaveLength(102);
+});
+
+test('a contact who was away for an hour, and then asks as often as clients do, has ten minutes from the last answer on', async () => {
+  const client: Partial<InteropClient> = { connected: true, send: async () => ({ accepted: true, timestamp: 5 }) };
+  await isSentInVain(portal);
+  listening.begins(portal.account);
+  pass(hour);
+  const [row] = await store.outbox.unreadable(5, clock.now(), 1);
+  const state = { at: 'encrypted', stanza: Uint8Array.of(1) } as const;
+  await store.commit([{ change: 'outbox.state', id: present(row).id, state }]);
+  await sendNext(
+    context,
+    portal.id,
+    () => client as InteropClient,
+    () => {},
+  );
+  expect(await store.outbox.progress(present(row).id)).toMatchObject({ at: 'acknowledged', retries: 5 });
+  expect(await giveUpUnreadable(context)).toEqual([]);
+  pass(answerWaitMs);
+  expect(await giveUpUnreadable(context)).toEqual([portal.id]);
 });
 
 test('what was asked just now is waited for, however long there has been a connection', () => {
