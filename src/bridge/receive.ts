@@ -221,14 +221,21 @@ export async function giveUpUnanswered(context: BridgeContext): Promise<readonly
 }
 
 /** Whether it is given up now. */
-async function giveUp({ store, clock, listening }: BridgeContext, message: UnansweredMessage): Promise<boolean> {
+async function giveUp(context: BridgeContext, message: UnansweredMessage): Promise<boolean> {
+  const { store, clock, listening } = context;
   const portal = await store.portals.get(message.portal);
   const contact = portal && (await store.contacts.get(portal.contact));
   if (portal === undefined || contact === undefined) return false;
-  if (!listening.isInVain(portal.account, questionOf(message))) return false;
-  const place = { ...message, account: portal.account, timestamp: clock.now() };
-  await store.commit([{ change: 'inbox.given-up', message }, ...afterNoAnswer({ portal, contact }, place)]);
-  return true;
+  const { messageId, device } = message;
+  const end = async (): Promise<boolean> => {
+    if (!listening.isInVain(portal.account, questionOf(message))) return false;
+    const known = await store.inbox.find(portal.id, messageId, device);
+    const place = { ...message, account: portal.account, timestamp: clock.now() };
+    await store.commit([{ change: 'inbox.given-up', message }, ...afterNoAnswer({ portal, contact }, known, place)]);
+    return true;
+  };
+  // While one of theirs is opened and stored, it may be this one.
+  return withDevices(context, { portal }, end, [device]);
 }
 
 const questionOf = ({ portal, messageId, device }: UnansweredMessage): string => [portal, messageId, device].join(' ');

@@ -1,6 +1,7 @@
 // What has not been answered is given up only where the answer could have reached us: all that time there was a process, and a connection. The store is real.
 import { beforeEach, expect, test } from 'vitest';
 import type { BridgeContext } from '../../src/bridge/context.ts';
+import { withDevices } from '../../src/bridge/device-sessions.ts';
 import { answerWaitMs } from '../../src/bridge/inbox-steps.ts';
 import { Listening } from '../../src/bridge/listening.ts';
 import { giveUpUnreadable } from '../../src/bridge/receipts.ts';
@@ -111,6 +112,28 @@ test('messages of somebody without a connection do not keep those of others from
   pass(answerWaitMs);
   expect(await giveUpUnanswered(context)).toEqual([portal.id]);
   expect(await codes()).toHaveLength(102);
+});
+
+test('nothing is told of a message that comes at the very moment in which it is given up', async () => {
+  await asksAgain(portal, 'M1');
+  listening.begins(portal.account);
+  pass(answerWaitMs + 1);
+  const { id } = present(await store.inbox.next(portal.id));
+  const listed = Promise.withResolvers<void>();
+  const unanswered: OpenStore['inbox']['unanswered'] = async (...page) => {
+    const found = await store.inbox.unanswered(...page);
+    listed.resolve();
+    return found;
+  };
+  const arrival = withDevices(context, { portal }, async () => {
+    await listed.promise;
+    await store.commit([{ change: 'inbox.arrived', id, body: { kind: 'message', payload: Uint8Array.of(1) } }]);
+  });
+  await giveUpUnanswered({ ...context, store: { ...store, inbox: { ...store.inbox, unanswered } } });
+  await arrival;
+  expect(await store.inbox.waiting(portal.id)).toBe(1);
+  expect(await store.inbox.next(portal.id)).toMatchObject({ messageId: 'M1', state: { at: 'received' } });
+  expect(await codes()).toEqual([]);
 });
 
 test('a contact who was away for an hour, and then asks as often as clients do, has ten minutes from the last answer on', async () => {
