@@ -17,6 +17,7 @@ type RowChange = Change & { readonly change: 'outbox.state' };
 type Noted = Pick<OutboxEnvelope, 'id' | 'event' | 'confirmed'>;
 /** Likewise, to note what its devices say. */
 type Sent = Pick<OutboxEnvelope, 'id' | 'at' | keyof OutboxMarks>;
+type Receivable = Sent & Pick<OutboxEnvelope, 'failure'>;
 
 interface Chat {
   readonly portal: Portal;
@@ -164,9 +165,17 @@ export function afterStaleList(row: OutboxRow): RowChange {
  * A device confirms (delivered, read or played: all mean that it could decrypt the message). What the person has read on one device
  * counts as received by the person, but the payload stays for the others. Undefined where nothing changes.
  */
-export function afterReceipt(row: Sent, device: number): RowChange | undefined {
-  if (!wasSent(row) || !row.waitingFor.includes(device)) return undefined;
-  return { ...withoutDevice(row, device), confirmed: true };
+export function afterReceipt(row: Receivable, device: number): RowChange | undefined {
+  if (!row.waitingFor.includes(device)) return undefined;
+  if (isGivenUp(row)) return { ...ended(row), confirmed: true };
+  return wasSent(row) ? { ...withoutDevice(row, device), confirmed: true } : undefined;
+}
+
+/** What the sender is told of a receipt: where they had been told that nobody could decrypt it, that somebody has. */
+export function toldOfReceipt(portal: Portal, row: Receivable & Pick<Noted, 'event'>, now: number): readonly Change[] {
+  if (!isGivenUp(row)) return [];
+  const text = 'This message has been received after all.';
+  return [noticeOnce(portal, `received:${row.event}`, now, { code: 'received', text, about: row.event })];
 }
 
 /** A device will not have this message, or has it: nothing waits for it any longer. */
@@ -210,6 +219,14 @@ export function answerTo(
   return { next: 'give-up', changes: afterTooManyRetries(chat, row, now) };
 }
 
+/** Why a message is parked that was sent, and that no device could decrypt. */
+const unreadable = 'retries-exhausted';
+
+/** It is parked for that: it was sent, so a device may have it all the same. */
+function isGivenUp({ at, failure }: Pick<Receivable, 'at' | 'failure'>): boolean {
+  return at === 'parked' && failure === unreadable;
+}
+
 /** How often the known clients ask for one message. */
 export const clientRetries = 5;
 
@@ -225,7 +242,7 @@ export function afterTooManyRetries(
   now: number,
 ): readonly Change[] {
   const text = `${contactName(contact, portal)} has this message, but their device could not decrypt it, several times over. Send it again.`;
-  const { change } = afterGivingUp({ ...row, confirmed: false }, 'retries-exhausted');
+  const { change } = afterGivingUp({ ...row, confirmed: false }, unreadable);
   return [change, notSent(portal, row.event, now, 'not-decrypted', text)];
 }
 

@@ -22,6 +22,7 @@ import {
   answerTo,
   clientRetries,
   isUnreadable,
+  toldOfReceipt,
 } from './outbox-steps.ts';
 import { blockerOf } from './policy/blocks.ts';
 
@@ -81,7 +82,7 @@ export async function settle(
       const row = await context.store.outbox.byMessageId(account.id, portal.id, id);
       const change = row && afterReceipt(row, device);
       if (row === undefined || change === undefined) continue;
-      changes.push(change);
+      changes.push(change, ...toldOfReceipt(portal, row, context.clock.now()));
       if (deliveryMarks && !row.confirmed) {
         marks.push({ change: 'delivery-mark.add', mark: { portal: portal.id, event: row.event } });
       }

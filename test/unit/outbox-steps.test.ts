@@ -19,6 +19,7 @@ import {
   clientRetries,
   isUnreadable,
   mayAsk,
+  toldOfReceipt,
   turnOf,
   withoutDevice,
 } from '../../src/bridge/outbox-steps.ts';
@@ -50,6 +51,7 @@ const noted = ({ state, payload, ...row }: OutboxRow): OutboxEnvelope => ({
   ...row,
   at: state.at,
   kept: payload !== undefined,
+  failure: state.at === 'parked' ? state.code : undefined,
 });
 
 type Change = ReturnType<typeof afterSending>;
@@ -256,6 +258,18 @@ test('what nobody confirms ends, and its sender is told unless somebody has it',
     told,
   ]);
   expect(afterReceiptWait(chat.portal, rowOf({ confirmed: true }), 5)).toMatchObject([{ state: { at: 'done' } }]);
+});
+
+test('what nobody could decrypt, and a device confirms all the same, ends as received; what was never sent does not', () => {
+  const parked = (code: string) => noted(rowOf({ state: { at: 'parked', code }, waitingFor: [0, 1] }));
+  const unreadable = parked('retries-exhausted');
+  expect(afterReceipt(unreadable, 1)).toMatchObject({ state: { at: 'done' }, confirmed: true, erasePayload: true });
+  expect(toldOfReceipt(chat.portal, unreadable, 5)).toMatchObject([
+    { change: 'inbox.add-once', row: { body: { notice: { text: 'This message has been received after all.' } } } },
+  ]);
+  expect(afterReceipt(unreadable, 2)).toBeUndefined();
+  expect(afterReceipt(parked('blocked'), 1)).toBeUndefined();
+  expect(toldOfReceipt(chat.portal, noted(rowOf({})), 5)).toEqual([]);
 });
 
 test('in whatever order things happen, a message ends only with everybody served, and nobody asks after that', () => {

@@ -1,16 +1,21 @@
 // What could not be delivered is told where people look: under the message, or under the one that it was about. The store is real.
 import { beforeEach, expect, test } from 'vitest';
-import type { BridgeContext } from '../../src/bridge/context.ts';
+import type { ActiveAccount, BridgeContext } from '../../src/bridge/context.ts';
 import { parkRow } from '../../src/bridge/parked-rows.ts';
-import { giveUpUnreadable } from '../../src/bridge/receipts.ts';
+import { redactionChanges } from '../../src/bridge/portal-references.ts';
+import { giveUpUnreadable, settle } from '../../src/bridge/receipts.ts';
+import type { Change } from '../../src/model/change.ts';
+import { systemClock } from '../../src/model/clock.ts';
+import type { Contact } from '../../src/model/contact.ts';
 import type { EventId, MessageId, RoomId } from '../../src/model/ids.ts';
 import { lidJid } from '../../src/model/jid.ts';
-import type { Notice } from '../../src/model/journal.ts';
+import type { MatrixEvent, Notice } from '../../src/model/journal.ts';
 import type { Portal } from '../../src/model/portal.ts';
 import { createLogger } from '../../src/observability/logger.ts';
 import type { OpenStore } from '../../src/store/open-store.ts';
 import { deletion, edit, reaction } from '../../src/translate/references.ts';
 import { toWhatsApp } from '../../src/translate/to-whatsapp.ts';
+import { createSignal } from '../../src/whatsapp/signal/index.ts';
 import { hasListened } from '../support/has-listened.ts';
 import { aChat, openTestStore, outgoing, present } from '../support/store.ts';
 
@@ -20,11 +25,16 @@ const hello = { msgtype: 'm.text', body: 'hello' };
 const about = '$about' as EventId;
 
 let store: OpenStore;
+let account: ActiveAccount;
+let contact: Contact;
 let portal: Portal;
 
 beforeEach(async () => {
   store = await openTestStore();
-  ({ portal } = await aChat(store));
+  const chat = await aChat(store);
+  if (chat.account.state.at !== 'active') throw new Error(chat.account.state.at);
+  account = { ...chat.account, state: chat.account.state };
+  ({ contact, portal } = chat);
   const reference = { ...message, portal: portal.id, event: about, room: '!room' as RoomId, sentAt: 5 };
   await store.commit([{ change: 'reference.put', reference }]);
 });
@@ -35,6 +45,7 @@ function contextAt(now: number): BridgeContext {
     listening: hasListened(portal.account),
     clock: { now: () => now, elapsed: () => now, sleep: async () => {} },
     logger: createLogger({ level: 'silent' }),
+    signal: createSignal({ reads: store.signal, clock: systemClock }),
     counters: { delivered: () => {}, retry: () => {}, file: () => {} },
   };
   return parts as BridgeContext;
@@ -98,6 +109,35 @@ test('what nobody confirms although it was sent again as often as clients ask: t
   expect(await told()).toMatchObject({ code: 'not-decrypted', about: event });
   expect(await store.queue.list({ which: 'parked', limit: 10 })).toMatchObject([{ code: 'retries-exhausted', event }]);
   expect(await giveUpUnreadable(contextAt(12 * minute))).toEqual([]);
+});
+
+/** What follows where the user deletes their message. */
+async function afterDeletion(): Promise<readonly Change[]> {
+  const ghost = present(await store.contacts.ghost(contact.id));
+  const event = { content: { redacts: about }, event_id: '$deletion' as EventId } as unknown as MatrixEvent;
+  return (await redactionChanges(contextAt(5), { account, portal, ghost }, event)).changes;
+}
+
+test('what nobody could decrypt, and is confirmed all the same: received, said once, and it can be deleted again', async () => {
+  const { messageId } = message;
+  const row = { ...outgoing(portal, Uint8Array.of(1)), event: about, messageId };
+  await store.commit([{ change: 'outbox.add', row }]);
+  const { id } = present(await store.outbox.next(portal.id));
+  const sent = { change: 'outbox.state', id, state: { at: 'acknowledged' } } as const;
+  await store.commit([{ ...sent, waitingFor: [0], retries: 5 }]);
+  expect(await giveUpUnreadable(contextAt(11 * 60_000))).toEqual([portal.id]);
+  expect(await afterDeletion()).toMatchObject([{ change: 'inbox.add-once' }]);
+  const { id: notice } = present(await store.inbox.next(portal.id));
+  await store.commit([{ change: 'inbox.state', id: notice, state: { at: 'done', event: undefined } }]);
+  const from = present(contact.addresses[0]);
+  const receipt = { ids: [messageId], from, device: 0, timestamp: 5 } as const;
+  await settle(contextAt(12 * 60_000), account, { ...receipt, type: 'delivered' });
+  expect(await store.outbox.byEvent(about)).toMatchObject({ at: 'done', confirmed: true, kept: false });
+  expect(await told()).toMatchObject({ text: 'This message has been received after all.', about });
+  expect(await afterDeletion()).toMatchObject([{ change: 'outbox.add' }]);
+  await settle(contextAt(13 * 60_000), account, { ...receipt, type: 'read' });
+  expect(await store.inbox.waiting(portal.id)).toBe(1);
+  expect(await store.queue.list({ which: 'parked', limit: 10 })).toEqual([]);
 });
 
 test('messages for which another device may still ask do not keep a later one from being given up', async () => {
