@@ -156,8 +156,9 @@ export interface Store {
     find(portal: PortalId, messageId: MessageId, device?: number): Promise<InboxRow | undefined>;
     /** Portals that have such rows; at start. */
     portalsWithWork(): Promise<readonly PortalId[]>;
-    /** Accepted rows whose delivery receipt is due, oldest first. */
-    receiptsDue(account: AccountId, limit: number): Promise<readonly InboxRow[]>;
+    /** Accepted rows whose delivery receipt is due, oldest first, after the row `after`. */
+    receiptsDue(account: AccountId, limit: number, after?: InboxRow['id']): Promise<readonly InboxRow[]>;
+    isReceiptDue(account: AccountId, portal: PortalId): Promise<boolean>;
     decryptFailures(portal: PortalId, messageId: MessageId, device: number): Promise<number>;
     /** Messages that could not be decrypted, were asked for again before `before` (ms) at the latest, and have not come since: those after `after`, by `id`. */
     unanswered(before: number, limit: number, after?: number): Promise<readonly Unanswered[]>;
