@@ -4,7 +4,7 @@ import type { Change } from '../model/change.ts';
 import type { Contact } from '../model/contact.ts';
 import type { BridgeError } from '../model/errors.ts';
 import type { SendResult } from '../model/interop.ts';
-import type { OutboxEnvelope, OutboxMarks, OutboxRow } from '../model/journal.ts';
+import type { OutboxEnvelope, OutboxMarks, OutboxRow, OutboxRowProgress } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
 import type { DeviceList } from '../model/trust.ts';
 import { afterRefusal, find } from './devices.ts';
@@ -230,9 +230,9 @@ function isGivenUp({ at, failure }: Pick<Receivable, 'at' | 'failure'>): boolean
 /** How often the known clients ask for one message. */
 export const clientRetries = 5;
 
-/** Whether it was sent again as often as clients ask. Counted over all devices: each of those that have not confirmed may have asked. */
-export function isUnreadable({ retries, waitingFor }: OutboxMarks): boolean {
-  return retries >= clientRetries * waitingFor.length;
+/** Whether it was sent again as often as clients ask, to nobody's avail. Counted over all devices: each of those that have not confirmed may have asked. */
+export function isUnreadable({ at, confirmed, retries, waitingFor }: OutboxRowProgress): boolean {
+  return at === 'acknowledged' && !confirmed && retries >= clientRetries * waitingFor.length;
 }
 
 /** No device could decrypt it, and none asks any more: `parked`, and its sender told. */
@@ -246,9 +246,10 @@ export function afterTooManyRetries(
   return [change, notSent(portal, row.event, now, 'not-decrypted', text)];
 }
 
-/** Its receipts have not all come in time: `done`. Its sender is told where no device has confirmed. */
-export function afterReceiptWait(portal: Portal | undefined, row: Noted, now: number): readonly Change[] {
-  if (portal === undefined || row.confirmed) return [ended(row)];
+/** Its receipts have not all come in time: `done`. Its sender is told where no device has confirmed. Nothing where its devices have moved it on. */
+export function afterReceiptWait(portal: Portal, row: Noted & Pick<Sent, 'at'>, now: number): readonly Change[] {
+  if (row.at !== 'acknowledged') return [];
+  if (row.confirmed) return [ended(row)];
   const told = noticeOnce(portal, `unconfirmed:${row.event}`, now, {
     code: 'unconfirmed',
     text: 'The network accepted this message, but the other person has not received it so far, and it is not kept here any longer.',

@@ -205,13 +205,16 @@ export async function giveUpUnreadable(context: BridgeContext): Promise<readonly
     for (const row of rows) {
       const portal = await store.portals.get(row.portal);
       const contact = portal && (await store.contacts.get(portal.contact));
-      if (portal === undefined || contact === undefined || !listening.isInVain(portal.account, row.id)) continue;
-      // A receipt may have come since it was found.
-      const now = await store.outbox.progress(row.id);
-      if (now === undefined || now.confirmed || !isUnreadable(now)) continue;
-      context.counters.delivered('to-whatsapp', 'failed');
-      await store.commit(afterTooManyRetries({ portal, contact }, row, clock.now()));
-      told.push(portal.id);
+      if (portal === undefined || contact === undefined) continue;
+      const isToldNow = await withDevices(context, { portal }, async () => {
+        // Its devices may have said something since it was found.
+        const now = await store.outbox.progress(row.id);
+        if (now === undefined || !isUnreadable(now) || !listening.isInVain(portal.account, row.id)) return false;
+        context.counters.delivered('to-whatsapp', 'failed');
+        await store.commit(afterTooManyRetries({ portal, contact }, row, clock.now()));
+        return true;
+      });
+      if (isToldNow) told.push(portal.id);
     }
   }
   return told;
@@ -240,13 +243,17 @@ export async function checkIdentity(
 
 /** Messages whose receipts have not all come in time: the payload is erased; the sender is told if no device has confirmed. Returns how many. */
 export async function expireUnconfirmed(context: BridgeContext): Promise<number> {
-  const now = context.clock.now();
-  const rows = await context.store.outbox.expired(now - context.settings.receiptWaitMs, 100);
+  const { store, clock, settings } = context;
+  const now = clock.now();
+  const rows = await store.outbox.expired(now - settings.receiptWaitMs, 100);
   for (const row of rows) {
-    const portal = await context.store.portals.get(row.portal);
-    // A receipt may have come since it was found.
-    const { confirmed } = (await context.store.outbox.progress(row.id)) ?? row;
-    await context.store.commit(afterReceiptWait(portal, { ...row, confirmed }, now));
+    const portal = await store.portals.get(row.portal);
+    if (portal === undefined) continue;
+    await withDevices(context, { portal }, async () => {
+      // Its devices may have said something since it was found.
+      const progress = await store.outbox.progress(row.id);
+      if (progress !== undefined) await store.commit(afterReceiptWait(portal, { ...row, ...progress }, now));
+    });
   }
   return rows.length;
 }

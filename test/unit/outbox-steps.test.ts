@@ -250,14 +250,19 @@ describe('a device that asks', () => {
 
 test('what nobody confirms ends, and its sender is told unless somebody has it', () => {
   const told = { change: 'inbox.add-once' };
-  expect(isUnreadable(rowOf({ retries: 3 * clientRetries - 1 }))).toBe(false);
-  expect(isUnreadable(rowOf({ retries: 3 * clientRetries }))).toBe(true);
+  const sent = (over: Partial<OutboxRow>) => noted(rowOf({ state: { at: 'acknowledged' }, ...over }));
+  expect(isUnreadable(sent({ retries: 3 * clientRetries - 1 }))).toBe(false);
+  expect(isUnreadable(sent({ retries: 3 * clientRetries }))).toBe(true);
   expect(afterTooManyRetries(chat, rowOf({}), 5)).toMatchObject([{ state: { at: 'parked' } }, told]);
-  expect(afterReceiptWait(chat.portal, rowOf({}), 5)).toMatchObject([
+  expect(afterReceiptWait(chat.portal, sent({}), 5)).toMatchObject([
     { state: { at: 'done' }, erasePayload: true },
     told,
   ]);
-  expect(afterReceiptWait(chat.portal, rowOf({ confirmed: true }), 5)).toMatchObject([{ state: { at: 'done' } }]);
+  expect(afterReceiptWait(chat.portal, sent({ confirmed: true }), 5)).toMatchObject([{ state: { at: 'done' } }]);
+  // A device has just asked for it once more.
+  const asked = { state: { at: 'ready' }, retries: 3 * clientRetries, retryFor: [0] } as const;
+  expect(isUnreadable(sent(asked))).toBe(false);
+  expect(afterReceiptWait(chat.portal, sent(asked), 5)).toEqual([]);
 });
 
 test('what nobody could decrypt, and a device confirms all the same, ends as received; what was never sent does not', () => {

@@ -1,9 +1,10 @@
 // What could not be delivered is told where people look: under the message, or under the one that it was about. The store is real.
 import { beforeEach, expect, test } from 'vitest';
-import type { ActiveAccount, BridgeContext } from '../../src/bridge/context.ts';
+import type { ActiveAccount, BridgeContext, BridgeSettings } from '../../src/bridge/context.ts';
+import { afterRetry } from '../../src/bridge/outbox-steps.ts';
 import { parkRow } from '../../src/bridge/parked-rows.ts';
 import { redactionChanges } from '../../src/bridge/portal-references.ts';
-import { giveUpUnreadable, settle } from '../../src/bridge/receipts.ts';
+import { expireUnconfirmed, giveUpUnreadable, settle } from '../../src/bridge/receipts.ts';
 import type { Change } from '../../src/model/change.ts';
 import { systemClock } from '../../src/model/clock.ts';
 import type { Contact } from '../../src/model/contact.ts';
@@ -45,6 +46,7 @@ function contextAt(now: number): BridgeContext {
     listening: hasListened(portal.account),
     clock: { now: () => now, elapsed: () => now, sleep: async () => {} },
     logger: createLogger({ level: 'silent' }),
+    settings: { receiptWaitMs: 60_000 } as BridgeSettings,
     signal: createSignal({ reads: store.signal, clock: systemClock }),
     counters: { delivered: () => {}, retry: () => {}, file: () => {} },
   };
@@ -93,6 +95,36 @@ test('one that was read on another device meanwhile: it only ends', async () => 
   await parkRow(contextAt(5), portal, row, { code: 'blocked', text: 'You have blocked them.' });
   expect(await store.inbox.next(portal.id)).toBeUndefined();
   expect(await store.outbox.byEvent(row.event)).toMatchObject({ at: 'done', kept: false });
+});
+
+test('one that a device had asked for again which is unlinked meanwhile: it waits for the others', async () => {
+  await store.commit([{ change: 'outbox.add', row: outgoing(portal, Uint8Array.of(1)) }]);
+  const { id } = present(await store.outbox.next(portal.id));
+  const asked = { state: { at: 'ready' }, waitingFor: [0, 1], retryFor: [1], retries: 1 } as const;
+  await store.commit([{ change: 'outbox.state', id, ...asked }]);
+  const row = present(await store.outbox.next(portal.id));
+  await store.commit([{ change: 'outbox.device-gone', portal: portal.id, device: 1 }]);
+  await parkRow(contextAt(5), portal, row, { code: 'signal.no-device', text: 'No device can be reached.' });
+  expect(await store.outbox.progress(id)).toMatchObject({ at: 'acknowledged', waitingFor: [0] });
+  expect(await store.inbox.next(portal.id)).toBeUndefined();
+});
+
+test.each([
+  ['nobody can decrypt', giveUpUnreadable],
+  ['nobody has confirmed for long', expireUnconfirmed],
+])('what %s, and a device asks for once more while it is given up: it is sent again', async (_, giveUp) => {
+  await store.commit([{ change: 'outbox.add', row: outgoing(portal, Uint8Array.of(1)) }]);
+  const { id, event } = present(await store.outbox.next(portal.id));
+  const sent = { change: 'outbox.state', id, state: { at: 'acknowledged' } } as const;
+  await store.commit([{ ...sent, waitingFor: [0], retries: 5 }]);
+  // It has been found by then.
+  const get: OpenStore['portals']['get'] = async (chat) => {
+    await store.commit([afterRetry(present(await store.outbox.byEvent(event)), 0)]);
+    return store.portals.get(chat);
+  };
+  await giveUp({ ...contextAt(11 * 60_000), store: { ...store, portals: { ...store.portals, get } } });
+  expect(await store.outbox.next(portal.id)).toMatchObject({ state: { at: 'ready' }, retryFor: [0], retries: 6 });
+  expect(await store.inbox.next(portal.id)).toBeUndefined();
 });
 
 test('what nobody confirms although it was sent again as often as clients ask: told after a while, and parked', async () => {
