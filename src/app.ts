@@ -8,6 +8,7 @@ import { Bridge } from './bridge/bridge.ts';
 import type { BridgeContext } from './bridge/context.ts';
 import { eraseOffline } from './bridge/erasures.ts';
 import { Limits } from './bridge/limits/limits.ts';
+import { Listening } from './bridge/listening.ts';
 import { queueAdmin } from './bridge/queue-admin.ts';
 import { userDataAdmin } from './bridge/user-data-admin.ts';
 import type { Config } from './config/config.ts';
@@ -144,6 +145,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   const context: BridgeContext = {
     store,
     limits,
+    listening: new Listening(clock),
     homeserver: matrix.homeserver,
     crypto: matrix.crypto,
     network: createInteropNetwork({

@@ -10,16 +10,12 @@ import type {
   MediaRetry,
 } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
-import type { InboxRow } from '../model/journal.ts';
-import { passed } from '../observability/fail-points.ts';
 import { noteCall } from './calls.ts';
-import { preferredAddress } from './contacts.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { followDevices } from './device-changes.ts';
-import { afterConfirmation, isAt, pauseBeforeAsking } from './inbox-steps.ts';
+import { pauseBeforeAsking } from './inbox-steps.ts';
 import { networkNames } from './labels.ts';
 import { OwnKeys } from './own-keys.ts';
-import { blockerOf } from './policy/blocks.ts';
 import { answerRetry, chatWith, checkIdentity, settle } from './receipts.ts';
 import { askAgain, receiveMessage } from './receive.ts';
 import { noteUnhandled } from './unhandled.ts';
@@ -145,9 +141,15 @@ export class Connections {
         if (portal !== undefined) effects.wakeInbox(portal.id);
         effects.wakeBot(account.managementRoom);
       },
-      // What has failed on the last connection may not fail on this one.
-      online: () => this.followUps.resume(account.id),
-      offline: (why) => this.#offline(account, why),
+      online: () => {
+        context.listening.begins(account.id);
+        // What has failed on the last connection may not fail on this one.
+        this.followUps.resume(account.id);
+      },
+      offline: (why) => {
+        context.listening.ends(account.id);
+        this.#offline(account, why);
+      },
     };
   }
 
@@ -246,36 +248,4 @@ export class Connections {
     const text = `${name} has ended your connection (${why.reason}). It is not tried again by itself; "opt-out" and "opt-in" start anew.`;
     return { key: endedKey(account, why.reason), text };
   }
-}
-
-/** Sends the delivery receipts that are due, the oldest ones, at once: only what Matrix has accepted is reported as delivered. */
-export async function sendReceipts(
-  context: BridgeContext,
-  account: ActiveAccount,
-  client: InteropClient,
-): Promise<'again' | 'idle'> {
-  const due = (await context.store.inbox.receiptsDue(account.id, 50)).filter((row) => isAt(row, 'accepted'));
-  const outcomes = await Promise.allSettled(due.map((row) => sendReceipt(context, account, client, row)));
-  const sent = due.filter((_, index) => outcomes[index]?.status === 'fulfilled');
-  if (sent.length > 0) {
-    await context.store.commit(sent.map(afterConfirmation));
-    passed('W17-receipt-recorded');
-  }
-  const failed = outcomes.find(({ status }) => status === 'rejected');
-  if (failed?.status === 'rejected') throw failed.reason;
-  return due.length > 0 ? 'again' : 'idle';
-}
-
-async function sendReceipt(
-  context: BridgeContext,
-  account: ActiveAccount,
-  client: InteropClient,
-  row: InboxRow,
-): Promise<void> {
-  const portal = await context.store.portals.get(row.portal);
-  const contact = portal && (await context.store.contacts.get(portal.contact));
-  const address = contact && preferredAddress(contact);
-  const blocked = contact && (await blockerOf(context, account.id, contact)) !== undefined;
-  if (address !== undefined && !blocked) await client.sendDeliveryReceipt(row.messageId, address, row.device);
-  passed('W16-receipt-sent');
 }

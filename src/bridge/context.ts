@@ -11,6 +11,7 @@ import type { Store } from '../model/store.ts';
 import type { DevicePolicy } from '../model/trust.ts';
 import type { Logger } from '../observability/logger.ts';
 import type { Limits } from './limits/limits.ts';
+import type { Listening } from './listening.ts';
 import type { BlockedNumbers } from './policy/blocks.ts';
 
 export interface BridgeSettings {
@@ -85,6 +86,7 @@ export interface BridgeContext {
   readonly settings: BridgeSettings;
   readonly bot: Actor;
   readonly limits: Limits;
+  readonly listening: Listening;
   readonly counters: BridgeCounters;
 }
 

@@ -115,8 +115,9 @@ export function afterFailure(
 /** How long a message that was asked for again may take before the user is told, in milliseconds. */
 export const answerWaitMs = 10 * 60 * 1000;
 
-/** It was asked for again, and has not come in that time: `parked`. */
-export function afterNoAnswer(chat: Chat, place: MissingRow): readonly Change[] {
+/** It was asked for again, and has not come in that time: `parked`. Nothing is told of one that has come, or was told before (`known`: its row, if there is one). */
+export function afterNoAnswer(chat: Chat, known: InboxRow | undefined, place: MissingRow): readonly Change[] {
+  if (known !== undefined && !isAt(known, 'awaited', 'overdue')) return [];
   return neverCame(chat.portal, place, 'unanswered', undecryptable(chat, place));
 }
 

@@ -4,7 +4,7 @@ import type { Change } from '../model/change.ts';
 import type { Contact } from '../model/contact.ts';
 import type { BridgeError } from '../model/errors.ts';
 import type { SendResult } from '../model/interop.ts';
-import type { OutboxEnvelope, OutboxMarks, OutboxRow } from '../model/journal.ts';
+import type { OutboxEnvelope, OutboxMarks, OutboxRow, OutboxRowProgress } from '../model/journal.ts';
 import type { Portal } from '../model/portal.ts';
 import type { DeviceList } from '../model/trust.ts';
 import { afterRefusal, find } from './devices.ts';
@@ -17,6 +17,7 @@ type RowChange = Change & { readonly change: 'outbox.state' };
 type Noted = Pick<OutboxEnvelope, 'id' | 'event' | 'confirmed'>;
 /** Likewise, to note what its devices say. */
 type Sent = Pick<OutboxEnvelope, 'id' | 'at' | keyof OutboxMarks>;
+type Receivable = Sent & Pick<OutboxEnvelope, 'failure'>;
 
 interface Chat {
   readonly portal: Portal;
@@ -167,9 +168,17 @@ export function afterStaleList(row: OutboxRow): RowChange {
  * A device confirms (delivered, read or played: all mean that it could decrypt the message). What the person has read on one device
  * counts as received by the person, but the payload stays for the others. Undefined where nothing changes.
  */
-export function afterReceipt(row: Sent, device: number): RowChange | undefined {
-  if (!wasSent(row) || !row.waitingFor.includes(device)) return undefined;
-  return { ...withoutDevice(row, device), confirmed: true };
+export function afterReceipt(row: Receivable, device: number): RowChange | undefined {
+  if (!row.waitingFor.includes(device)) return undefined;
+  if (isGivenUp(row)) return { ...ended(row), confirmed: true };
+  return wasSent(row) ? { ...withoutDevice(row, device), confirmed: true } : undefined;
+}
+
+/** What the sender is told of a receipt: where they had been told that nobody could decrypt it, that somebody has. */
+export function toldOfReceipt(portal: Portal, row: Receivable & Pick<Noted, 'event'>, now: number): readonly Change[] {
+  if (!isGivenUp(row)) return [];
+  const text = 'This message has been received after all.';
+  return [noticeOnce(portal, `received:${row.event}`, now, { code: 'received', text, about: row.event })];
 }
 
 /** A device will not have this message, or has it: nothing waits for it any longer. */
@@ -213,12 +222,20 @@ export function answerTo(
   return { next: 'give-up', changes: afterTooManyRetries(chat, row, now) };
 }
 
+/** Why a message is parked that was sent, and that no device could decrypt. */
+const unreadable = 'retries-exhausted';
+
+/** It is parked for that: it was sent, so a device may have it all the same. */
+function isGivenUp({ at, failure }: Pick<Receivable, 'at' | 'failure'>): boolean {
+  return at === 'parked' && failure === unreadable;
+}
+
 /** How often the known clients ask for one message. */
 export const clientRetries = 5;
 
-/** Whether it was sent again as often as clients ask. Counted over all devices: each of those that have not confirmed may have asked. */
-export function isUnreadable({ retries, waitingFor }: OutboxMarks): boolean {
-  return retries >= clientRetries * waitingFor.length;
+/** Whether it was sent again as often as clients ask, to nobody's avail. Counted over all devices: each of those that have not confirmed may have asked. */
+export function isUnreadable({ at, confirmed, retries, waitingFor }: OutboxRowProgress): boolean {
+  return at === 'acknowledged' && !confirmed && retries >= clientRetries * waitingFor.length;
 }
 
 /** No device could decrypt it, and none asks any more: `parked`, and its sender told. */
@@ -228,13 +245,14 @@ export function afterTooManyRetries(
   now: number,
 ): readonly Change[] {
   const text = `${contactName(contact, portal)} has this message, but their device could not decrypt it, several times over. Send it again.`;
-  const { change } = afterGivingUp({ ...row, confirmed: false }, 'retries-exhausted');
+  const { change } = afterGivingUp({ ...row, confirmed: false }, unreadable);
   return [change, notSent(portal, row.event, now, 'not-decrypted', text)];
 }
 
-/** Its receipts have not all come in time: `done`. Its sender is told where no device has confirmed. */
-export function afterReceiptWait(portal: Portal | undefined, row: Noted, now: number): readonly Change[] {
-  if (portal === undefined || row.confirmed) return [ended(row)];
+/** Its receipts have not all come in time: `done`. Its sender is told where no device has confirmed. Nothing where its devices have moved it on. */
+export function afterReceiptWait(portal: Portal, row: Noted & Pick<Sent, 'at'>, now: number): readonly Change[] {
+  if (row.at !== 'acknowledged') return [];
+  if (row.confirmed) return [ended(row)];
   const told = noticeOnce(portal, `unconfirmed:${row.event}`, now, {
     code: 'unconfirmed',
     text: 'The network accepted this message, but the other person has not received it so far, and it is not kept here any longer.',

@@ -16,7 +16,7 @@ const notDelivered = {
   deletion: 'What you deleted is still there on the other side.',
 };
 
-/** `row`: as it was found; a receipt may have come since. `also`: what is committed, too, where its sender is told. */
+/** `row`: as it was found. If its devices have moved it on since, it is left alone. `also`: what is committed, too, where its sender is told. */
 export async function parkRow(
   context: BridgeContext,
   portal: Portal,
@@ -24,8 +24,9 @@ export async function parkRow(
   { code, text }: Pick<Parking, 'code' | 'text'>,
   also: readonly Change[] = [],
 ): Promise<void> {
-  const { confirmed } = (await context.store.outbox.progress(row.id)) ?? row;
-  const { change, told } = afterGivingUp({ id: row.id, confirmed }, code);
+  const now = await context.store.outbox.progress(row.id);
+  if (now?.at !== row.state.at) return;
+  const { change, told } = afterGivingUp({ id: row.id, confirmed: now.confirmed }, code);
   if (!told) {
     context.logger.warn({ portal: portal.id, code }, 'one of several devices does not get a message');
     return context.store.commit([change]);

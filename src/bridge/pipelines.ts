@@ -1,14 +1,13 @@
 // What goes on in the chats: the workers over the journals, and what each step wakes.
-import { errorCode } from '../model/errors.ts';
 import type { AccountId, ContactId, PortalId, RoomId } from '../model/ids.ts';
 import type { InteropClient, MediaRetry } from '../model/interop.ts';
 import type { Portal } from '../model/portal.ts';
 import type { Holds } from './awaited.ts';
 import { sendNextBotMessage } from './bot/bot-messages.ts';
 import type { CommandEffects } from './bot/commands.ts';
-import { sendReceipts } from './connections.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
 import { deliverNext } from './deliver.ts';
+import { tellContacts } from './delivery-receipts.ts';
 import { TransferSlots } from './files/slots.ts';
 import { FilesToMatrix } from './files/to-matrix.ts';
 import { FilesToWhatsApp } from './files/to-whatsapp.ts';
@@ -17,7 +16,6 @@ import { handleLateEvents } from './late-events.ts';
 import { setNextMark } from './marks.ts';
 import { handleNextEvent } from './matrix-events.ts';
 import { followProfile } from './profiles.ts';
-import { confirmReading } from './reading.ts';
 import { sendNext } from './send.ts';
 import type { UserMembership } from './user-membership.ts';
 import type { MakeWorkers, Step, Workers } from './workers.ts';
@@ -163,14 +161,6 @@ export class Pipelines {
     const account = await this.#context.store.accounts.get(id);
     if (!isActive(account)) return 'idle';
     const client = this.#options.client(account);
-    if (client === undefined || !client.connected) return 'idle';
-    try {
-      const step = await sendReceipts(this.#context, account, client);
-      return step === 'idle' ? await confirmReading(this.#context, account, client) : step;
-    } catch (error) {
-      // The next connection wakes this again.
-      if (errorCode(error) === 'interop.offline') return 'idle';
-      throw error;
-    }
+    return client?.connected ? tellContacts(this.#context, account, client) : 'idle';
   }
 }

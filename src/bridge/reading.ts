@@ -11,7 +11,7 @@ import { preferredAddress } from './contacts.ts';
 import { type ActiveAccount, type BridgeContext, isActive, isOurs } from './context.ts';
 import { blockerOf } from './policy/blocks.ts';
 import { isHeld } from './send.ts';
-import type { Step } from './workers.ts';
+import { type Progress, tryEach } from './try-each.ts';
 
 /** Messages named in one receipt. */
 const largestReceipt = 100;
@@ -64,16 +64,14 @@ export function confirmation(
   };
 }
 
-/** Sends the next read receipt of this account, once its delivery receipts are out. */
+/** Sends the next read receipt of each chat of this account, once its delivery receipts are out. */
 export async function confirmReading(
   context: BridgeContext,
   account: ActiveAccount,
   client: InteropClient,
-): Promise<'again' | 'idle'> {
-  for (const reading of await context.store.reading.toConfirm(account.id)) {
-    if ((await confirmNext(context, account, client, reading)) === 'again') return 'again';
-  }
-  return 'idle';
+): Promise<Progress> {
+  const readings = await context.store.reading.toConfirm(account.id);
+  return tryEach(readings, (reading) => confirmNext(context, account, client, reading));
 }
 
 async function confirmNext(
@@ -81,13 +79,13 @@ async function confirmNext(
   account: ActiveAccount,
   client: InteropClient,
   { portal: id, userRead, confirmed }: Reading,
-): Promise<Step> {
+): Promise<Progress> {
   const { store } = context;
   const portal = await store.portals.get(id);
   const contact = portal && (await store.contacts.get(portal.contact));
   const address = contact && preferredAddress(contact);
   if (portal === undefined || contact === undefined || userRead === undefined) return 'idle';
-  const settle = async (upTo: number, settled: EventId | undefined): Promise<Step> => {
+  const settle = async (upTo: number, settled: EventId | undefined): Promise<Progress> => {
     await store.commit([{ change: 'reading.confirmed', portal: id, upTo, settled }]);
     return 'again';
   };
@@ -103,7 +101,7 @@ async function confirmNext(
   const [first, ...others] = ids;
   if (first === undefined) return settle(upTo, userRead);
   // A message is delivered before it is read.
-  if ((await store.inbox.receiptsDue(account.id, 1)).length > 0) return 'again';
+  if (await store.inbox.isReceiptDue(account.id, id)) return 'again';
   // Asked last: switching it off takes effect before the next packet.
   const { readReceipts } = await store.accounts.preferences(account.id);
   if (!readReceipts || (await blockerOf(context, account.id, contact)) !== undefined) {

@@ -22,6 +22,7 @@ import {
   answerTo,
   clientRetries,
   isUnreadable,
+  toldOfReceipt,
 } from './outbox-steps.ts';
 import { blockerOf } from './policy/blocks.ts';
 
@@ -81,7 +82,7 @@ export async function settle(
       const row = await context.store.outbox.byMessageId(account.id, portal.id, id);
       const change = row && afterReceipt(row, device);
       if (row === undefined || change === undefined) continue;
-      changes.push(change);
+      changes.push(change, ...toldOfReceipt(portal, row, context.clock.now()));
       if (deliveryMarks && !row.confirmed) {
         marks.push({ change: 'delivery-mark.add', mark: { portal: portal.id, event: row.event } });
       }
@@ -192,11 +193,11 @@ async function startedFrom(
 }
 
 /**
- * Clients do not ask for a message for ever. One that was sent again as often as they ask, and that no device confirms, is told and parked.
- * Returns the portals in which something was said.
+ * Clients do not ask for a message for ever. One that was sent again as often as they ask, and that no device confirms although we have
+ * listened for long enough, is told and parked. Returns the portals in which something was said.
  */
 export async function giveUpUnreadable(context: BridgeContext): Promise<readonly PortalId[]> {
-  const { store, clock } = context;
+  const { store, clock, listening } = context;
   const before = clock.now() - answerWaitMs;
   const next = (after?: OutboxId) => store.outbox.unreadable(clientRetries, before, unreadablePage, after);
   const told: PortalId[] = [];
@@ -205,12 +206,15 @@ export async function giveUpUnreadable(context: BridgeContext): Promise<readonly
       const portal = await store.portals.get(row.portal);
       const contact = portal && (await store.contacts.get(portal.contact));
       if (portal === undefined || contact === undefined) continue;
-      // A receipt may have come since it was found.
-      const now = await store.outbox.progress(row.id);
-      if (now === undefined || now.confirmed || !isUnreadable(now)) continue;
-      context.counters.delivered('to-whatsapp', 'failed');
-      await store.commit(afterTooManyRetries({ portal, contact }, row, clock.now()));
-      told.push(portal.id);
+      const isToldNow = await withDevices(context, { portal }, async () => {
+        // Its devices may have said something since it was found.
+        const now = await store.outbox.progress(row.id);
+        if (now === undefined || !isUnreadable(now) || !listening.isInVain(portal.account, row.id)) return false;
+        context.counters.delivered('to-whatsapp', 'failed');
+        await store.commit(afterTooManyRetries({ portal, contact }, row, clock.now()));
+        return true;
+      });
+      if (isToldNow) told.push(portal.id);
     }
   }
   return told;
@@ -239,13 +243,17 @@ export async function checkIdentity(
 
 /** Messages whose receipts have not all come in time: the payload is erased; the sender is told if no device has confirmed. Returns how many. */
 export async function expireUnconfirmed(context: BridgeContext): Promise<number> {
-  const now = context.clock.now();
-  const rows = await context.store.outbox.expired(now - context.settings.receiptWaitMs, 100);
+  const { store, clock, settings } = context;
+  const now = clock.now();
+  const rows = await store.outbox.expired(now - settings.receiptWaitMs, 100);
   for (const row of rows) {
-    const portal = await context.store.portals.get(row.portal);
-    // A receipt may have come since it was found.
-    const { confirmed } = (await context.store.outbox.progress(row.id)) ?? row;
-    await context.store.commit(afterReceiptWait(portal, { ...row, confirmed }, now));
+    const portal = await store.portals.get(row.portal);
+    if (portal === undefined) continue;
+    await withDevices(context, { portal }, async () => {
+      // Its devices may have said something since it was found.
+      const progress = await store.outbox.progress(row.id);
+      if (progress !== undefined) await store.commit(afterReceiptWait(portal, { ...row, ...progress }, now));
+    });
   }
   return rows.length;
 }

@@ -1,5 +1,5 @@
 // WhatsApp to Matrix, first half: a stanza becomes an inbox row, in one commit with the ratchet that decrypted it.
-import type { Change, MissingRow } from '../model/change.ts';
+import type { Change, MissingRow, UnansweredMessage } from '../model/change.ts';
 import type { Contact } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { PortalId } from '../model/ids.ts';
@@ -39,6 +39,8 @@ interface ChatRows {
 }
 
 const tries = 3;
+/** Messages that are looked at together. */
+const unansweredPage = 100;
 
 /**
  * Stores an incoming message. When it resolves, everything is durable and the stanza may be acknowledged; nothing else has happened.
@@ -178,12 +180,14 @@ async function storeFailure(
   before: readonly Change[],
 ): Promise<Received> {
   const { portal } = chat;
-  const { store, clock, settings, logger } = context;
+  const { store, clock, settings, logger, listening } = context;
   const count = (await store.inbox.decryptFailures(portal.id, message.id, message.device)) + 1;
   const { code } = failure;
   logger.warn({ account: portal.account, portal: portal.id, code, count }, 'a message could not be decrypted');
   const bounds = { now: clock.now(), mostRetries: settings.retries };
-  const after = afterFailure(chat, placeOf(portal, message), { ...failure, count }, bounds);
+  const place = placeOf(portal, message);
+  const after = afterFailure(chat, place, { ...failure, count }, bounds);
+  if (after.next === 'ask') listening.asked(questionOf(place));
   await store.commit([...before, ...after.changes]);
   if (after.next === 'give-up') {
     context.counters.delivered('to-matrix', 'failed');
@@ -201,22 +205,40 @@ export function placeOf(
   return { account: portal.account, portal: portal.id, messageId: id, device, timestamp };
 }
 
-/** Tells users of messages that were asked for again and have not come. Returns the portals in which something was said. */
+/**
+ * Tells users of messages that were asked for again and have not come, although we have listened for long enough. Returns the portals in
+ * which something was said.
+ */
 export async function giveUpUnanswered(context: BridgeContext): Promise<readonly PortalId[]> {
   const { store, clock } = context;
-  const now = clock.now();
-  const messages = await store.inbox.unanswered(now - answerWaitMs, 100);
-  for (const message of messages) {
-    const portal = await store.portals.get(message.portal);
-    const contact = portal && (await store.contacts.get(portal.contact));
-    const told =
-      portal && contact
-        ? afterNoAnswer({ portal, contact }, { ...message, account: portal.account, timestamp: now })
-        : [];
-    await store.commit([{ change: 'inbox.given-up', message }, ...told]);
+  const before = clock.now() - answerWaitMs;
+  const next = (after?: number) => store.inbox.unanswered(before, unansweredPage, after);
+  const told = new Set<PortalId>();
+  for (let found = await next(); found.length > 0; found = await next(found.at(-1)?.id)) {
+    for (const { message } of found) if (await giveUp(context, message)) told.add(message.portal);
   }
-  return [...new Set(messages.map(({ portal }) => portal))];
+  return [...told];
 }
+
+/** Whether it is given up now. */
+async function giveUp(context: BridgeContext, message: UnansweredMessage): Promise<boolean> {
+  const { store, clock, listening } = context;
+  const portal = await store.portals.get(message.portal);
+  const contact = portal && (await store.contacts.get(portal.contact));
+  if (portal === undefined || contact === undefined) return false;
+  const { messageId, device } = message;
+  const end = async (): Promise<boolean> => {
+    if (!listening.isInVain(portal.account, questionOf(message))) return false;
+    const known = await store.inbox.find(portal.id, messageId, device);
+    const place = { ...message, account: portal.account, timestamp: clock.now() };
+    await store.commit([{ change: 'inbox.given-up', message }, ...afterNoAnswer({ portal, contact }, known, place)]);
+    return true;
+  };
+  // While one of theirs is opened and stored, it may be this one.
+  return withDevices(context, { portal }, end, [device]);
+}
+
+const questionOf = ({ portal, messageId, device }: UnansweredMessage): string => [portal, messageId, device].join(' ');
 
 /** Asks the sender for a message again. Best effort: the network delivers it again anyway until it was decrypted. */
 export async function askAgain(

@@ -210,6 +210,8 @@ async function sendRow(context: BridgeContext, chat: Chat, row: OutboxRow, stanz
         await context.store.commit([putDevices(chat, after.list), after.change]);
         return 'again';
       case 'wait-for-receipts':
+        // Whoever had asked for it again has an answer only now.
+        if (row.retries > 0) context.listening.asked(row.id);
         context.counters.delivered('to-whatsapp', row.retries > 0 ? 'retried' : 'delivered');
         await context.store.commit([after.change]);
         passed('M12-sending-recorded');

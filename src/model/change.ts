@@ -276,3 +276,9 @@ export interface UnansweredMessage {
   readonly messageId: MessageId;
   readonly device: number;
 }
+
+/** Such a message, and where it stands among them. */
+export interface Unanswered {
+  readonly id: number;
+  readonly message: UnansweredMessage;
+}

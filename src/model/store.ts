@@ -1,7 +1,7 @@
 // The port to the database: what the domain reads, and how it commits changes.
 import type { Account, Arrangement, Departure, Holdings, Network, Preferences } from './account.ts';
 import type { Block, BlockPattern } from './block.ts';
-import type { Change, UnansweredMessage } from './change.ts';
+import type { Change, Unanswered } from './change.ts';
 import type { ConsentCheck, ConsentEntry } from './consent.ts';
 import type { Actor, Contact, ContactPicture, Ghost } from './contact.ts';
 import type {
@@ -156,11 +156,12 @@ export interface Store {
     find(portal: PortalId, messageId: MessageId, device?: number): Promise<InboxRow | undefined>;
     /** Portals that have such rows; at start. */
     portalsWithWork(): Promise<readonly PortalId[]>;
-    /** Accepted rows whose delivery receipt is due, oldest first. */
-    receiptsDue(account: AccountId, limit: number): Promise<readonly InboxRow[]>;
+    /** Accepted rows whose delivery receipt is due, oldest first, after the row `after`. */
+    receiptsDue(account: AccountId, limit: number, after?: InboxRow['id']): Promise<readonly InboxRow[]>;
+    isReceiptDue(account: AccountId, portal: PortalId): Promise<boolean>;
     decryptFailures(portal: PortalId, messageId: MessageId, device: number): Promise<number>;
-    /** Messages that could not be decrypted, were asked for again before `before` (ms) at the latest, and have not come since. */
-    unanswered(before: number, limit: number): Promise<readonly UnansweredMessage[]>;
+    /** Messages that could not be decrypted, were asked for again before `before` (ms) at the latest, and have not come since: those after `after`, by `id`. */
+    unanswered(before: number, limit: number, after?: number): Promise<readonly Unanswered[]>;
     waiting(portal: PortalId): Promise<number>;
     /** Those that `waiting` counts, without notices. */
     messagesWaiting(portal: PortalId): Promise<number>;

@@ -1,5 +1,6 @@
 // The statements of the inbox that every message needs, and its conditions.
 import { type Insertable, type Selectable, sql, type Updateable } from 'kysely';
+import type { InboxId } from '../model/ids.ts';
 import { built } from './built.ts';
 import type { Tables } from './tables.ts';
 
@@ -36,6 +37,13 @@ export const nextOpen = built((db, { portal }: Pick<Row, 'portal'>) =>
 export const ofMessage = built((db, { portal, message_id }: Identity) =>
   db.selectFrom('inbox').selectAll().where('portal', '=', portal).where('message_id', '=', message_id),
 );
-export const receiptsDue = built((db, { account, limit }: Pick<Row, 'account'> & { readonly limit: number }) =>
-  db.selectFrom('inbox').selectAll().where(isReceiptDue).where('account', '=', account).orderBy('id').limit(limit),
+export const receiptsDue = built(
+  (db, given: Pick<Row, 'account'> & { readonly after: InboxId; readonly limit: number }) => {
+    const due = db.selectFrom('inbox').selectAll().where(isReceiptDue).where('account', '=', given.account);
+    return due.where('id', '>', given.after).orderBy('id').limit(given.limit);
+  },
 );
+export const receiptDue = built((db, { account, portal }: Pick<Row, 'account' | 'portal'>) => {
+  const due = db.selectFrom('inbox').select('id').where(isReceiptDue).where('account', '=', account);
+  return due.where('portal', '=', portal).limit(1);
+});

@@ -26,6 +26,7 @@ import {
   nextOpen,
   ofMessage,
   placeOf,
+  receiptDue,
   receiptsDue,
   update,
 } from './inbox-statements.ts';
@@ -239,10 +240,12 @@ export function inboxReads({ db, keys }: Reader): Store['inbox'] {
       return (await received.where('timestamp', '<', before).executeTakeFirstOrThrow()).count;
     },
     portalsWithWork: async () => (await open.select('portal').distinct().execute()).map(({ portal }) => portal),
-    receiptsDue: async (account, limit) => {
-      const { rows } = await db.executeQuery(receiptsDue(db, { account, limit }));
+    receiptsDue: async (account, limit, after = 0 as InboxId) => {
+      const { rows } = await db.executeQuery(receiptsDue(db, { account, after, limit }));
       return (await Promise.all(rows.map(opened))).filter((row) => row !== undefined);
     },
+    isReceiptDue: async (account, portal) =>
+      (await db.executeQuery(receiptDue(db, { account, portal }))).rows.length > 0,
     decryptFailures: async (portal, messageId, device) => {
       const row = await db
         .selectFrom('decrypt_failure')
@@ -253,13 +256,12 @@ export function inboxReads({ db, keys }: Reader): Store['inbox'] {
         .executeTakeFirst();
       return row?.count ?? 0;
     },
-    unanswered: async (before, limit) =>
-      db
-        .selectFrom('decrypt_failure')
-        .select(['portal', 'message_id as messageId', 'device'])
-        .where('settled_at', '<', before)
-        .limit(limit)
-        .execute(),
+    unanswered: async (before, limit, after = 0) => {
+      const failures = db.selectFrom('decrypt_failure').select(['id', 'portal', 'message_id as messageId', 'device']);
+      const old = failures.where('settled_at', '<', before).where('id', '>', after);
+      const rows = await old.orderBy('id').limit(limit).execute();
+      return rows.map(({ id, ...message }) => ({ id, message }));
+    },
     waiting: async (portal) => {
       const count = db.fn.countAll<number>().as('count');
       return (await open.select(count).where('portal', '=', portal).executeTakeFirstOrThrow()).count;

@@ -244,11 +244,12 @@ function toEnvelope(row: Row): OutboxEnvelope {
   const { id, account, portal, event, state: at, message_id: messageId, created_at: createdAt } = row;
   const kept = row.payload !== null;
   const hosted = row.hosted ?? undefined;
-  return { id, account, portal, event, messageId, createdAt, at, ...toMarks(row), hosted, kept };
+  const failure = row.failure ?? undefined;
+  return { id, account, portal, event, messageId, createdAt, at, ...toMarks(row), hosted, kept, failure };
 }
 
 function toOutboxRow(key: DataKey, row: Row): OutboxRow {
-  const { at, kept, ...envelope } = toEnvelope(row);
+  const { at, kept, failure, ...envelope } = toEnvelope(row);
   return {
     ...envelope,
     state: toState(key, row),

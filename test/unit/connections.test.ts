@@ -2,6 +2,8 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { type ConnectionEffects, Connections } from '../../src/bridge/connections.ts';
 import type { BridgeContext } from '../../src/bridge/context.ts';
+import { answerWaitMs } from '../../src/bridge/inbox-steps.ts';
+import { Listening } from '../../src/bridge/listening.ts';
 import { workersOf } from '../../src/bridge/workers-of.ts';
 import { BridgeError } from '../../src/model/errors.ts';
 import type { InteropClient, InteropEvents, InteropNetwork } from '../../src/model/interop.ts';
@@ -64,8 +66,10 @@ async function connecting() {
       return client as InteropClient;
     },
   };
+  const listening = new Listening(clock);
   const parts: Partial<BridgeContext> = {
     store,
+    listening,
     network: port as InteropNetwork,
     signal,
     clock,
@@ -89,6 +93,8 @@ async function connecting() {
     database,
     network,
     online: () => present(network.events).online(),
+    offline: () => present(network.events).offline({ reason: 'network', retry: 'later' }),
+    isInVain: () => listening.isInVain(account.id, 'anything'),
     woken,
     heard: heard.promise,
     expected: [account.id, [portal.id]],
@@ -162,4 +168,18 @@ test('one that the network will not have is not offered again before the next co
   await uploaded;
   await connections.followUps.stop();
   expect(sleeps).not.toHaveBeenCalled();
+});
+
+test('answers are listened for as long as there is a connection, also while it cannot be followed up', async () => {
+  const { online, offline, clock, database, isInVain } = await connecting();
+  database.writes = false;
+  clock.advance(answerWaitMs);
+  expect(isInVain()).toBe(false);
+  online();
+  await clock.sleeping(firstBackOffMs);
+  expect(isInVain()).toBe(false);
+  clock.advance(answerWaitMs);
+  expect(isInVain()).toBe(true);
+  offline();
+  expect(isInVain()).toBe(false);
 });

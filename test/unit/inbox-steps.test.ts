@@ -69,7 +69,17 @@ describe('a message that could not be decrypted', () => {
       next: 'give-up',
       changes: [{ count: 3 }, { change: 'inbox.park-missing', code: 'undecryptable' }, told],
     });
-    expect(afterNoAnswer(chat, place)).toMatchObject([{ change: 'inbox.park-missing', code: 'unanswered' }, told]);
+    expect(afterNoAnswer(chat, undefined, place)).toMatchObject([
+      { change: 'inbox.park-missing', code: 'unanswered' },
+      told,
+    ]);
+  });
+
+  test('that has come, or was told before, is not told again', () => {
+    expect(afterNoAnswer(chat, rowAt(received), place)).toEqual([]);
+    const parked = { at: 'parked', code: 'undecryptable', notice: undefined, body: undefined } as const;
+    expect(afterNoAnswer(chat, rowAt(parked), place)).toEqual([]);
+    expect(afterNoAnswer(chat, rowAt({ at: 'overdue' }), place)).toHaveLength(2);
   });
 
   test('of somebody who asks to be let in is asked for once, and counted where it never comes', () => {
@@ -81,8 +91,9 @@ describe('a message that could not be decrypted', () => {
       acceptance: { ...requested.acceptance, at: 'requested', askedAgain: true } as Portal['acceptance'],
     };
     expect(afterFailure({ portal: again, contact }, place, failure, bounds)).toMatchObject({ ask: undefined });
-    expect(afterNoAnswer(asking, place)).toEqual([{ change: 'request.dropped', portal: portal.id }]);
-    expect(afterNoAnswer({ portal: { ...portal, acceptance: { at: 'declined' } }, contact }, place)).toEqual([]);
+    expect(afterNoAnswer(asking, undefined, place)).toEqual([{ change: 'request.dropped', portal: portal.id }]);
+    const declined = { portal: { ...portal, acceptance: { at: 'declined' } }, contact } as const;
+    expect(afterNoAnswer(declined, undefined, place)).toEqual([]);
   });
 
   test('takes its place when it comes in time, and comes at the end and marked as late after that', () => {
@@ -214,7 +225,7 @@ test('in whatever order things happen, a message is shown once or ends in sight,
           failures += 1;
           const failure = { code: 'signal.invalid-message', noSession: false, count: failures };
           await commit(...afterFailure(made, here, failure, { now: 1, mostRetries: 3 }).changes);
-        } else if (what === 'nobody answers' && missing) await commit(...afterNoAnswer(made, here));
+        } else if (what === 'nobody answers' && row) await commit(...afterNoAnswer(made, row, here));
         else if (row === undefined) continue;
         else if (what === 'a minute passes' && isAt(row, 'awaited')) {
           const turn = turnOf(row, 'show', 0);

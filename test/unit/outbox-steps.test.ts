@@ -19,6 +19,7 @@ import {
   clientRetries,
   isUnreadable,
   mayAsk,
+  toldOfReceipt,
   turnOf,
   withoutDevice,
 } from '../../src/bridge/outbox-steps.ts';
@@ -50,6 +51,7 @@ const noted = ({ state, payload, ...row }: OutboxRow): OutboxEnvelope => ({
   ...row,
   at: state.at,
   kept: payload !== undefined,
+  failure: state.at === 'parked' ? state.code : undefined,
 });
 
 type Change = ReturnType<typeof afterSending>;
@@ -253,14 +255,31 @@ describe('a device that asks', () => {
 
 test('what nobody confirms ends, and its sender is told unless somebody has it', () => {
   const told = { change: 'inbox.add-once' };
-  expect(isUnreadable(rowOf({ retries: 3 * clientRetries - 1 }))).toBe(false);
-  expect(isUnreadable(rowOf({ retries: 3 * clientRetries }))).toBe(true);
+  const sent = (over: Partial<OutboxRow>) => noted(rowOf({ state: { at: 'acknowledged' }, ...over }));
+  expect(isUnreadable(sent({ retries: 3 * clientRetries - 1 }))).toBe(false);
+  expect(isUnreadable(sent({ retries: 3 * clientRetries }))).toBe(true);
   expect(afterTooManyRetries(chat, rowOf({}), 5)).toMatchObject([{ state: { at: 'parked' } }, told]);
-  expect(afterReceiptWait(chat.portal, rowOf({}), 5)).toMatchObject([
+  expect(afterReceiptWait(chat.portal, sent({}), 5)).toMatchObject([
     { state: { at: 'done' }, erasePayload: true },
     told,
   ]);
-  expect(afterReceiptWait(chat.portal, rowOf({ confirmed: true }), 5)).toMatchObject([{ state: { at: 'done' } }]);
+  expect(afterReceiptWait(chat.portal, sent({ confirmed: true }), 5)).toMatchObject([{ state: { at: 'done' } }]);
+  // A device has just asked for it once more.
+  const asked = { state: { at: 'ready' }, retries: 3 * clientRetries, retryFor: [0] } as const;
+  expect(isUnreadable(sent(asked))).toBe(false);
+  expect(afterReceiptWait(chat.portal, sent(asked), 5)).toEqual([]);
+});
+
+test('what nobody could decrypt, and a device confirms all the same, ends as received; what was never sent does not', () => {
+  const parked = (code: string) => noted(rowOf({ state: { at: 'parked', code }, waitingFor: [0, 1] }));
+  const unreadable = parked('retries-exhausted');
+  expect(afterReceipt(unreadable, 1)).toMatchObject({ state: { at: 'done' }, confirmed: true, erasePayload: true });
+  expect(toldOfReceipt(chat.portal, unreadable, 5)).toMatchObject([
+    { change: 'inbox.add-once', row: { body: { notice: { text: 'This message has been received after all.' } } } },
+  ]);
+  expect(afterReceipt(unreadable, 2)).toBeUndefined();
+  expect(afterReceipt(parked('blocked'), 1)).toBeUndefined();
+  expect(toldOfReceipt(chat.portal, noted(rowOf({})), 5)).toEqual([]);
 });
 
 test('in whatever order things happen, a message ends only with everybody served, and nobody asks after that', () => {

@@ -4,11 +4,13 @@ import type { BridgeContext } from '../../src/bridge/context.ts';
 import { settingAside } from '../../src/bridge/damaged-rows.ts';
 import { expireUnconfirmed, giveUpUnreadable } from '../../src/bridge/receipts.ts';
 import { isWithdrawable } from '../../src/bridge/withdrawals.ts';
+import { systemClock } from '../../src/model/clock.ts';
 import { DamagedRow } from '../../src/model/damaged-row.ts';
 import type { EventId, MessageId, RoomId, UserId } from '../../src/model/ids.ts';
 import { createLogger } from '../../src/observability/logger.ts';
 import { toWhatsApp } from '../../src/translate/to-whatsapp.ts';
 import { createSignal } from '../../src/whatsapp/signal/index.ts';
+import { hasListened } from '../support/has-listened.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { aChat, aPlace, dialect, execute, message, openTestStore, outgoing, present } from '../support/store.ts';
 
@@ -181,6 +183,8 @@ async function damagedAmongOthers(sent: boolean) {
   const store = await openTestStore(place);
   const parts = {
     store,
+    listening: hasListened(portal.account),
+    signal: createSignal({ reads: store.signal, clock: systemClock }),
     clock: { now: () => 60 * minute, elapsed: () => 0, sleep: async () => {} },
     counters: { delivered: () => {} },
     settings: { receiptWaitMs: minute },

@@ -20,6 +20,8 @@ import { createInteropNetwork } from '../../src/whatsapp/network.ts';
 import { RequestRefused } from '../../src/whatsapp/requests.ts';
 import { createSignal } from '../../src/whatsapp/signal/index.ts';
 import { keyPairOf } from '../../src/whatsapp/signal/keys.ts';
+import { hasListened } from '../support/has-listened.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { CommittedState } from '../support/signal-state.ts';
 import { anAccount, openTestStore, present } from '../support/store.ts';
 
@@ -27,6 +29,7 @@ const from = lidJid('100000001');
 let store: OpenStore;
 let context: BridgeContext;
 let account: ActiveAccount;
+let elapsed: ManualClock;
 let published: PublicKeys;
 let preKeys: PublicKeys['preKeys'][number][];
 
@@ -85,6 +88,7 @@ beforeEach(async () => {
   published = keys;
   preKeys = [...keys.preKeys];
   const logger = createLogger({ level: 'silent' });
+  elapsed = new ManualClock();
   const received: Partial<BridgeContext> = {
     store,
     signal,
@@ -93,6 +97,7 @@ beforeEach(async () => {
     network: createInteropNetwork({ endpoints: {}, clock: systemClock, logger }),
     settings,
     counters: { delivered: () => {}, retry: () => {}, file: () => {} },
+    listening: hasListened(account.id, elapsed),
   };
   // Receiving speaks to no homeserver.
   context = received as BridgeContext;
@@ -288,6 +293,9 @@ test('what was asked for again and never comes is told once; what does come is n
   expect(comes.portal).toBeDefined();
 
   const at = (ms: number): BridgeContext => ({ ...context, clock: { ...systemClock, now: () => ms } });
+  // Somebody sets the clock forward: that is no time in which an answer could have come.
+  expect(await giveUpUnanswered(at(1_001 + answerWaitMs))).toEqual([]);
+  elapsed.advance(answerWaitMs);
   expect(await giveUpUnanswered(at(1_000 + answerWaitMs))).toEqual([]);
   expect(await giveUpUnanswered(at(1_001 + answerWaitMs))).toEqual([lost.portal?.id]);
   expect(await giveUpUnanswered(at(1_001 + 2 * answerWaitMs))).toEqual([]);
