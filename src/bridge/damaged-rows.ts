@@ -2,7 +2,7 @@
 import type { Change } from '../model/change.ts';
 import type { Actor } from '../model/contact.ts';
 import { DamagedCryptoStore, type DamagedPlace, DamagedRow } from '../model/damaged-row.ts';
-import type { RoomId } from '../model/ids.ts';
+import type { EventId, RoomId } from '../model/ids.ts';
 import type { Portal } from '../model/portal.ts';
 import type { BridgeContext } from './context.ts';
 import { contactName } from './labels.ts';
@@ -53,9 +53,10 @@ async function told({ store, clock }: BridgeContext, place: DamagedPlace): Promi
     }
     case 'outbox': {
       const portal = await store.portals.get(place.portal);
+      const progress = await store.outbox.progress(place.id);
       // It has been read on one of the contact's devices; another one had asked for it again.
-      const isThere = (await store.outbox.progress(place.id))?.confirmed === true;
-      return portal === undefined || isThere ? [] : [notSaved(portal, place.event, now)];
+      if (portal === undefined || progress?.confirmed) return [];
+      return [notSaved(portal, place.event, now, (progress?.waitingFor.length ?? 0) > 0)];
     }
     case 'event': {
       const portal = await store.portals.byRoom(place.room as RoomId);
@@ -66,7 +67,9 @@ async function told({ store, clock }: BridgeContext, place: DamagedPlace): Promi
   }
 }
 
-function notSaved(portal: Portal, event: Parameters<typeof notSent>[1], now: number): Change {
-  const text = 'This was not sent: it was damaged on the disk of this server. Send it again.';
+function notSaved(portal: Portal, event: EventId, now: number, mayBeSent = false): Change {
+  const text = mayBeSent
+    ? 'This was damaged on the disk of this server. It is not certain that it had gone out before: send it again if it still matters.'
+    : 'This was not sent: it was damaged on the disk of this server. Send it again.';
   return notSent(portal, event, now, 'damaged', text);
 }

@@ -206,6 +206,16 @@ test('a sent message that is damaged is found for its receipts', async () => {
   expect(found).toMatchObject({ at: 'acknowledged', waitingFor: [0], kept: true });
 });
 
+test('of a damaged message that may have gone out, its sender is told just that', async () => {
+  const { context, store, portal, rows } = await damagedAmongOthers(true);
+  const { id } = present(await store.outbox.byEvent(present(rows[1]).event));
+  await store.commit([{ change: 'outbox.state', id, state: { at: 'ready' }, retryFor: [0] }]);
+  const step = async () => ((await store.outbox.next(portal.id)) === undefined ? 'idle' : 'again');
+  await settingAside({ ...context, logger: createLogger({ level: 'silent' }) }, step);
+  const told = present(await store.inbox.next(portal.id)).state;
+  expect(told).toMatchObject({ body: { notice: { text: expect.stringMatching(/not certain/) } } });
+});
+
 test('of a damaged message that one device has, and another one asks for, nobody is told that it was not sent', async () => {
   const { context, store, portal, rows } = await damagedAmongOthers(true);
   const { id } = present(await store.outbox.byEvent(present(rows[1]).event));
