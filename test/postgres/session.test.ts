@@ -3,12 +3,13 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { CryptoDatabases } from '../../src/matrix/crypto/databases.ts';
+import { BridgeError } from '../../src/model/errors.ts';
 import { type ActorId, newMessageId } from '../../src/model/ids.ts';
 import { openCryptoJournal } from '../../src/store/crypto-journal.ts';
 import { openStore } from '../../src/store/open-store.ts';
 import { postgresAddress } from '../../src/store/postgres/client.ts';
 import { CuttingProxy } from '../support/cutting-proxy.ts';
-import { createSchema, dropSchema, query } from '../support/postgres-server.ts';
+import { crash, createSchema, dropSchema, query, startPostgres } from '../support/postgres-server.ts';
 import { aChat, masterKey, message, openTestJournal, openTestStore, temporaryDirectory } from '../support/store.ts';
 
 const clock = { now: () => 1_000 };
@@ -18,8 +19,7 @@ const put = (n: number) =>
   ({ op: 'put', database: 'd', store: 's', key: Uint8Array.of(n), value: Uint8Array.of(n) }) as const;
 const schema = { op: 'schema', database: 'd', schema: '{}' } as const;
 
-async function place() {
-  const server = inject('postgres');
+async function place(server = inject('postgres')) {
   if (server === undefined) throw new Error('these tests need a PostgreSQL server');
   const direct = await createSchema(server);
   onTestFinished(() => dropSchema(direct));
@@ -74,6 +74,44 @@ it('refuses what did not reach the server, and nothing of it is there', async ()
   expect(await persistently(() => store.inbox.waiting(portal.id))).toBe(0);
   await store.commit([{ change: 'inbox.add', row }]);
 });
+
+it.runIf(inject('postgresAuthority'))(
+  'knows after a crash of the server what was committed and what was not, whoever has used it since',
+  async () => {
+    const server = await startPostgres();
+    onTestFinished(server.stop);
+    // What is not committed stays in memory, so that the crash forgets which transaction ids were given out.
+    await query(server.url, "alter system set wal_writer_delay = '10s'");
+    await query(server.url, 'select pg_reload_conf()');
+    const { direct, proxy } = await place(server.url);
+    const store = await openTestStore({ postgres: proxy.url });
+    const { portal } = await aChat(store);
+    const others = async (transactions: number): Promise<void> => {
+      await query(server.url, 'create table if not exists others (n integer)');
+      for (let n = 0; n < transactions; n += 1) await query(server.url, `insert into others values (${n})`);
+    };
+    const waiting = async () => (await query(direct, 'select id from inbox')).length;
+    for (const [moment, transactions, outcome, rows] of [
+      ['before-commit', 0, 'store.unavailable', 0],
+      ['before-commit', 30, 'store.unavailable', 0],
+      ['after-commit', 30, 'made', 1],
+    ] as const) {
+      const away = proxy.goAwayAt(moment);
+      const committed = store.commit([{ change: 'inbox.add', row: message(portal, payload) }]).then(
+        () => 'made',
+        (error: unknown) => error,
+      );
+      await away;
+      await crash(server.url);
+      if (transactions > 0) await others(transactions);
+      proxy.setAway(false);
+      const found = await committed;
+      expect(found instanceof BridgeError ? found.code : found).toBe(outcome);
+      expect(await waiting()).toBe(rows);
+    }
+  },
+  90_000,
+);
 
 it('writes no more once another process has taken the database over, and says so', async () => {
   const { direct, proxy } = await place();
