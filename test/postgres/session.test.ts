@@ -51,6 +51,20 @@ it('goes on, reading and writing, after every connection was lost', async () => 
   }
 });
 
+it('reads over another connection after one that hangs', async () => {
+  const { proxy } = await place();
+  const url = new URL(proxy.url);
+  // Half a minute otherwise.
+  url.searchParams.set('query_timeout', '1000');
+  const store = await openTestStore({ postgres: url.href });
+  const { portal } = await aChat(store);
+  expect(await store.inbox.waiting(portal.id)).toBe(0);
+  proxy.hangAll();
+  await expect(store.inbox.waiting(portal.id)).rejects.toMatchObject({ code: 'store.unavailable', retry: 'later' });
+  expect(await store.inbox.waiting(portal.id)).toBe(0);
+  proxy.cutAll();
+});
+
 it('knows of a commit whose answer was lost that it was made', async () => {
   const { proxy } = await place();
   const store = await openTestStore({ postgres: proxy.url });

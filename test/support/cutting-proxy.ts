@@ -1,4 +1,4 @@
-// A proxy in front of PostgreSQL that cuts connections: all of them, or one at a chosen moment of a commit.
+// A proxy in front of PostgreSQL that cuts connections: all of them, or one at a chosen moment of a commit; or lets them hang.
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
@@ -54,6 +54,11 @@ export class CuttingProxy {
 
   cutAll(): void {
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** From now on nothing passes over the connections that there are, and neither side is told. */
+  hangAll(): void {
+    for (const socket of this.#sockets) socket.pause();
   }
 
   async stop(): Promise<void> {
