@@ -15,7 +15,7 @@ import { contactReads } from './contacts.ts';
 import { countReads } from './counts.ts';
 import type { Database, StoreLocation } from './database.ts';
 import { erasureReads } from './erasures.ts';
-import { damaged, moved, wrongKey } from './errors.ts';
+import { copying, damaged, moved, wrongKey } from './errors.ts';
 import { eventReads } from './events.ts';
 import { hostedFiles } from './hosted-files.ts';
 import { inboxReads } from './inbox.ts';
@@ -80,7 +80,7 @@ const PRUNE_BATCH = 500;
 
 /**
  * Rejects with BridgeError `store.locked` (another process uses it), `store.wrong-key`, `store.newer-schema`, `store.moved` (copied to another one),
- * `store.unavailable`, `store.corrupt`, or `store.refused` and `store.address` (PostgreSQL does not let us in).
+ * `store.copying` (a copy that was not finished), `store.unavailable`, `store.corrupt`, or `store.refused` and `store.address` (PostgreSQL does not let us in).
  */
 export async function openStore(options: StoreOptions): Promise<OpenStore> {
   const database =
@@ -102,6 +102,7 @@ async function build(database: Database, master: KeyObject, options: StoreOption
     await requireKey(keys, database.name);
     const elsewhere = await setting(db, 'moved');
     if (elsewhere !== undefined) throw moved(database.name, elsewhere);
+    if ((await setting(db, 'copying')) !== undefined) throw copying(database.name);
   }
   await database.migrate();
   const { proof, ...own } = await ownKeys(keys, database.writer, db);
