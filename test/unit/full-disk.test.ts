@@ -70,6 +70,21 @@ describe.skipIf(!hasSmallDisks)('on a full disk', () => {
     expect(report).toEqual({ remounted: 0, opened: 'store.unavailable', command: 'before', written: 'yes' });
   });
 
+  test('a database whose schema cannot be made says why, and has it once there is room', async () => {
+    const report = await onDisk(
+      160,
+      `
+      import { openStore } from ${source('store/open-store.ts')};
+      import { spawnSync } from 'node:child_process';
+      const open = () => openStore({ path: directory + '/bridge.db', masterKey, clock: { now: () => 1 } });
+      report.opened = await attempt(open);
+      report.grown = spawnSync('mount', ['-o', 'remount,size=8m', directory]).status;
+      report.again = (await attempt(async () => (await open()).close())) ?? 'yes';
+      `,
+    );
+    expect(report).toEqual({ opened: 'store.unavailable', grown: 0, again: 'yes' });
+  });
+
   test('the crypto journal keeps what it could not write, in order, and hands out nothing before it has', async () => {
     const report = await onDisk(
       8 * 1024,
