@@ -83,17 +83,18 @@ const PRUNE_BATCH = 500;
  * `store.copying` (a copy that was not finished), `store.unavailable`, `store.corrupt`, or `store.refused` and `store.address` (PostgreSQL does not let us in).
  */
 export async function openStore(options: StoreOptions): Promise<OpenStore> {
-  const database =
-    'path' in options ? openSqlite(options.path) : await openPostgres(options.postgres, options.onTakenOver);
+  const memory = new Memory(options.remembers ?? mostRemembered);
+  const listeners = { onTakenOver: options.onTakenOver, onRegained: () => memory.forget() };
+  const database = 'path' in options ? openSqlite(options.path) : await openPostgres(options.postgres, listeners);
   try {
-    return await build(database, createSecretKey(options.masterKey), options);
+    return await build(database, memory, createSecretKey(options.masterKey), options);
   } catch (error) {
     await database.close();
     throw error;
   }
 }
 
-async function build(database: Database, master: KeyObject, options: StoreOptions): Promise<OpenStore> {
+async function build(database: Database, memory: Memory, master: KeyObject, options: StoreOptions): Promise<OpenStore> {
   const { db } = database;
   const { clock, onAway, onBack } = options;
   const keys = new Keyring(db, master);
@@ -111,7 +112,6 @@ async function build(database: Database, master: KeyObject, options: StoreOption
 
   const writer = new WatchedWriter(database.writer, { probe: () => nothing(db), onAway, onBack });
   const reader = { db, keys, ...own };
-  const memory = new Memory(options.remembers ?? mostRemembered);
   const write = <Result>(steps: () => Steps<Result>, durable?: () => void): Promise<Result> =>
     memory.writing(steps, (watched) => writer.submit(watched, durable));
 

@@ -1,7 +1,7 @@
 // Connections that are lost: what was committed stays, what was not is refused, and whoever has lost the database writes no more.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, inject, it, onTestFinished } from 'vitest';
+import { expect, inject, it, onTestFinished, vi } from 'vitest';
 import { CryptoDatabases } from '../../src/matrix/crypto/databases.ts';
 import { BridgeError } from '../../src/model/errors.ts';
 import { type ActorId, newMessageId } from '../../src/model/ids.ts';
@@ -125,6 +125,47 @@ it.runIf(inject('postgresAuthority'))(
     }
   },
   90_000,
+);
+
+it.runIf(inject('postgresAuthority'))(
+  'remembers nothing from before a commit that was called failed and is seen after all',
+  async () => {
+    const server = await startPostgres();
+    onTestFinished(server.stop);
+    const { direct } = await place(server.url);
+    const url = new URL(direct);
+    url.searchParams.set('query_timeout', '1000');
+    const store = await openTestStore({ postgres: url.href });
+    const { portal } = await aChat(store);
+    const standby = async (statement: string): Promise<void> => {
+      await query(server.url, `alter system ${statement}`);
+      await query(server.url, 'select pg_reload_conf()');
+    };
+    // Every commit waits for a standby that is not there.
+    await standby("set synchronous_standby_names = 'away'");
+    // The minute for which the outcome is asked for passes at once.
+    vi.useFakeTimers({ toFake: ['Date'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const passing = setInterval(() => vi.setSystemTime(Date.now() + 10_000), 50);
+    onTestFinished(() => clearInterval(passing));
+    const renamed = (n: number) =>
+      store.commit([{ change: 'portal.name', portal: portal.id, givenName: `name ${n}` }]).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+    let n = 1;
+    let error = await renamed(n);
+    // It takes the server a moment to know that it has a standby.
+    while (error === undefined) error = await renamed(++n);
+    expect(error).toMatchObject({ code: 'store.unavailable' });
+    const name = async () => (await store.portals.get(portal.id))?.givenName;
+    expect(await name()).toBe(n === 1 ? undefined : `name ${n - 1}`);
+
+    await standby('reset synchronous_standby_names');
+    await persistently(() => store.commit([{ change: 'inbox.add', row: message(portal, payload) }]));
+    expect(await name()).toBe(`name ${n}`);
+  },
+  60_000,
 );
 
 it('writes no more once another process has taken the database over, and says so', async () => {

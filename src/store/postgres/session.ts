@@ -15,6 +15,8 @@ export interface SessionOptions {
   readonly writer: WriterName;
   /** Another process has taken the database over while we were cut off from it. May be called more than once. */
   readonly onTakenOver?: ((error: BridgeError) => void) | undefined;
+  /** The session was lost and is there again: from now on a commit of which nobody knew what became of it may be seen. */
+  readonly onRegained?: (() => void) | undefined;
 }
 
 /** One transaction: statements are sent without waiting for the answers of earlier ones, and carried out in order. */
@@ -170,6 +172,7 @@ export class LockedSession {
       throw fromPostgres(error);
     }
     this.#client = client;
+    this.#options.onRegained?.();
     return client;
   }
 
