@@ -24,7 +24,7 @@ function progressLine(stream: NodeJS.WriteStream) {
 const copyCommand = new Command('copy')
   .description(
     'Copies both SQLite files into an empty PostgreSQL database, in one transaction, and compares the counts of all rows. Stop the ' +
-      'bridge first. Afterwards the files are marked, so that no bridge goes on with them.',
+      'bridge first. Afterwards the files are marked, so that no bridge goes on with them. Where it fails or is interrupted, run it again.',
   )
   .addOption(configOption())
   .option('--to <address>', 'postgres:// address of the database; without it, database.postgres of the configuration')
@@ -40,12 +40,20 @@ const copyCommand = new Command('copy')
     const { copyToPostgres } = await import('../store/copy.ts');
     const progress = progressLine(process.stderr);
     const masterKey = loadMasterKey(config);
-    const tables = await copyToPostgres({ sqlite, crypto, postgres, masterKey, onProgress: progress.show }).finally(
-      progress.clear,
-    );
+    const { outcome, tables } = await copyToPostgres({
+      sqlite,
+      crypto,
+      postgres,
+      masterKey,
+      onProgress: progress.show,
+    }).finally(progress.clear);
     const width = Math.max(...tables.map(({ table }) => table.length));
     for (const { table, rows } of tables) console.log(`${table.padEnd(width)}  ${rows}`);
-    console.log(`Copied. Each of the ${tables.length} tables has as many rows on PostgreSQL as it had in the files.`);
+    if (outcome === 'finished')
+      console.log('An earlier copy was complete and only its last step was missing: finished.');
+    else
+      console.log(`Copied. Each of the ${tables.length} tables has as many rows on PostgreSQL as it had in the files.`);
+    if (outcome === 'again') console.log('What an earlier copy had left there without finishing it was replaced.');
     if (configured !== undefined) return;
     console.log(`Now set in ${config.file}:\n\n  database:\n    postgres: <the address given with --to>\n`);
     console.log(

@@ -13,8 +13,13 @@ export const naiveVariable = 'MATRIX_WHATSAPP_ACKNOWLEDGE_FIRST';
 /** For tests only: the network connection's own waits and limits (keep-alive, back-off) are so many times shorter. */
 export const hasteVariable = 'MATRIX_WHATSAPP_HASTE';
 
+/** What `db copy` has done; every other step is one of delivery. */
+const copySteps = ['copy-committed', 'copy-marked'] as const;
+
+type Step = DeliveryStep | (typeof copySteps)[number];
+
 /** Says that this step has been done. */
-export const passed: (step: DeliveryStep) => void = killer(process.env[killVariable]);
+export const passed: (step: Step) => void = killer(process.env[killVariable]);
 
 export const acknowledgesFirst: boolean = process.env[naiveVariable] === '1';
 
@@ -26,10 +31,10 @@ function factor(value = '1'): number {
   throw new Error(`${hasteVariable}: expected a number from 1 to 1000, not ${value}`);
 }
 
-function killer(value: string | undefined): (step: DeliveryStep) => void {
+function killer(value: string | undefined): (step: Step) => void {
   if (value === undefined) return () => undefined;
   const [name, count = '1'] = value.split(':');
-  const fatal = deliverySteps.find((step) => step === name);
+  const fatal = [...deliverySteps, ...copySteps].find((step) => step === name);
   let left = Number(count);
   if (fatal === undefined || !Number.isInteger(left) || left < 1) {
     throw new Error(`${killVariable}: expected the name of a step and perhaps how often, not ${value}`);

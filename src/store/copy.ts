@@ -1,6 +1,8 @@
-// Moves an installation from its two SQLite files into an empty PostgreSQL database: row by row, sealed as it is, all or nothing.
+// Moves an installation from its two SQLite files into an empty PostgreSQL database: row by row, sealed as it is; one of both sides can be used, never both.
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { BridgeError } from '../model/errors.ts';
+import { passed } from '../observability/fail-points.ts';
 import { openCryptoJournal } from './crypto-journal.ts';
 import { inspectSchema } from './migrate.ts';
 import { openStore } from './open-store.ts';
@@ -8,7 +10,16 @@ import { postgresAddress } from './postgres/client.ts';
 import { makeJournalTables } from './postgres/crypto-journal.ts';
 import { openPostgres } from './postgres/database.ts';
 import { LockedSession, type Transaction } from './postgres/session.ts';
-import { continueIds, countRows, emptyTable, insertRows } from './postgres/target.ts';
+import {
+  continueIds,
+  countRows,
+  emptyAgain,
+  emptyTable,
+  insertRows,
+  markCopying,
+  settingOf,
+  unmarkCopying,
+} from './postgres/target.ts';
 import { CopySource, type SourceRow, type SourceTable } from './sqlite/source.ts';
 
 export interface CopyOptions {
@@ -27,6 +38,13 @@ export interface CopiedTable {
   readonly rows: number;
 }
 
+export interface Copy {
+  /** `again`: what an earlier copy had not finished was replaced. `finished`: an earlier one was complete, only the last step was missing. */
+  readonly outcome: 'copied' | 'again' | 'finished';
+  /** None where an earlier copy was finished. */
+  readonly tables: readonly CopiedTable[];
+}
+
 /** Rows, and bytes of them, in one statement. */
 const BATCH_ROWS = 500;
 const BATCH_BYTES = 1 << 20;
@@ -34,31 +52,30 @@ const BATCH_BYTES = 1 << 20;
 /** The journal's file and the store's both have a table of keys. */
 const JOURNAL_TABLES: Readonly<Record<string, string>> = { data_key: 'journal_key', sync_token: 'journal_sync_token' };
 
+/** A file, and what its tables are called on PostgreSQL. */
+interface NamedSource {
+  readonly source: CopySource;
+  readonly targetName: (table: string) => string;
+}
+
 /**
- * Copies everything in one transaction and marks the files as moved, so that no bridge goes on with them. Rejects with BridgeError
- * `store.not-empty`, `store.locked` (either side is in use), `store.moved` (it was copied before), `store.wrong-key`, or `store.copy`
- * where the two sides do not agree; then nothing was copied.
+ * Copies everything in one transaction, marks the files as moved, so that no bridge goes on with them, and only then lets the copy be used.
+ * Run again, it finishes what it had begun. Rejects with BridgeError `store.not-empty`, `store.locked` (either side is in use), `store.moved`
+ * (it was copied before), `store.wrong-key`, or `store.copy` where the two sides do not agree or the files cannot be marked.
  */
-export async function copyToPostgres(options: CopyOptions): Promise<readonly CopiedTable[]> {
-  const { sqlite, crypto, postgres, masterKey } = options;
-  await bringUpToDate(options);
+export async function copyToPostgres(options: CopyOptions): Promise<Copy> {
+  const { postgres, masterKey } = options;
+  const moved = await bringUpToDate(options);
   const closing: (() => void | Promise<void>)[] = [];
-  let copied: readonly CopiedTable[];
+  let copy: Copy;
   try {
-    const store = new CopySource(sqlite);
+    const store = new CopySource(options.sqlite);
     closing.push(() => store.close());
-    const journal = new CopySource(crypto);
+    const journal = new CopySource(options.crypto);
     closing.push(() => journal.close());
     const target = await prepareTarget(postgres);
     closing.push(target.close);
-    copied = await target.session.transaction(async (transaction) => {
-      await makeJournalTables(transaction);
-      return [
-        ...(await copyFile(transaction, store, options, (name) => name)),
-        ...(await copyFile(transaction, journal, options, (name) => JOURNAL_TABLES[name] ?? name)),
-      ];
-    });
-    store.markMoved(postgresAddress(postgres).name);
+    copy = moved ? await finish(target.session, store, moved) : await copyAll(target.session, store, journal, options);
   } finally {
     for (const close of closing.reverse()) await close();
   }
@@ -66,18 +83,83 @@ export async function copyToPostgres(options: CopyOptions): Promise<readonly Cop
   const clock = { now: () => Date.now() };
   await (await openStore({ postgres, masterKey, clock })).close();
   await (await openCryptoJournal({ postgres, masterKey })).close();
-  return copied;
+  return copy;
 }
 
-/** Brings the files to this version's schema, which the target has, and checks that the key fits. */
-async function bringUpToDate({ sqlite, crypto, masterKey }: CopyOptions): Promise<void> {
+/** Brings the files to this version's schema, which the target has, and checks that the key fits. Returns the error of files that were moved. */
+async function bringUpToDate({ sqlite, crypto, masterKey }: CopyOptions): Promise<BridgeError | undefined> {
   for (const path of [sqlite, crypto]) {
     if (existsSync(path)) continue;
     throw new BridgeError('store.copy', `${path}: there is no such file`, { retry: 'after-action' });
   }
   const clock = { now: () => Date.now() };
-  await (await openStore({ path: sqlite, masterKey, clock })).close();
+  try {
+    await (await openStore({ path: sqlite, masterKey, clock })).close();
+  } catch (error) {
+    if (error instanceof BridgeError && error.code === 'store.moved') return error;
+    throw error;
+  }
   await (await openCryptoJournal({ path: crypto, masterKey })).close();
+  return undefined;
+}
+
+async function copyAll(
+  session: LockedSession,
+  store: CopySource,
+  journal: CopySource,
+  options: CopyOptions,
+): Promise<Copy> {
+  const { name } = postgresAddress(options.postgres);
+  const id = randomUUID();
+  const sources: readonly NamedSource[] = [
+    { source: store, targetName: (table) => table },
+    { source: journal, targetName: (table) => JOURNAL_TABLES[table] ?? table },
+  ];
+  const copy = await session.transaction(async (transaction): Promise<Copy> => {
+    await makeJournalTables(transaction);
+    const outcome = (await emptied(transaction, store, sources, name)) ? 'again' : 'copied';
+    const tables: CopiedTable[] = [];
+    for (const each of sources) tables.push(...(await copyFile(transaction, each, options)));
+    // As long as the files are not marked, a bridge may go on with them: then this must never be used.
+    await markCopying(transaction, id);
+    return { outcome, tables };
+  });
+  passed('copy-committed');
+  try {
+    store.markMoved(name, id);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : 'unknown';
+    const text = `everything is copied, but ${options.sqlite} cannot be marked as moved: ${reason}. So the copy is not used, and the bridge may go on with the files. Make room, and run "db copy" again`;
+    throw new BridgeError('store.copy', text, { retry: 'after-action', cause });
+  }
+  passed('copy-marked');
+  await session.transaction((transaction) => unmarkCopying(transaction, id));
+  return copy;
+}
+
+/** The files are marked: if it was by a copy to this target that got no further, all that is left is to let it be used. */
+async function finish(session: LockedSession, store: CopySource, moved: BridgeError): Promise<Copy> {
+  const id = store.setting('moved-as');
+  const found = id !== undefined && (await session.transaction((transaction) => unmarkCopying(transaction, id)));
+  if (!found) throw moved;
+  return { outcome: 'finished', tables: [] };
+}
+
+/** Takes away what an earlier copy of the same installation had not finished, which nobody has used; returns whether there was one. */
+async function emptied(
+  transaction: Transaction,
+  store: CopySource,
+  sources: readonly NamedSource[],
+  name: string,
+): Promise<boolean> {
+  if ((await settingOf(transaction, 'copying')) === undefined) return false;
+  if ((await settingOf(transaction, 'instance')) !== store.setting('instance')) {
+    const text = `${name} holds a copy of another installation that "db copy" has not finished: finish that one with its own files, or make an empty database`;
+    throw new BridgeError('store.not-empty', text, { retry: 'after-action' });
+  }
+  const names = sources.flatMap(({ source, targetName }) => source.tables().map((table) => targetName(table.name)));
+  await emptyAgain(transaction, names);
+  return true;
 }
 
 /** The tables of the store, empty, and a session that holds both locks. */
@@ -106,9 +188,8 @@ async function prepareTarget(url: string) {
 
 async function copyFile(
   transaction: Transaction,
-  source: CopySource,
+  { source, targetName }: NamedSource,
   { onProgress }: CopyOptions,
-  targetName: (name: string) => string,
 ): Promise<readonly CopiedTable[]> {
   const copied: CopiedTable[] = [];
   for (const table of source.tables()) {

@@ -32,6 +32,11 @@ export const moved = (path: string, to: string): BridgeError =>
     retry: 'after-action',
   });
 
+export const copying = (name: string): BridgeError =>
+  new BridgeError('store.copying', `${name} holds a copy that "db copy" has not finished: run that again`, {
+    retry: 'after-action',
+  });
+
 export const newerSchema = (path: string): BridgeError =>
   new BridgeError('store.newer-schema', `${path} was written by a newer version of this program; run that version`, {
     retry: 'after-action',

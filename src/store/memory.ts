@@ -103,6 +103,13 @@ export class Memory {
     }
   }
 
+  /** Everything from before is out of date, also what is being read now. */
+  forget(): void {
+    this.#answers.clear();
+    this.#commits += 1;
+    this.#everything.written = this.#commits;
+  }
+
   #holds({ asOf, tables }: Answer): boolean {
     return tables.every(({ written, writing }) => writing === 0 && written <= asOf);
   }

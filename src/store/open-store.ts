@@ -15,7 +15,7 @@ import { contactReads } from './contacts.ts';
 import { countReads } from './counts.ts';
 import type { Database, StoreLocation } from './database.ts';
 import { erasureReads } from './erasures.ts';
-import { damaged, moved, wrongKey } from './errors.ts';
+import { copying, damaged, moved, wrongKey } from './errors.ts';
 import { eventReads } from './events.ts';
 import { hostedFiles } from './hosted-files.ts';
 import { inboxReads } from './inbox.ts';
@@ -80,20 +80,21 @@ const PRUNE_BATCH = 500;
 
 /**
  * Rejects with BridgeError `store.locked` (another process uses it), `store.wrong-key`, `store.newer-schema`, `store.moved` (copied to another one),
- * `store.unavailable`, `store.corrupt`, or `store.refused` and `store.address` (PostgreSQL does not let us in).
+ * `store.copying` (a copy that was not finished), `store.unavailable`, `store.corrupt`, or `store.refused` and `store.address` (PostgreSQL does not let us in).
  */
 export async function openStore(options: StoreOptions): Promise<OpenStore> {
-  const database =
-    'path' in options ? openSqlite(options.path) : await openPostgres(options.postgres, options.onTakenOver);
+  const memory = new Memory(options.remembers ?? mostRemembered);
+  const listeners = { onTakenOver: options.onTakenOver, onRegained: () => memory.forget() };
+  const database = 'path' in options ? openSqlite(options.path) : await openPostgres(options.postgres, listeners);
   try {
-    return await build(database, createSecretKey(options.masterKey), options);
+    return await build(database, memory, createSecretKey(options.masterKey), options);
   } catch (error) {
     await database.close();
     throw error;
   }
 }
 
-async function build(database: Database, master: KeyObject, options: StoreOptions): Promise<OpenStore> {
+async function build(database: Database, memory: Memory, master: KeyObject, options: StoreOptions): Promise<OpenStore> {
   const { db } = database;
   const { clock, onAway, onBack } = options;
   const keys = new Keyring(db, master);
@@ -102,6 +103,7 @@ async function build(database: Database, master: KeyObject, options: StoreOption
     await requireKey(keys, database.name);
     const elsewhere = await setting(db, 'moved');
     if (elsewhere !== undefined) throw moved(database.name, elsewhere);
+    if ((await setting(db, 'copying')) !== undefined) throw copying(database.name);
   }
   await database.migrate();
   const { proof, ...own } = await ownKeys(keys, database.writer, db);
@@ -110,7 +112,6 @@ async function build(database: Database, master: KeyObject, options: StoreOption
 
   const writer = new WatchedWriter(database.writer, { probe: () => nothing(db), onAway, onBack });
   const reader = { db, keys, ...own };
-  const memory = new Memory(options.remembers ?? mostRemembered);
   const write = <Result>(steps: () => Steps<Result>, durable?: () => void): Promise<Result> =>
     memory.writing(steps, (watched) => writer.submit(watched, durable));
 

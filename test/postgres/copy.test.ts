@@ -1,12 +1,18 @@
 // Moving an installation: every row arrives as it was, row ids go on, and neither side can be mistaken for the other afterwards.
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, inject, it, onTestFinished } from 'vitest';
 import { type ActorId, newMessageId } from '../../src/model/ids.ts';
-import { copyToPostgres } from '../../src/store/copy.ts';
+import { killVariable } from '../../src/observability/fail-points.ts';
+import { type CopyOptions, copyToPostgres } from '../../src/store/copy.ts';
 import { openStore } from '../../src/store/open-store.ts';
+import { rotateMasterKey } from '../../src/store/rotation.ts';
+import { onDisk, source } from '../support/disk-script.ts';
 import { createSchema, dropSchema } from '../support/postgres-server.ts';
+import { hasSmallDisks } from '../support/small-disk.ts';
 import {
   aChat,
   execute,
@@ -83,7 +89,8 @@ it('carries over every row of every table, and goes on from there', async () => 
     expect(rows).toBeLessThanOrEqual(of);
     seen.set(table, (seen.get(table) ?? 0) + 1);
   };
-  const copied = await copyToPostgres({ ...installation, postgres, onProgress });
+  const { outcome, tables: copied } = await copyToPostgres({ ...installation, postgres, onProgress });
+  expect(outcome).toBe('copied');
   expect(seen.get('inbox')).toBeGreaterThan(1);
 
   const inFiles =
@@ -95,7 +102,7 @@ it('carries over every row of every table, and goes on from there', async () => 
   ];
   expect(copied.map(({ table }) => table).sort()).toEqual(pairs.map(({ to }) => to).sort());
   for (const { path, from, to } of pairs) {
-    const moved = from === 'setting' ? " where name <> 'moved'" : '';
+    const moved = from === 'setting' ? " where name not like 'moved%'" : '';
     const [source, arrived] = [
       await execute({ path }, `select * from "${from}"${moved}`),
       await execute({ postgres }, `select * from "${to}"`),
@@ -166,4 +173,115 @@ it('lets no bridge go on with files whose content lives elsewhere, and copies th
   await expect(copyToPostgres({ ...installation, postgres: await target() })).rejects.toMatchObject({
     code: 'store.moved',
   });
+});
+
+type Places = Pick<CopyOptions, 'sqlite' | 'crypto' | 'postgres'>;
+
+/** Copies in a process of its own, which dies when that step has been done. */
+async function copyKilledAt(
+  step: 'copy-committed' | 'copy-marked',
+  { sqlite, crypto, postgres }: Places,
+): Promise<void> {
+  const code = `
+    import { copyToPostgres } from ${source('store/copy.ts')};
+    await copyToPostgres({ ...${JSON.stringify({ sqlite, crypto, postgres })}, masterKey: new Uint8Array(32).fill(7) });`;
+  const env = { ...process.env, [killVariable]: step };
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', code], { env, stdio: 'inherit' });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  expect(await once(child, 'exit')).toEqual([null, 'SIGKILL']);
+}
+
+const unfinished = {
+  code: 'store.copying',
+  retry: 'after-action',
+  message: expect.stringMatching(/postgres:.* holds a copy that "db copy" has not finished: run that again/),
+};
+
+it('killed before the files are marked, the copy is used by nobody: the bridge may go on with them, and the next copy takes its place', async () => {
+  const installation = { ...(await anInstallation()), postgres: await target() };
+  const { sqlite, portal, postgres } = installation;
+  await copyKilledAt('copy-committed', installation);
+  await expect(openStore({ postgres, masterKey, clock })).rejects.toMatchObject(unfinished);
+  // The files would be left with a key that nobody has any more.
+  await expect(rotateMasterKey({ postgres }, masterKey, randomBytes(32))).rejects.toMatchObject({
+    code: 'store.copying',
+  });
+  const other = { ...(await anInstallation()), postgres };
+  await expect(copyToPostgres(other)).rejects.toMatchObject({
+    code: 'store.not-empty',
+    message: expect.stringContaining('a copy of another installation'),
+  });
+
+  const store = await openTestStore({ path: sqlite });
+  await store.commit([{ change: 'inbox.add', row: message(portal, randomBytes(3)) }]);
+  await store.close();
+  expect(await copyToPostgres(installation)).toMatchObject({ outcome: 'again' });
+  const copy = await openTestStore({ postgres });
+  expect(await copy.inbox.waiting(portal.id)).toBe(many + 1);
+  await expect(openStore({ path: sqlite, masterKey, clock })).rejects.toMatchObject({ code: 'store.moved' });
+});
+
+it('killed after the files are marked, the next copy finishes it, once', async () => {
+  const installation = { ...(await anInstallation()), postgres: await target() };
+  const { sqlite, portal, postgres } = installation;
+  await copyKilledAt('copy-marked', installation);
+  await expect(openStore({ postgres, masterKey, clock })).rejects.toMatchObject(unfinished);
+  await expect(openStore({ path: sqlite, masterKey, clock })).rejects.toMatchObject({ code: 'store.moved' });
+  expect(await copyToPostgres(installation)).toEqual({ outcome: 'finished', tables: [] });
+  const copy = await openTestStore({ postgres });
+  expect(await copy.inbox.waiting(portal.id)).toBe(many);
+  await copy.close();
+  await expect(copyToPostgres(installation)).rejects.toMatchObject({ code: 'store.moved' });
+});
+
+it.skipIf(!hasSmallDisks)('files that cannot be marked go on being used, and the copy is not', async () => {
+  const postgres = await target();
+  const report = await onDisk(
+    8 * 1024,
+    `
+    import { copyToPostgres } from ${source('store/copy.ts')};
+    import { openCryptoJournal } from ${source('store/crypto-journal.ts')};
+    import { openStore } from ${source('store/open-store.ts')};
+    const [sqlite, crypto, postgres] = [directory + '/bridge.db', directory + '/crypto.db', ${JSON.stringify(postgres)}];
+    const clock = { now: () => 1 };
+    const write = async (command) => {
+      const store = await openStore({ path: sqlite, masterKey, clock });
+      await store.commit([{ change: 'pending-command', user: '@a:example.org', command }]);
+      await store.close();
+    };
+    await write('before');
+    await (await openCryptoJournal({ path: crypto, masterKey })).close();
+    let filled = false;
+    const onProgress = () => {
+      if (!filled) fill();
+      filled = true;
+    };
+    report.said = await copyToPostgres({ sqlite, crypto, postgres, masterKey, onProgress }).catch((error) => error.message);
+    free();
+    report.copy = await attempt(() => openStore({ postgres, masterKey, clock }));
+    report.files = (await attempt(() => write('after'))) ?? 'go on';
+    report.again = (await copyToPostgres({ sqlite, crypto, postgres, masterKey })).outcome;
+    const store = await openStore({ postgres, masterKey, clock });
+    report.copied = await store.accounts.pendingCommand('@a:example.org');
+    await store.close();
+    `,
+  );
+  expect(report).toEqual({
+    said: expect.stringMatching(
+      /bridge\.db cannot be marked as moved: .*SQLITE_FULL.* the bridge may go on with the files/,
+    ),
+    copy: 'store.copying',
+    files: 'go on',
+    again: 'again',
+    copied: 'after',
+  });
+});
+
+it('a copy that was not finished is never used once the files were copied elsewhere', async () => {
+  const installation = await anInstallation();
+  const [first, second] = [await target(), await target()];
+  await copyKilledAt('copy-committed', { ...installation, postgres: first });
+  await copyToPostgres({ ...installation, postgres: second });
+  await expect(copyToPostgres({ ...installation, postgres: first })).rejects.toMatchObject({ code: 'store.moved' });
+  await expect(openStore({ postgres: first, masterKey, clock })).rejects.toMatchObject(unfinished);
 });

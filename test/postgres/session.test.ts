@@ -1,14 +1,15 @@
 // Connections that are lost: what was committed stays, what was not is refused, and whoever has lost the database writes no more.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, inject, it, onTestFinished } from 'vitest';
+import { expect, inject, it, onTestFinished, vi } from 'vitest';
 import { CryptoDatabases } from '../../src/matrix/crypto/databases.ts';
+import { BridgeError } from '../../src/model/errors.ts';
 import { type ActorId, newMessageId } from '../../src/model/ids.ts';
 import { openCryptoJournal } from '../../src/store/crypto-journal.ts';
 import { openStore } from '../../src/store/open-store.ts';
 import { postgresAddress } from '../../src/store/postgres/client.ts';
 import { CuttingProxy } from '../support/cutting-proxy.ts';
-import { createSchema, dropSchema, query } from '../support/postgres-server.ts';
+import { crash, createSchema, dropSchema, query, startPostgres } from '../support/postgres-server.ts';
 import { aChat, masterKey, message, openTestJournal, openTestStore, temporaryDirectory } from '../support/store.ts';
 
 const clock = { now: () => 1_000 };
@@ -18,8 +19,7 @@ const put = (n: number) =>
   ({ op: 'put', database: 'd', store: 's', key: Uint8Array.of(n), value: Uint8Array.of(n) }) as const;
 const schema = { op: 'schema', database: 'd', schema: '{}' } as const;
 
-async function place() {
-  const server = inject('postgres');
+async function place(server = inject('postgres')) {
   if (server === undefined) throw new Error('these tests need a PostgreSQL server');
   const direct = await createSchema(server);
   onTestFinished(() => dropSchema(direct));
@@ -51,6 +51,20 @@ it('goes on, reading and writing, after every connection was lost', async () => 
   }
 });
 
+it('reads over another connection after one that hangs', async () => {
+  const { proxy } = await place();
+  const url = new URL(proxy.url);
+  // Half a minute otherwise.
+  url.searchParams.set('query_timeout', '1000');
+  const store = await openTestStore({ postgres: url.href });
+  const { portal } = await aChat(store);
+  expect(await store.inbox.waiting(portal.id)).toBe(0);
+  proxy.hangAll();
+  await expect(store.inbox.waiting(portal.id)).rejects.toMatchObject({ code: 'store.unavailable', retry: 'later' });
+  expect(await store.inbox.waiting(portal.id)).toBe(0);
+  proxy.cutAll();
+});
+
 it('knows of a commit whose answer was lost that it was made', async () => {
   const { proxy } = await place();
   const store = await openTestStore({ postgres: proxy.url });
@@ -74,6 +88,85 @@ it('refuses what did not reach the server, and nothing of it is there', async ()
   expect(await persistently(() => store.inbox.waiting(portal.id))).toBe(0);
   await store.commit([{ change: 'inbox.add', row }]);
 });
+
+it.runIf(inject('postgresAuthority'))(
+  'knows after a crash of the server what was committed and what was not, whoever has used it since',
+  async () => {
+    const server = await startPostgres();
+    onTestFinished(server.stop);
+    // What is not committed stays in memory, so that the crash forgets which transaction ids were given out.
+    await query(server.url, "alter system set wal_writer_delay = '10s'");
+    await query(server.url, 'select pg_reload_conf()');
+    const { direct, proxy } = await place(server.url);
+    const store = await openTestStore({ postgres: proxy.url });
+    const { portal } = await aChat(store);
+    const others = async (transactions: number): Promise<void> => {
+      await query(server.url, 'create table if not exists others (n integer)');
+      for (let n = 0; n < transactions; n += 1) await query(server.url, `insert into others values (${n})`);
+    };
+    const waiting = async () => (await query(direct, 'select id from inbox')).length;
+    for (const [moment, transactions, outcome, rows] of [
+      ['before-commit', 0, 'store.unavailable', 0],
+      ['before-commit', 30, 'store.unavailable', 0],
+      ['after-commit', 30, 'made', 1],
+    ] as const) {
+      const away = proxy.goAwayAt(moment);
+      const committed = store.commit([{ change: 'inbox.add', row: message(portal, payload) }]).then(
+        () => 'made',
+        (error: unknown) => error,
+      );
+      await away;
+      await crash(server.url);
+      if (transactions > 0) await others(transactions);
+      proxy.setAway(false);
+      const found = await committed;
+      expect(found instanceof BridgeError ? found.code : found).toBe(outcome);
+      expect(await waiting()).toBe(rows);
+    }
+  },
+  90_000,
+);
+
+it.runIf(inject('postgresAuthority'))(
+  'remembers nothing from before a commit that was called failed and is seen after all',
+  async () => {
+    const server = await startPostgres();
+    onTestFinished(server.stop);
+    const { direct } = await place(server.url);
+    const url = new URL(direct);
+    url.searchParams.set('query_timeout', '1000');
+    const store = await openTestStore({ postgres: url.href });
+    const { portal } = await aChat(store);
+    const standby = async (statement: string): Promise<void> => {
+      await query(server.url, `alter system ${statement}`);
+      await query(server.url, 'select pg_reload_conf()');
+    };
+    // Every commit waits for a standby that is not there.
+    await standby("set synchronous_standby_names = 'away'");
+    // The minute for which the outcome is asked for passes at once.
+    vi.useFakeTimers({ toFake: ['Date'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const passing = setInterval(() => vi.setSystemTime(Date.now() + 10_000), 50);
+    onTestFinished(() => clearInterval(passing));
+    const renamed = (n: number) =>
+      store.commit([{ change: 'portal.name', portal: portal.id, givenName: `name ${n}` }]).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+    let n = 1;
+    let error = await renamed(n);
+    // It takes the server a moment to know that it has a standby.
+    while (error === undefined) error = await renamed(++n);
+    expect(error).toMatchObject({ code: 'store.unavailable' });
+    const name = async () => (await store.portals.get(portal.id))?.givenName;
+    expect(await name()).toBe(n === 1 ? undefined : `name ${n - 1}`);
+
+    await standby('reset synchronous_standby_names');
+    await persistently(() => store.commit([{ change: 'inbox.add', row: message(portal, payload) }]));
+    expect(await name()).toBe(`name ${n}`);
+  },
+  60_000,
+);
 
 it('writes no more once another process has taken the database over, and says so', async () => {
   const { direct, proxy } = await place();

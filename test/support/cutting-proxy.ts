@@ -1,4 +1,4 @@
-// A proxy in front of PostgreSQL that cuts connections: all of them, or one at a chosen moment of a commit.
+// A proxy in front of PostgreSQL that cuts connections: all of them, or one at a chosen moment of a commit; or lets them hang.
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
@@ -9,7 +9,7 @@ export class CuttingProxy {
   readonly #server: Server;
   readonly #target: URL;
   readonly #sockets = new Set<Socket>();
-  #trap: Moment | undefined;
+  #trap: { readonly moment: Moment; readonly sprung: () => void } | undefined;
   #away = false;
 
   private constructor(target: URL) {
@@ -32,7 +32,18 @@ export class CuttingProxy {
 
   /** Cuts the connection of the next commit. */
   cutAt(moment: Moment): void {
-    this.#trap = moment;
+    this.#trap = { moment, sprung: () => undefined };
+  }
+
+  /** Cuts every connection at the next commit and takes no new one, until it is back; resolves when that has happened. */
+  goAwayAt(moment: Moment): Promise<void> {
+    return new Promise((resolve) => {
+      const sprung = (): void => {
+        this.setAway(true);
+        resolve();
+      };
+      this.#trap = { moment, sprung };
+    });
   }
 
   /** Cuts every connection and takes no new one, until it is back. */
@@ -43,6 +54,11 @@ export class CuttingProxy {
 
   cutAll(): void {
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** From now on nothing passes over the connections that there are, and neither side is told. */
+  hangAll(): void {
+    for (const socket of this.#sockets) socket.pause();
   }
 
   async stop(): Promise<void> {
@@ -61,7 +77,7 @@ export class CuttingProxy {
       client.destroy();
       server.destroy();
     };
-    let mute = false;
+    let muted: (() => void) | undefined;
     for (const socket of [client, server]) {
       this.#sockets.add(socket);
       socket.on('error', cut);
@@ -71,13 +87,17 @@ export class CuttingProxy {
       });
     }
     client.on('data', (bytes) => {
-      const moment = bytes.includes('commit') ? this.#trap : undefined;
-      if (moment === undefined) return void server.write(bytes);
+      const trap = bytes.includes('commit') ? this.#trap : undefined;
+      if (trap === undefined) return void server.write(bytes);
       this.#trap = undefined;
-      if (moment === 'before-commit') return cut();
-      mute = true;
+      const spring = (): void => {
+        trap.sprung();
+        cut();
+      };
+      if (trap.moment === 'before-commit') return spring();
+      muted = spring;
       server.write(bytes);
     });
-    server.on('data', (bytes) => (mute ? cut() : client.write(bytes)));
+    server.on('data', (bytes) => (muted ? muted() : client.write(bytes)));
   }
 }

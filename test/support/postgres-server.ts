@@ -156,6 +156,23 @@ async function answering(url: string, { directory, stop }: LaunchedServer): Prom
   }
 }
 
+/** Ends a server on this machine at once, so that what it has not written yet is lost; resolves when it runs again. */
+export async function crash(url: string): Promise<void> {
+  const [victim, witness] = [new pg.Client(url), new pg.Client(url)];
+  for (const client of [victim, witness]) {
+    client.on('error', () => undefined);
+    await client.connect();
+  }
+  const [row] = (await victim.query<{ pid: number }>('select pg_backend_pid() as pid')).rows;
+  if (row === undefined) throw new Error('the server does not say which process it is');
+  const ended = new Promise((resolve) => witness.once('end', resolve));
+  // When one of its processes is killed, the server ends all others at once and begins anew with what was written.
+  process.kill(row.pid, 'SIGKILL');
+  await ended;
+  const answers = (): Promise<boolean> => query(url, 'select 1').then(Boolean, () => false);
+  while (!(await answers())) await new Promise((done) => setTimeout(done, 50));
+}
+
 /** Makes an empty schema on that server; returns the URL of a connection that sees nothing else. */
 export async function createSchema(serverUrl: string): Promise<string> {
   const name = `maw_${randomBytes(8).toString('hex')}`;

@@ -1,45 +1,7 @@
 // A disk that is really full, and one that has room again: what the database, the crypto journal and the log do then.
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { hasSmallDisks, onSmallDisk } from '../support/small-disk.ts';
-
-const source = (file: string): string => JSON.stringify(new URL(`../../src/${file}`, import.meta.url).href);
-
-/** What every script begins with. `fill` leaves no byte free, `free` gives all of that back. */
-const prelude = `
-  import { closeSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
-  const directory = process.argv[1];
-  const fill = () => {
-    const file = openSync(directory + '/ballast', 'a');
-    for (const size of [65536, 4096, 512, 1]) for (;;) try { writeSync(file, Buffer.alloc(size)); } catch { break; }
-    closeSync(file);
-  };
-  const free = () => rmSync(directory + '/ballast');
-  const attempt = async (task) => { try { return await task(); } catch (error) { return error.code; } };
-  const masterKey = new Uint8Array(32).fill(7);
-  const settled = () => new Promise((resolve) => setImmediate(resolve));
-  const report = {};
-`;
-
-/** Runs a module whose first argument is a directory on a small disk; answers what it has left in \`report\`. */
-async function onDisk(kibibytes: number, code: string, to: 'pipe' | 'disk' = 'pipe'): Promise<Record<string, unknown>> {
-  const directory = mkdtempSync(join(tmpdir(), 'small-disk-'));
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-  const script = `${prelude}\n${code}\nprocess.stderr.write(JSON.stringify(report) + '\\n');`;
-  const node = [process.execPath, '--input-type=module', '--eval', script, directory];
-  const command = to === 'pipe' ? node : ['sh', '-c', `exec "$@" >> ${directory}/log`, 'sh', ...node];
-  const [program = '', ...args] = onSmallDisk(directory, kibibytes, command);
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-  onTestFinished(() => void child.kill('SIGKILL'));
-  const said = await text(child.stderr);
-  const last = said.trimEnd().split('\n').at(-1) ?? '';
-  if (!last.startsWith('{')) throw new Error(said);
-  return JSON.parse(last);
-}
+import { describe, expect, test } from 'vitest';
+import { onDisk, source } from '../support/disk-script.ts';
+import { hasSmallDisks } from '../support/small-disk.ts';
 
 describe.skipIf(!hasSmallDisks)('on a full disk', () => {
   test('a commit is refused and leaves nothing; reads go on; it is noticed once, and so is its end', async () => {
@@ -106,6 +68,21 @@ describe.skipIf(!hasSmallDisks)('on a full disk', () => {
       `,
     );
     expect(report).toEqual({ remounted: 0, opened: 'store.unavailable', command: 'before', written: 'yes' });
+  });
+
+  test('a database whose schema cannot be made says why, and has it once there is room', async () => {
+    const report = await onDisk(
+      160,
+      `
+      import { openStore } from ${source('store/open-store.ts')};
+      import { spawnSync } from 'node:child_process';
+      const open = () => openStore({ path: directory + '/bridge.db', masterKey, clock: { now: () => 1 } });
+      report.opened = await attempt(open);
+      report.grown = spawnSync('mount', ['-o', 'remount,size=8m', directory]).status;
+      report.again = (await attempt(async () => (await open()).close())) ?? 'yes';
+      `,
+    );
+    expect(report).toEqual({ opened: 'store.unavailable', grown: 0, again: 'yes' });
   });
 
   test('the crypto journal keeps what it could not write, in order, and hands out nothing before it has', async () => {

@@ -32,8 +32,8 @@ function read(path: string, rename: (name: string) => string): Record<string, re
   return grouped(all.map(({ name, column }) => [rename(name), column]));
 }
 
-/** Of the database's own bookkeeping: a version, and which process writes. */
-const internal: ReadonlySet<string> = new Set(['journal_version', 'lock_holder']);
+/** Of the database's own bookkeeping: a version, which process writes, and a random mark of what it wrote last. */
+const internal: ReadonlySet<string> = new Set(['journal_version', 'lock_holder', 'last_write']);
 
 function grouped(all: readonly (readonly [string, string])[]): Record<string, readonly string[]> {
   const ours = all.filter(([name]) => !/^(sqlite_|kysely_)/.test(name) && !internal.has(name));

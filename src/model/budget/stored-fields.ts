@@ -40,7 +40,7 @@ export interface StoredTable {
 export const storedTables: Readonly<Record<string, StoredTable>> = {
   setting: {
     file: 'store',
-    holds: 'a random id of this installation; where its content was moved to',
+    holds: 'a random id of this installation; where its content was moved to; a copy that is not finished',
     kept: 'installation',
     plain: 'name value',
   },

@@ -9,9 +9,12 @@ import { LockedSession, type SessionOptions } from './session.ts';
 import { PostgresWriter } from './writer.ts';
 
 /** Rejects with BridgeError `store.address`, `store.locked`, `store.refused` or `store.unavailable`. */
-export async function openPostgres(url: string, onTakenOver?: SessionOptions['onTakenOver']): Promise<Database> {
+export async function openPostgres(
+  url: string,
+  listeners: Pick<SessionOptions, 'onTakenOver' | 'onRegained'> = {},
+): Promise<Database> {
   const address = postgresAddress(url);
-  const session = await LockedSession.open({ address, writer: 'store', onTakenOver });
+  const session = await LockedSession.open({ address, writer: 'store', ...listeners });
   const db = openReads(address);
   const writer = new PostgresWriter(session);
   return {

@@ -7,6 +7,7 @@ import {
   type PostgresQueryResult,
 } from 'kysely';
 import pg from 'pg';
+import { isUnavailable } from '../errors.ts';
 import type { Tables } from '../tables.ts';
 import { type PostgresAddress, prepared } from './client.ts';
 import { translatingErrors } from './errors.ts';
@@ -43,6 +44,8 @@ function openPool<Schema>(config: pg.PoolConfig): Kysely<Schema> {
 /** What kysely wants of a connection, with prepared statements and our errors. */
 class PreparedClient implements PostgresPoolClient {
   readonly #client: pg.PoolClient;
+  /** It may hang: back in the pool it would be the first to be taken again. */
+  #suspect = false;
 
   constructor(client: pg.PoolClient) {
     this.#client = client;
@@ -58,12 +61,17 @@ class PreparedClient implements PostgresPoolClient {
     return this.#run<Row>(query, parameters);
   }
 
-  release(destroy?: boolean): void {
-    this.#client.release(destroy);
+  release(destroy = false): void {
+    this.#client.release(destroy || this.#suspect);
   }
 
   async #run<Row>(sql: string, parameters: readonly unknown[]): Promise<PostgresQueryResult<Row>> {
-    const { command, rowCount, rows } = await translatingErrors(this.#client.query(prepared(sql, parameters)));
-    return { command: command as PostgresQueryResult<Row>['command'], rowCount: rowCount ?? 0, rows };
+    try {
+      const { command, rowCount, rows } = await translatingErrors(this.#client.query(prepared(sql, parameters)));
+      return { command: command as PostgresQueryResult<Row>['command'], rowCount: rowCount ?? 0, rows };
+    } catch (error) {
+      if (isUnavailable(error)) this.#suspect = true;
+      throw error;
+    }
   }
 }

@@ -1,7 +1,9 @@
 // Rotation of the master key on PostgreSQL: the store's keys and the crypto journal's in one transaction.
+import { copying } from '../errors.ts';
 import type { Rotation, WrappedKey } from '../rotation.ts';
 import { postgresAddress } from './client.ts';
 import { LockedSession, type Transaction } from './session.ts';
+import { settingOf } from './target.ts';
 
 const TABLES = ['data_key', 'journal_key'] as const;
 /** Keys that are on their way to the server at a time. */
@@ -29,9 +31,12 @@ export async function rotatePostgres(url: string, rotation: Rotation): Promise<v
 async function rewrapAll(transaction: Transaction, name: string, rotation: Rotation): Promise<readonly string[]> {
   const made: string[] = [];
   const found: { readonly table: string; readonly pending: readonly WrappedKey[] }[] = [];
+  const exists = async (table: string) =>
+    (await transaction.execute('select 1 where to_regclass($1) is not null', [table])).rows.length > 0;
+  // The files that it is a copy of keep their key, and may be needed again.
+  if ((await exists('setting')) && (await settingOf(transaction, 'copying')) !== undefined) throw copying(name);
   for (const table of TABLES) {
-    const exists = await transaction.execute('select 1 where to_regclass($1) is not null', [table]);
-    if (exists.rows.length === 0) continue;
+    if (!(await exists(table))) continue;
     const { rows } = await transaction.execute(`select id, wrapped from ${table}`);
     made.push(table);
     // The rows are what the statement selects.

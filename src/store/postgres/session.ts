@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { BridgeError } from '../../model/errors.ts';
-import { closed, locked } from '../errors.ts';
+import { closed, isUnavailable, locked } from '../errors.ts';
 import type { Outcome } from '../steps.ts';
 import { type PostgresAddress, prepared } from './client.ts';
 import { fromPostgres, translatingErrors, unavailable } from './errors.ts';
@@ -15,6 +15,8 @@ export interface SessionOptions {
   readonly writer: WriterName;
   /** Another process has taken the database over while we were cut off from it. May be called more than once. */
   readonly onTakenOver?: ((error: BridgeError) => void) | undefined;
+  /** The session was lost and is there again: from now on a commit of which nobody knew what became of it may be seen. */
+  readonly onRegained?: (() => void) | undefined;
 }
 
 /** One transaction: statements are sent without waiting for the answers of earlier ones, and carried out in order. */
@@ -70,25 +72,28 @@ export class LockedSession {
 
   /**
    * Runs `work` in a transaction, after everything handed over before; resolves once it is committed. Where the connection is lost
-   * during the commit itself, the server is asked afterwards what became of it. Rejects with what `work` rejects with, with BridgeError
-   * `store.unavailable` where nothing was committed, or with `store.locked` for good once another process has taken over.
+   * during the commit itself, what became of it is looked up afterwards (decision 27). Rejects with what `work` rejects with, with BridgeError
+   * `store.unavailable` where nothing was committed or that could not be found out, or with `store.locked` for good once another process has taken over.
    */
   transaction<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result> {
     return this.#alone(async () => {
       const client = await this.#live();
       const execute: Transaction['execute'] = (sql, parameters = []) => run(client, sql, parameters);
       const begun = silently(run(client, 'begin', []));
-      const id = silently(run(client, 'select pg_current_xact_id()::text as id', []));
+      const id = randomUUID();
+      const marked = silently(
+        run(client, 'update last_write set id = $1 where writer = $2', [id, this.#options.writer]),
+      );
       let result: Result;
       try {
         result = await work({ execute });
         await begun;
-        await id;
+        await marked;
       } catch (error) {
         await this.#rollBack(client);
         throw error;
       }
-      await this.#commit(client, (await id).rows);
+      await this.#commit(client, id);
       return result;
     });
   }
@@ -115,27 +120,30 @@ export class LockedSession {
     return turn;
   }
 
-  async #commit(client: pg.Client, rows: readonly unknown[]): Promise<void> {
+  async #commit(client: pg.Client, id: string): Promise<void> {
     try {
       const { command } = await translatingErrors(client.query('commit'));
       if (command !== 'COMMIT') throw unavailable('the transaction was rolled back');
     } catch (error) {
       this.#drop(client);
-      if ((await this.#verdict(rows)) !== 'committed') throw error;
+      if (!(await this.#wasCommitted(id))) throw error;
     }
   }
 
-  /** What became of a transaction whose commit was not answered. Rejects with `store.unavailable` where it cannot be found out. */
-  async #verdict(rows: readonly unknown[]): Promise<unknown> {
+  /** What became of a transaction whose commit was not answered. Rejects with `store.locked`, or `store.unavailable` where it cannot be found out. */
+  async #wasCommitted(id: string): Promise<boolean> {
     const deadline = Date.now() + VERDICT_LIMIT_MS;
     for (;;) {
       try {
         const client = await this.#live();
-        // The lock is ours again, so the session that committed has ended: the answer is final.
-        const verdict = await run(client, 'select pg_xact_status($1::text::xid8) as status', [value(rows, 'id')]);
-        return value(verdict.rows, 'status');
+        // The lock is ours again, so the session that committed has ended, or its server has: the answer is final.
+        const last = await run(client, 'select id from last_write where writer = $1', [this.#options.writer]);
+        return value(last.rows, 'id') === id;
       } catch (error) {
-        if (this.#ended || Date.now() > deadline) throw error;
+        if (this.#ended) throw this.#ended;
+        if (Date.now() > deadline) {
+          throw isUnavailable(error) ? error : unavailable('nobody can say whether the last commit was made', error);
+        }
         await new Promise((done) => setTimeout(done, LOCK_POLL_MS));
       }
     }
@@ -164,6 +172,7 @@ export class LockedSession {
       throw fromPostgres(error);
     }
     this.#client = client;
+    this.#options.onRegained?.();
     return client;
   }
 
@@ -210,6 +219,10 @@ export class LockedSession {
     const statement =
       'insert into lock_holder (writer, holder) values ($1, $2) on conflict (writer) do update set holder = excluded.holder';
     await run(client, statement, [this.#options.writer, this.#holder]);
+    // Each transaction leaves its own mark there: a row, unlike a transaction id, is there after a crash of the server if and only if the rest is.
+    await run(client, 'create table if not exists last_write (writer text primary key, id text not null)', []);
+    const mark = "insert into last_write (writer, id) values ($1, 'none') on conflict (writer) do nothing";
+    await run(client, mark, [this.#options.writer]);
   }
 
   async #requireOurs(client: pg.Client): Promise<void> {

@@ -1,6 +1,7 @@
 // A PostgreSQL table as the target of a copy.
 import { BridgeError } from '../../model/errors.ts';
 import type { SourceRow } from '../sqlite/source.ts';
+import type { Tables } from '../tables.ts';
 import type { Transaction } from './session.ts';
 
 interface Column {
@@ -41,6 +42,32 @@ export async function countRows(transaction: Transaction, name: string): Promise
   const { rows } = await transaction.execute(`select count(*) as count from "${name}"`);
   const [row] = rows as readonly { readonly count: number }[];
   return row?.count ?? 0;
+}
+
+/** Takes everything out of these tables. */
+export async function emptyAgain(transaction: Transaction, names: readonly string[]): Promise<void> {
+  const list = names.map((name) => `"${name}"`).join(', ');
+  await transaction.execute(`truncate ${list} restart identity`);
+}
+
+export async function settingOf(
+  transaction: Transaction,
+  name: Tables['setting']['name'],
+): Promise<string | undefined> {
+  const { rows } = await transaction.execute('select value from setting where name = $1', [name]);
+  const [row] = rows as readonly { readonly value: string }[];
+  return row?.value;
+}
+
+/** Until this mark is removed, nobody opens the copy. */
+export async function markCopying(transaction: Transaction, copy: string): Promise<void> {
+  await transaction.execute("insert into setting (name, value) values ('copying', $1)", [copy]);
+}
+
+/** Returns whether the mark of this copy stood there. */
+export async function unmarkCopying(transaction: Transaction, copy: string): Promise<boolean> {
+  const outcome = await transaction.execute("delete from setting where name = 'copying' and value = $1", [copy]);
+  return outcome.changes > 0;
 }
 
 /** The most rows in one statement: far below 65,535 values. Smaller ones are a half, a quarter of it and so on, so that few are prepared. */

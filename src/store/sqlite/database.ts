@@ -40,7 +40,8 @@ function database(path: string, connection: SqliteConnection, unlock: () => void
         await migrateToLatest(db);
         connection.exec('COMMIT');
       } catch (error) {
-        connection.exec('ROLLBACK');
+        // On a full disk SQLite has done so itself.
+        if (connection.raw.inTransaction) connection.exec('ROLLBACK');
         throw error;
       }
     },

@@ -1,5 +1,6 @@
 // A SQLite file as something to be copied: its tables in an order in which none refers to a later one, and their rows as a stream.
 import type Database from 'better-sqlite3';
+import type { Tables } from '../tables.ts';
 import { SqliteConnection, translatingErrors } from './connection.ts';
 import { lockDatabase } from './lock.ts';
 
@@ -54,9 +55,14 @@ export class CopySource {
     yield* statement.iterate();
   }
 
-  /** Says in the file that its content lives elsewhere now, so that no bridge goes on with it. */
-  markMoved(to: string): void {
-    translatingErrors(() => this.#raw.prepare("insert into setting (name, value) values ('moved', ?)").run(to));
+  setting(name: Tables['setting']['name']): string | undefined {
+    return this.#column<string>(`select value from setting where name = '${name}'`)[0];
+  }
+
+  /** Says in the file that its content lives elsewhere now, as this copy, so that no bridge goes on with it. */
+  markMoved(to: string, copy: string): void {
+    const statement = "insert or replace into setting (name, value) values ('moved', ?), ('moved-as', ?)";
+    translatingErrors(() => this.#raw.prepare(statement).run(to, copy));
   }
 
   close(): void {
