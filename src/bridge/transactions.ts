@@ -80,7 +80,7 @@ export class Transactions implements TransactionSink {
     // An event reaches us because of a user of ours in its room, and that user's keys are counted: events without any counts are a
     // catch-up, before which the homeserver has dropped to-device messages (Synapse).
     if (events.length > 0) this.#keyCounts = hasKeyCounts(body);
-    const caughtUp = events.length > 0 && this.#keyCounts === false;
+    const caughtUp = events.length > 0 ? this.#keyCounts === false : isBare(body, ephemeral);
     // What our own users send comes back to us, and says nothing new.
     const news = events.filter(({ sender }) => !isOurs(context, sender));
     const marked = { ...body, [concernedRooms]: [...new Set(news.map((event) => event.room_id))] };
@@ -230,6 +230,13 @@ const countKeys = [
 
 function hasKeyCounts(body: JsonObject): boolean {
   return countKeys.some((key) => key in body);
+}
+
+/** What is left of a transaction that could not be pushed: without events, Synapse pushes it empty, and never without counts otherwise. */
+function isBare(body: JsonObject, { receipts, typing }: Ephemeral): boolean {
+  const isEmpty = (value: unknown): boolean =>
+    typeof value === 'object' && value !== null && Object.values(value).every(isEmpty);
+  return !hasKeyCounts(body) && receipts.length + typing.length === 0 && isEmpty(body);
 }
 
 function changedUsers(body: JsonObject): UserId[] {
