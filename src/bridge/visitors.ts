@@ -70,7 +70,8 @@ async function othersMoved(
   ];
 }
 
-const leaves = (portal: PortalId, user: UserId): Change[] => [
+/** Somebody else is not there any more. */
+export const leaves = (portal: PortalId, user: UserId): Change[] => [
   { change: 'visitor.gone', portal, user },
   { change: 'bot-message.release', key: noticeKey(portal, user) },
 ];

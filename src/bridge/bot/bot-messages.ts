@@ -41,8 +41,9 @@ async function finish(context: BridgeContext, message: BotMessage): Promise<Seal
   const { room } = message;
   const isEncrypted = await homeserver.isEncrypted(bot, room);
   const body = message.confidential && !isEncrypted ? unencryptedRoom : message.text;
-  const content: JsonObject = { msgtype: 'm.notice', body, [noticeField]: { code: 'bot' } };
   const id = sendId(settings.instanceId, bot.id, room, `bot:${message.seq}`);
+  // The id tells it from an earlier one in the same words, where it is looked for later and the room is not encrypted.
+  const content: JsonObject = { msgtype: 'm.notice', body, [noticeField]: { code: 'bot', id } };
   const user = await companion(context, room);
   let event: SealedEvent = { sendId: id, type: 'm.room.message', content };
   if (isEncrypted) {

@@ -1,8 +1,10 @@
 // `allow` and `remove`: what becomes of somebody else who has got into a chat. They are named by Matrix ID, which the homeserver knows anyway.
-import type { UserId } from '../../model/ids.ts';
+import type { Actor } from '../../model/contact.ts';
+import type { PortalId, RoomId, UserId } from '../../model/ids.ts';
 import type { Portal } from '../../model/portal.ts';
 import type { BridgeContext } from '../context.ts';
 import { chatsOf } from '../policy/which.ts';
+import { leaves } from '../visitors.ts';
 import type { Answer, Command, CommandHandler } from './commands.ts';
 
 export const visitorHelp =
@@ -28,22 +30,35 @@ export const allow: CommandHandler = async (context, command, args, effects) => 
   };
 };
 
-export const remove: CommandHandler = async (context, command, args) => {
+export const remove: CommandHandler = async (context, command, args, effects) => {
   const visits = named(await visitsTo(context, command), args);
   const refusal = undecided(visits);
   if (refusal !== undefined) return refusal;
   return {
     text: 'They are put out. The chat goes on as soon as the homeserver says that they are gone.',
+    after: () => void effects.wakeUser(command.user),
     before: async () => {
       for (const { portal, user } of visits) {
         const ghost = await context.store.contacts.ghost(portal.contact);
         if (portal.state.at === 'open' && ghost !== undefined) {
-          await context.homeserver.kick(ghost.actor, portal.state.room, user);
+          await putOut(context, ghost.actor, portal.id, portal.state.room, user);
         }
       }
     },
   };
 };
+
+/** What a ghost does is not pushed again by a homeserver that has forgotten it: so it is asked who is there now. */
+async function putOut(
+  { store, homeserver }: BridgeContext,
+  ghost: Actor,
+  portal: PortalId,
+  room: RoomId,
+  user: UserId,
+): Promise<void> {
+  await homeserver.kick(ghost, room, user);
+  if (!(await homeserver.members(ghost, room)).has(user)) await store.commit(leaves(portal, user));
+}
 
 async function visitsTo(context: BridgeContext, { user }: Command): Promise<readonly Visit[]> {
   const visits: Visit[] = [];
