@@ -22,9 +22,8 @@ export default defineConfig({
       project('postgres', {
         include: ['test/unit/store-*.test.ts', 'test/unit/matrix-crypto-journal.test.ts', 'test/postgres/*.test.ts'],
         globalSetup: './test/support/postgres-setup.ts',
+        ...sideBySide,
         testTimeout: 30_000,
-        // kysely looks at the tables of all schemas, and fails where another file's test drops its own at that moment.
-        fileParallelism: false,
       }),
       project('wire', { ...sideBySide, testTimeout: 60_000 }),
       project('e2e', { ...oneByOne, sequence: { groupOrder: 1 } }),

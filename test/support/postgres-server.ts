@@ -173,11 +173,26 @@ export async function crash(url: string): Promise<void> {
   while (!(await answers())) await new Promise((done) => setTimeout(done, 50));
 }
 
+/**
+ * Test files that run side by side have a database each: kysely looks at the tables of all schemas, and fails where another file's test drops
+ * its own at that moment.
+ */
+async function databaseOfWorker(serverUrl: string): Promise<URL> {
+  const url = new URL(serverUrl);
+  const worker = process.env.VITEST_POOL_ID;
+  if (worker === undefined) return url;
+  const name = `maw_worker_${worker}`;
+  const exists = await query(serverUrl, `select 1 from pg_database where datname = '${name}'`);
+  if (exists.length === 0) await query(serverUrl, `create database ${name}`);
+  url.pathname = `/${name}`;
+  return url;
+}
+
 /** Makes an empty schema on that server; returns the URL of a connection that sees nothing else. */
 export async function createSchema(serverUrl: string): Promise<string> {
   const name = `maw_${randomBytes(8).toString('hex')}`;
-  await query(serverUrl, `create schema ${name}`);
-  const url = new URL(serverUrl);
+  const url = await databaseOfWorker(serverUrl);
+  await query(url.href, `create schema ${name}`);
   url.searchParams.set('options', `-c search_path=${name}`);
   return url.href;
 }

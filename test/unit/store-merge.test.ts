@@ -90,7 +90,7 @@ it('what was asked for again under the other address is told in the end, and wha
   ]);
   await store.commit([{ change: 'contact.merge', into: older.contact.id, from: younger.contact.id }]);
   const unanswered = await store.inbox.unanswered(Number.MAX_SAFE_INTEGER, 10);
-  expect(unanswered).toEqual([{ portal: kept.portal.id, messageId: asked, device: 0 }]);
+  expect(unanswered).toMatchObject([{ message: { portal: kept.portal.id, messageId: asked, device: 0 } }]);
   expect((await store.inbox.find(kept.portal.id, asked))?.state.at).toBe('awaited');
   expect((await store.inbox.find(kept.portal.id, read))?.state).toMatchObject({ body: { payload: bytes('read') } });
 });
