@@ -123,18 +123,29 @@ export async function closeRoom(context: BridgeContext, portal: Portal, ghost: G
   return { change: 'portal.state', portal: portal.id, state: { at: 'wanted' } };
 }
 
-/** The ghost, or the bot, leaves, and keeps no keys of the room. */
+/** The ghost, or the bot, leaves, and keeps no keys of the room: unless it has to stay, for then they are needed still. */
 export async function abandonRoom(context: BridgeContext, actor: Actor, room: RoomId): Promise<void> {
-  await leaveIfThere(context, actor, room);
-  await context.crypto.forgetRoom(actor, room);
+  if (await leaveIfThere(context, actor, room)) await context.crypto.forgetRoom(actor, room);
 }
 
-/** The ghost leaves; a room that it is not in, or that is gone, is as good as left. */
-export async function leaveIfThere(context: BridgeContext, actor: Actor, room: RoomId): Promise<void> {
+/** The ghost leaves, and is out: a room that it is not in, or that is gone, is as good as left. */
+export async function leaveIfThere(context: BridgeContext, actor: Actor, room: RoomId): Promise<boolean> {
   try {
     await context.homeserver.leave(actor, room);
+    return true;
   } catch (error) {
     if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
-    context.logger.info({ code: error.code }, 'a ghost had left the room before');
+    context.logger.warn({ code: error.code, err: error }, 'the homeserver does not let a ghost leave its room');
+    return false;
+  }
+}
+
+/** Whether the ghost is in the room, as far as the homeserver lets it ask. */
+export async function isInRoom({ homeserver }: BridgeContext, actor: Actor, room: RoomId): Promise<boolean> {
+  try {
+    return (await homeserver.state(actor, room)) !== undefined;
+  } catch (error) {
+    if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
+    return true;
   }
 }
