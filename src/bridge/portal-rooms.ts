@@ -49,15 +49,24 @@ export async function openRoom(
   if (portal.state.at === 'open') return portal.state.room;
   const { store, homeserver, settings, bot } = context;
   const info = bridgeInfo(account, portal.id, bot.user);
-  const room =
-    (await homeserver.findPortalRoom(ghost.actor, info.stateKey)) ??
-    (await homeserver.createPortalRoom(ghost.actor, {
-      name: roomName(account.network, portal),
-      topic: portalTopic(account.network),
-      invite: account.user,
-      federate: settings.federatePortals,
-      bridgeInfo: info,
-    }));
+  const find = () => homeserver.findPortalRoom(ghost.actor, info.stateKey);
+  const make = async (): Promise<RoomId> => {
+    try {
+      return await homeserver.createPortalRoom(ghost.actor, {
+        name: roomName(account.network, portal),
+        topic: portalTopic(account.network),
+        invite: account.user,
+        federate: settings.federatePortals,
+        bridgeInfo: info,
+      });
+    } catch (error) {
+      // Only its invitation may have been refused: the room is there then, and who is to be in it is asked before anything is said.
+      const made = error instanceof BridgeError && error.code === 'matrix.forbidden' ? await find() : undefined;
+      if (made === undefined) throw error;
+      return made;
+    }
+  };
+  const room = (await find()) ?? (await make());
   passed('W8-room-created');
   await store.commit([{ change: 'portal.state', portal: portal.id, state: { at: 'open', room, labelled: false } }]);
   passed('W9-room-recorded');

@@ -32,20 +32,27 @@ async function aRoom(refuses: (body: string) => boolean) {
   if (portal.state.at !== 'open') throw new Error('the chat is not open');
   const { room } = portal.state;
   await store.commit([{ change: 'ghost.put', ghost: { ...ghost, ready: true } }]);
-  const is = { in: true };
+  const is = { in: true, takesInvitations: true, made: undefined as RoomId | undefined };
   const sent: string[] = [];
   const rooms: RoomId[] = [];
   const forgotten: RoomId[] = [];
   const lines: string[] = [];
   const homeserver: Partial<Homeserver> = {
     setDisplayName: async () => undefined,
-    members: async () => new Map([[account.user, 'join']]),
+    members: async () => new Map(is.takesInvitations ? [[account.user, 'join']] : []),
     state: async () => (is.in ? [] : undefined),
+    invite: async () => {
+      throw forbidden();
+    },
     leave: async () => undefined,
-    findPortalRoom: async () => undefined,
+    findPortalRoom: async () => is.made,
     createPortalRoom: async () => {
       is.in = true;
       rooms.push(`!another${rooms.length}` as RoomId);
+      if (!is.takesInvitations) {
+        is.made = rooms.at(-1);
+        throw forbidden();
+      }
       return present(rooms.at(-1));
     },
     lastSent: async () => [],
@@ -85,18 +92,19 @@ async function aRoom(refuses: (body: string) => boolean) {
   for (const body of ['one', 'two'])
     await store.commit([{ change: 'inbox.add', row: message(portal, payloadOf(body)) }]);
   /** As the worker does it, which tries again what is to be tried later. */
-  const deliverAll = async (): Promise<void> => {
+  const deliverAll = async (): Promise<number | undefined> => {
     for (let steps = 0; steps < 20; steps += 1) {
       const step = await deliverNext(context, portal.id, options).catch((error: unknown) => {
         if (error instanceof BridgeError && error.retry === 'later') return 'again' as const;
         throw error;
       });
-      if (step === 'idle') return;
+      if (step === 'idle') return undefined;
+      if (typeof step === 'object') return step.waitMs;
     }
     throw new Error('it does not come to an end');
   };
   const parked = async () => (await store.queue.list({ which: 'parked', limit: 10 })).length;
-  return { context, ghost, room, is, sent, rooms, forgotten, lines, deliverAll, parked };
+  return { context, account, portal, ghost, room, is, sent, rooms, forgotten, lines, deliverAll, parked };
 }
 
 test('a message that alone is refused is set aside and told; the room stays, and the next one comes', async () => {
@@ -121,6 +129,19 @@ test('a room that the ghost is out of is replaced, and its keys are destroyed', 
   expect(forgotten).toEqual([room]);
   expect(sent.slice(-2)).toEqual(['one', 'two']);
   expect(await parked()).toBe(0);
+});
+
+test('a room that could be made and its user not be invited is kept, and the chat waits in it', async () => {
+  const { is, sent, rooms, context, account, portal, deliverAll } = await aRoom(() => false);
+  await context.store.commit([{ change: 'portal.state', portal: portal.id, state: { at: 'wanted' } }]);
+  is.takesInvitations = false;
+  expect(await deliverAll()).toBe(600_000);
+  expect([sent, rooms]).toEqual([[], ['!another0']]);
+  expect((await context.store.botMessages.next(account.managementRoom))?.text).toContain('cannot be invited');
+  is.takesInvitations = true;
+  expect(await deliverAll()).toBeUndefined();
+  expect(sent.slice(-2)).toEqual(['one', 'two']);
+  expect(rooms).toEqual(['!another0']);
 });
 
 test('the keys of a room are kept while the ghost is in it', async () => {

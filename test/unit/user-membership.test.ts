@@ -28,12 +28,28 @@ async function aRoom() {
   const asked: RoomId[] = [];
   const left: RoomId[] = [];
   const readBack: RoomId[] = [];
-  const found = { members: [account.user] as UserId[], error: undefined as BridgeError | undefined };
+  const found = {
+    members: [account.user] as UserId[],
+    error: undefined as BridgeError | undefined,
+    wasInvited: true,
+    invitationError: undefined as BridgeError | undefined,
+  };
+  const invited: UserId[] = [];
   const homeserver: Partial<Homeserver> = {
     members: async (_, of) => {
       asked.push(of);
       if (found.error !== undefined) throw found.error;
       return new Map(found.members.map((user) => [user, 'join' as const]));
+    },
+    state: async () =>
+      [ghost.actor.user, ...(found.wasInvited ? [account.user] : [])].map((user) => ({
+        type: 'm.room.member',
+        stateKey: user,
+        content: {},
+      })),
+    invite: async (_, __, user) => {
+      if (found.invitationError !== undefined) throw found.invitationError;
+      invited.push(user);
     },
     leave: async (_, of) => void left.push(of),
     lastOfOthers: async () => [leavingEvent],
@@ -48,7 +64,7 @@ async function aRoom() {
     logger,
     homeserver: homeserver as Homeserver,
     crypto: crypto as MatrixCrypto,
-    settings: { retentionMs: 7 * 24 * 60 * 60 * 1000 } as BridgeSettings,
+    settings: { retentionMs: 7 * 24 * 60 * 60 * 1000, serverName: 'example.org' } as BridgeSettings,
   };
   const membership = new UserMembership(context as BridgeContext, async (of) => void readBack.push(of));
   /** The homeserver has pushed that the user has gone. */
@@ -60,7 +76,13 @@ async function aRoom() {
     await store.commit([{ change: 'event.done', seq: present(await store.events.next(room)).seq }]);
   };
   const state = async () => (await store.portals.get(portal.id))?.state;
-  return { chat, room, membership, found, asked, left, readBack, clock, lines, leaving, heard, state };
+  /** What the bot says next, which is said then. */
+  const bot = async () => {
+    const message = await store.botMessages.next(account.managementRoom);
+    if (message !== undefined) await store.commit([{ change: 'bot-message.done', seq: message.seq }]);
+    return message?.text;
+  };
+  return { bot, invited, chat, room, membership, found, asked, left, readBack, clock, lines, leaving, heard, state };
 }
 
 test('whoever is there is asked about once, and once more when something may have been missed', async () => {
@@ -127,4 +149,33 @@ test('a room that the ghost has lost is for sending to find out; a homeserver th
   await expect(membership.ask(chat)).resolves.toBe('there');
   membership.suspect();
   await expect(membership.ask(chat)).rejects.toMatchObject({ code: 'matrix.unreachable' });
+});
+
+test('who was never invited, for the homeserver died over it, is invited before anything is said', async () => {
+  const { chat, membership, found, invited, asked } = await aRoom();
+  Object.assign(found, { members: [], wasInvited: false });
+  expect([await membership.ask(chat), await membership.ask(chat)]).toEqual(['there', 'there']);
+  expect(invited).toEqual([chat.account.user]);
+  expect(asked).toHaveLength(1);
+});
+
+test('who takes no invitations is told so once, and invited again now and then until it succeeds', async () => {
+  const { chat, membership, found, invited, readBack, bot } = await aRoom();
+  const invitationError = new BridgeError('matrix.forbidden', 'POST invite: 403 M_INVITE_BLOCKED');
+  Object.assign(found, { members: [], wasInvited: false, invitationError });
+  expect(await membership.ask(chat)).toEqual({ waitMs: 600_000 });
+  expect(await bot()).toContain('Accept invitations from example.org');
+  expect(await membership.ask(chat)).toEqual({ waitMs: 600_000 });
+  expect(await bot()).toBeUndefined();
+  expect(readBack).toEqual([]);
+  found.invitationError = undefined;
+  expect(await membership.ask(chat)).toBe('there');
+  expect(invited).toEqual([chat.account.user]);
+});
+
+test('a user who was invited and has gone is not invited again', async () => {
+  const { chat, membership, found, invited } = await aRoom();
+  found.members = [];
+  expect(await membership.ask(chat)).toEqual({ waitMs: 1_000 });
+  expect(invited).toEqual([]);
 });
