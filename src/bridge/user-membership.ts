@@ -6,6 +6,7 @@ import type { RoomId } from '../model/ids.ts';
 import type { BridgeContext } from './context.ts';
 import type { Chat } from './deliver-events.ts';
 import { networkNames } from './labels.ts';
+import { readBackSince } from './missed-events.ts';
 import { closeRoom } from './portal-rooms.ts';
 import type { Step } from './workers.ts';
 
@@ -115,13 +116,13 @@ export class UserMembership {
     return 'again';
   }
 
-  /** Whether the user's leaving was stored once, or is older than what is remembered of that. */
+  /** Whether the user's leaving was stored once, or is older than what is read back: then nothing will ever store it. */
   async #hasHeard({ ghost, room, account }: Chat): Promise<boolean> {
-    const { store, homeserver, clock, settings } = this.#context;
+    const { store, homeserver } = this.#context;
     const last = await homeserver.lastOfOthers(ghost.actor, room, looked);
     const leaving = last.find(({ type, state_key }) => type === membership && state_key === account.user);
     if (leaving === undefined) return false;
-    if (leaving.origin_server_ts < clock.now() - settings.retentionMs) return true;
+    if (leaving.origin_server_ts < readBackSince(this.#context)) return true;
     return (await store.events.known([leaving.event_id])).has(leaving.event_id);
   }
 }

@@ -11,6 +11,7 @@ import { ManualClock } from '../support/manual-clock.ts';
 import { aChat, openTestStore, present } from '../support/store.ts';
 
 async function aRoom() {
+  const clock = new ManualClock();
   const store = await openTestStore();
   const { account, contact, ghost, portal } = await aChat(store);
   if (account.state.at !== 'active' || portal.state.at !== 'open') throw new Error('the chat is not open');
@@ -23,7 +24,7 @@ async function aRoom() {
     state_key: account.user,
     type: 'm.room.member',
     content: { membership: 'leave' },
-    origin_server_ts: Date.now(),
+    origin_server_ts: clock.now(),
   };
   const asked: RoomId[] = [];
   const left: RoomId[] = [];
@@ -55,7 +56,6 @@ async function aRoom() {
     lastOfOthers: async () => [leavingEvent],
   };
   const crypto: Partial<MatrixCrypto> = { forgetRoom: async () => undefined };
-  const clock = new ManualClock();
   const lines: string[] = [];
   const logger = createLogger({ level: 'info', destination: { write: (line: string) => void lines.push(line) } });
   const context: Partial<BridgeContext> = {
@@ -178,4 +178,15 @@ test('a user who was invited and has gone is not invited again', async () => {
   found.members = [];
   expect(await membership.ask(chat)).toEqual({ waitMs: 1_000 });
   expect(invited).toEqual([]);
+});
+
+test('a leaving that was never pushed and is too old to be read back holds its chat no longer', async () => {
+  const { chat, membership, found, clock, left, room, state } = await aRoom();
+  found.members = [];
+  clock.advance(25 * 60 * 60 * 1000);
+  await membership.ask(chat);
+  clock.advance(10_000);
+  expect(await membership.ask(chat)).toBe('again');
+  expect(left).toEqual([room]);
+  expect(await state()).toEqual({ at: 'wanted' });
 });
