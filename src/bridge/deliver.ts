@@ -16,6 +16,7 @@ import {
   afterRefusal,
   afterStandIn,
   isAt,
+  mayHaveLostRoom,
   nothingShown,
   type RowAt,
   turnOf,
@@ -24,7 +25,7 @@ import {
 import { noticeId, noticeOnce } from './notices.ts';
 import { whatToShow } from './policy/admission.ts';
 import { closeDeclined, requestTold } from './policy/requests.ts';
-import { abandonRoom, labelMessageId, openRoom, readyGhost, writeLabel } from './portal-rooms.ts';
+import { abandonRoom, isInRoom, labelMessageId, openRoom, readyGhost, writeLabel } from './portal-rooms.ts';
 import { withProofs } from './reports/proof.ts';
 import { shown } from './shown.ts';
 import { sendAgain } from './unknown-outcomes.ts';
@@ -176,7 +177,8 @@ async function park(context: BridgeContext, chat: Chat, row: Unanswered, notice:
   const told = await tell(context, chat, row, notice);
   if (told === 'held') return 'held';
   const { code } = notice;
-  context.logger.warn({ portal: chat.portal.id, code }, 'a message could not be shown; it is parked');
+  const said = told.event === undefined ? ', and its user could not be told in the room' : '';
+  context.logger.warn({ portal: chat.portal.id, code }, `a message could not be shown; it is parked${said}`);
   context.counters.delivered('to-matrix', 'failed');
   await context.store.commit([afterParking(row, code, told.event)]);
   return 'delivered';
@@ -213,7 +215,8 @@ async function attempt(context: BridgeContext, chat: Chat, row: Unanswered, work
 }
 
 async function refused(context: BridgeContext, chat: Chat, row: Unanswered, error: BridgeError): Promise<void> {
-  const after = afterRefusal(chat, row, error);
+  const hasLostRoom = mayHaveLostRoom(error) && !(await isInRoom(context, chat.ghost.actor, chat.room));
+  const after = afterRefusal(chat, row, error, hasLostRoom);
   if (after.next === 'keep') throw error;
   context.logger.error({ portal: chat.portal.id, code: error.code, err: error }, 'the homeserver refused an event');
   context.counters.delivered('to-matrix', 'refused');

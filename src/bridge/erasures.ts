@@ -5,7 +5,7 @@ import { roomOfSpace } from '../model/space.ts';
 import type { Store } from '../model/store.ts';
 import type { ErasurePlan } from '../model/user-data.ts';
 import type { BridgeContext } from './context.ts';
-import { abandonRoom } from './portal-rooms.ts';
+import { leaveIfThere } from './portal-rooms.ts';
 import type { Step } from './workers.ts';
 
 export interface ErasureEffects {
@@ -54,7 +54,8 @@ export async function eraseNext(
       return { waitMs: pollMs };
     }
     tries.delete(room);
-    await abandonRoom(context, bot, room);
+    await leaveIfThere(context, bot, room);
+    await crypto.forgetRoom(bot, room);
   }
   await crypto.forgetUser(bot, user);
   await mediaHost.sweep();

@@ -209,10 +209,19 @@ export type AfterRefusal =
   /** A notice of ours, which is in the log; one about it would be refused as well. */
   | { readonly next: 'drop'; readonly changes: readonly Change[] };
 
+/** Whether the homeserver may have refused because the ghost is not in the room. It refuses a single event in the same words, which a filter does not like. */
+export const mayHaveLostRoom = ({ retry, code }: BridgeError): boolean =>
+  retry === 'never' && (code === 'matrix.forbidden' || code === 'matrix.not-found');
+
 /** The homeserver does not take what was sent. */
-export function afterRefusal({ portal, contact }: Chat, row: Unanswered, { retry, code }: BridgeError): AfterRefusal {
+export function afterRefusal(
+  { portal, contact }: Chat,
+  row: Unanswered,
+  { retry, code }: BridgeError,
+  hasLostRoom: boolean,
+): AfterRefusal {
   if (retry !== 'never') return { next: 'keep' };
-  if (code === 'matrix.forbidden' || code === 'matrix.not-found') {
+  if (hasLostRoom) {
     const wanted: Change = { change: 'portal.state', portal: portal.id, state: { at: 'wanted' } };
     return { next: 'new-room', changes: [wanted, to(row, { at: 'received', body: row.state.body })] };
   }

@@ -16,6 +16,11 @@ const mostAlive = 1_000;
 /** Where every push comes over a connection of its own (a proxy before us), not every room is read back every time. */
 const pauseMs = 1_000;
 
+/** What is older (ms, by `Clock.now`) may have been dealt with and forgotten here: it is never read back. */
+export function readBackSince({ clock, settings }: Pick<BridgeContext, 'clock' | 'settings'>): number {
+  return clock.now() - Math.min(dayMs, settings.retentionMs / 2);
+}
+
 export interface Missed {
   readonly events: readonly MatrixEvent[];
   /** To be called when they are stored. */
@@ -76,7 +81,7 @@ export class MissedEvents {
   }
 
   async #readBack(room: RoomId, before: EventId | undefined): Promise<readonly MatrixEvent[]> {
-    const { store, homeserver, clock, settings, logger } = this.#context;
+    const { store, homeserver, logger } = this.#context;
     const portal = await store.portals.byRoom(room);
     const ghost = portal && (await store.contacts.ghost(portal.contact));
     if (portal === undefined || !ghost?.ready) return [];
@@ -84,8 +89,7 @@ export class MissedEvents {
       const last = await inTime(this.#context, homeserver.lastOfOthers(ghost.actor, room, looked, before));
       const recent = last.filter(({ sender }) => !isOurs(this.#context, sender));
       const known = await store.events.known(recent.map((event) => event.event_id));
-      const since = clock.now() - Math.min(dayMs, settings.retentionMs / 2);
-      const { events, reached } = missing(recent, known, since);
+      const { events, reached } = missing(recent, known, readBackSince(this.#context));
       // At the end of a room, that many are no gap: they wait to be pushed.
       if (events.length === 0 || (before === undefined && !reached && last.length >= looked)) return [];
       const fields = { portal: portal.id, count: events.length };

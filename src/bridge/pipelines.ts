@@ -142,7 +142,7 @@ export class Pipelines {
       if (portal.state.at === 'open') this.rooms.wake(portal.state.room);
       const account = await this.#context.store.accounts.get(portal.account);
       // What holds the chat has been written down for the user.
-      if (step === 'idle' && account !== undefined) this.bot.wake(account.managementRoom);
+      if (step !== 'again' && account !== undefined) this.bot.wake(account.managementRoom);
     }
     return step;
   }

@@ -49,15 +49,24 @@ export async function openRoom(
   if (portal.state.at === 'open') return portal.state.room;
   const { store, homeserver, settings, bot } = context;
   const info = bridgeInfo(account, portal.id, bot.user);
-  const room =
-    (await homeserver.findPortalRoom(ghost.actor, info.stateKey)) ??
-    (await homeserver.createPortalRoom(ghost.actor, {
-      name: roomName(account.network, portal),
-      topic: portalTopic(account.network),
-      invite: account.user,
-      federate: settings.federatePortals,
-      bridgeInfo: info,
-    }));
+  const find = () => homeserver.findPortalRoom(ghost.actor, info.stateKey);
+  const make = async (): Promise<RoomId> => {
+    try {
+      return await homeserver.createPortalRoom(ghost.actor, {
+        name: roomName(account.network, portal),
+        topic: portalTopic(account.network),
+        invite: account.user,
+        federate: settings.federatePortals,
+        bridgeInfo: info,
+      });
+    } catch (error) {
+      // Only its invitation may have been refused: the room is there then, and who is to be in it is asked before anything is said.
+      const made = error instanceof BridgeError && error.code === 'matrix.forbidden' ? await find() : undefined;
+      if (made === undefined) throw error;
+      return made;
+    }
+  };
+  const room = (await find()) ?? (await make());
   passed('W8-room-created');
   await store.commit([{ change: 'portal.state', portal: portal.id, state: { at: 'open', room, labelled: false } }]);
   passed('W9-room-recorded');
@@ -123,18 +132,29 @@ export async function closeRoom(context: BridgeContext, portal: Portal, ghost: G
   return { change: 'portal.state', portal: portal.id, state: { at: 'wanted' } };
 }
 
-/** The ghost, or the bot, leaves, and keeps no keys of the room. */
+/** The ghost, or the bot, leaves, and keeps no keys of the room: unless it has to stay, for then they are needed still. */
 export async function abandonRoom(context: BridgeContext, actor: Actor, room: RoomId): Promise<void> {
-  await leaveIfThere(context, actor, room);
-  await context.crypto.forgetRoom(actor, room);
+  if (await leaveIfThere(context, actor, room)) await context.crypto.forgetRoom(actor, room);
 }
 
-/** The ghost leaves; a room that it is not in, or that is gone, is as good as left. */
-export async function leaveIfThere(context: BridgeContext, actor: Actor, room: RoomId): Promise<void> {
+/** The ghost leaves, and is out: a room that it is not in, or that is gone, is as good as left. */
+export async function leaveIfThere(context: BridgeContext, actor: Actor, room: RoomId): Promise<boolean> {
   try {
     await context.homeserver.leave(actor, room);
+    return true;
   } catch (error) {
     if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
-    context.logger.info({ code: error.code }, 'a ghost had left the room before');
+    context.logger.warn({ code: error.code, err: error }, 'the homeserver does not let a ghost leave its room');
+    return false;
+  }
+}
+
+/** Whether the ghost is in the room, as far as the homeserver lets it ask. */
+export async function isInRoom({ homeserver }: BridgeContext, actor: Actor, room: RoomId): Promise<boolean> {
+  try {
+    return (await homeserver.state(actor, room)) !== undefined;
+  } catch (error) {
+    if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
+    return true;
   }
 }

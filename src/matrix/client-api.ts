@@ -197,8 +197,9 @@ export function matrixError(
   if (errcode === 'M_TOO_LARGE' || status === 413) return error('too-large');
   // Synapse 1.163 has reached us by then, and stumbled over its own next try, which has just begun (`force_retry`).
   if (typeof answer?.error === 'string' && answer.error.startsWith('AlreadyCalled')) return error('reached-already');
-  // A homeserver that fails at one request says so in its own words; other words are those of a proxy that has not reached it.
-  if (status >= 500) return later(errcode === '' ? 'no-homeserver' : 'server-error');
+  // A homeserver that fails or refuses one request says so in its own words; other words are those of what stands between us and has not reached it.
+  if (status >= 400 && status !== 401 && typeof answer?.errcode !== 'string') return later('no-homeserver');
+  if (status >= 500) return later('server-error');
   if (errcode.endsWith('M_UNKNOWN_DEVICE')) return error('unknown-device');
   // Our token is not known yet, or not any more: until the registrations on both sides agree, whatever is to be sent has to wait.
   if (errcode === 'M_UNKNOWN_TOKEN' || status === 401) return error('unauthorised', { retry: 'later' });
@@ -207,7 +208,7 @@ export function matrixError(
   if (errcode === 'M_UNRECOGNIZED') return error('unrecognised');
   if (errcode === 'M_FORBIDDEN' || status === 403) return error('forbidden');
   if (status === 404) return error('not-found');
-  // Anything else that is no answer of a homeserver comes from what stands between us: a proxy while the server starts.
+  // So do other words that are said to be an answer.
   return answer === undefined ? later('no-homeserver') : error('refused');
 }
 

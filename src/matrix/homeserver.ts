@@ -132,8 +132,13 @@ export class ClientHomeserver implements Homeserver {
   }
 
   async leave(actor: Actor, room: RoomId): Promise<void> {
-    const leaving = request('POST rooms/{room}/leave', { room }, { body: {} });
-    await unless(['forbidden', 'not-found'], this.#api.asDevice(actor, leaving));
+    try {
+      await this.#api.asDevice(actor, request('POST rooms/{room}/leave', { room }, { body: {} }));
+    } catch (error) {
+      // Where it is not, it cannot leave; a repeated call is not to fail for it.
+      if (!isError(error, 'matrix.forbidden', 'matrix.not-found')) throw error;
+      if ((await this.state(actor, room)) !== undefined) throw error;
+    }
   }
 
   async kick(actor: Actor, room: RoomId, user: UserId): Promise<void> {

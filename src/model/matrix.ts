@@ -69,6 +69,7 @@ export interface Homeserver {
   /** The state of a room; undefined where `actor` has not joined it. Fails as `matrix.answer-too-large` beyond 32 MiB. */
   state(actor: Actor, room: RoomId): Promise<readonly StateEvent[] | undefined>;
   invite(actor: Actor, room: RoomId, user: UserId): Promise<void>;
+  /** A room that `actor` is not in, or that is gone, is left already. */
   leave(actor: Actor, room: RoomId): Promise<void>;
   /** Takes an invitation back, or removes a member; whoever is neither is left alone. */
   kick(actor: Actor, room: RoomId, user: UserId): Promise<void>;

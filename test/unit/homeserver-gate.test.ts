@@ -12,8 +12,13 @@ const answers = {
   gone: (request) => request.socket.destroy(),
   html: (_, response) => response.writeHead(502, { 'content-type': 'text/html' }).end('<html>Bad Gateway</html>'),
   busy: (_, response) => response.writeHead(503, { 'retry-after': '20' }).end('busy'),
+  missing: (_, response) => response.writeHead(404, { 'content-type': 'text/plain' }).end('404 page not found'),
+  walled: (_, response) => response.writeHead(403, { 'content-type': 'application/json' }).end('{"error":"blocked"}'),
   unknown: (_, response) => response.writeHead(401).end('{"errcode":"M_UNKNOWN_TOKEN","error":"no"}'),
   broken: (_, response) => response.writeHead(500).end('{"errcode":"M_UNKNOWN","error":"Internal server error"}'),
+  absent: (_, response) => response.writeHead(404).end('{"errcode":"M_NOT_FOUND","error":"nothing"}'),
+  // A module of the homeserver may refuse under a code of its own.
+  forbidden: (_, response) => response.writeHead(403).end('{"errcode":"ORG.EXAMPLE-NO","error":"no"}'),
   limited: (_, response) =>
     response.writeHead(429, { 'retry-after': '3' }).end('{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":2500}'),
 } as const satisfies Record<string, RequestListener>;
@@ -43,7 +48,8 @@ async function homeserver() {
   return { api, clock, state, ask };
 }
 
-test.each(['gone', 'html', 'busy', 'unknown'] as const)('while it is %s, one asks and many wait', async (trouble) => {
+const away = ['gone', 'html', 'busy', 'missing', 'walled', 'unknown'] as const;
+test.each(away)('while it is %s, one asks and many wait', async (trouble) => {
   const { api, clock, state, ask } = await homeserver();
   state.answer = answers[trouble];
   await expect(ask()).rejects.toMatchObject({ retry: 'later' });
@@ -62,10 +68,14 @@ test.each(['gone', 'html', 'busy', 'unknown'] as const)('while it is %s, one ask
   expect(state.requests).toHaveLength(504);
 });
 
-test('one request that the homeserver itself fails or limits is no outage', async () => {
+test('one request that the homeserver itself fails, refuses or limits is no outage', async () => {
   const { api, state, ask } = await homeserver();
   state.answer = answers.broken;
   await expect(ask()).rejects.toMatchObject({ code: 'matrix.server-error', retry: 'later' });
+  state.answer = answers.absent;
+  await expect(ask()).rejects.toMatchObject({ code: 'matrix.not-found', retry: 'never' });
+  state.answer = answers.forbidden;
+  await expect(ask()).rejects.toMatchObject({ code: 'matrix.forbidden', retry: 'never' });
   state.answer = answers.limited;
   await expect(ask()).rejects.toMatchObject({ code: 'matrix.rate-limited', retryAfterMs: 3_000 });
   expect(api.gate.isOpen).toBe(true);

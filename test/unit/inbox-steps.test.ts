@@ -14,6 +14,7 @@ import {
   afterStandIn,
   isAt,
   isMissing,
+  mayHaveLostRoom,
   pauseBeforeAsking,
   turnOf,
   usedKey,
@@ -181,9 +182,12 @@ const refusal = fc
 test('whatever the homeserver refuses is tried again, gets a new room, or ends in sight', () => {
   const row = fc.record({ state: fc.constantFrom(received, encrypted), isNotice: fc.boolean() });
   fc.assert(
-    fc.property(row, refusal, ({ state, isNotice }, error) => {
-      const after = afterRefusal({ portal, contact }, rowAt(state, { isNotice }), error);
+    fc.property(row, refusal, fc.boolean(), ({ state, isNotice }, error, isOut) => {
+      const hasLostRoom = isOut && mayHaveLostRoom(error);
+      const after = afterRefusal({ portal, contact }, rowAt(state, { isNotice }), error, hasLostRoom);
       expect(after.next === 'keep').toBe(error.retry !== 'never');
+      // Whatever the words: while the ghost is in its room, another one would be refused the same message.
+      expect(after.next === 'new-room').toBe(hasLostRoom);
       if (after.next === 'new-room') {
         expect(after.changes).toMatchObject([{ state: { at: 'wanted' } }, { state: { at: 'received', body } }]);
       }
@@ -238,7 +242,7 @@ test('in whatever order things happen, a message is shown once or ends in sight,
           await commit(...afterAcceptance(made.portal, room, row, [event]));
         } else if (what === 'is confirmed' && isAt(row, 'accepted')) await commit(afterConfirmation(row));
         else if (what instanceof BridgeError && isAt(row, 'received', 'encrypted')) {
-          const after = afterRefusal(made, row, what);
+          const after = afterRefusal(made, row, what, mayHaveLostRoom(what));
           if (after.next === 'new-room') await commit(...after.changes);
           if (after.next !== 'park') continue;
           const { notice } = after;

@@ -88,7 +88,9 @@ describe('a download', () => {
 
   const refusals: [string, Answer, object][] = [
     ['404 M_NOT_FOUND', matrixError(404, 'M_NOT_FOUND'), { code: 'media.gone', retry: 'never' }],
-    ['404 everywhere', json('<html>', 404), { code: 'media.gone' }],
+    ['404 M_UNRECOGNIZED everywhere', matrixError(404, 'M_UNRECOGNIZED'), { code: 'media.gone' }],
+    ['404 of a proxy', json('<html>', 404), { code: 'media.unavailable', retry: 'later' }],
+    ['403 of a proxy', json('<html>', 403), { code: 'media.unavailable', retry: 'later' }],
     [
       '429',
       matrixError(429, 'M_LIMIT_EXCEEDED', { retry_after_ms: 5000 }),

@@ -162,6 +162,7 @@ describe('an upload', () => {
     ],
     ['500', matrixError(500, 'M_UNKNOWN'), { code: 'matrix.server-error', retry: 'later' }],
     ['502 of a proxy', json('<html>', 502), { code: 'matrix.no-homeserver', retry: 'later' }],
+    ['403 of a proxy', json('<html>', 403), { code: 'matrix.no-homeserver', retry: 'later' }],
     ['401', matrixError(401, 'M_UNKNOWN_TOKEN'), { code: 'matrix.unauthorised', retry: 'later' }],
     ['403', matrixError(403, 'M_FORBIDDEN'), { code: 'matrix.forbidden', retry: 'never' }],
     ['200 without an address', json({}), { code: 'matrix.server-error', retry: 'later' }],
@@ -234,7 +235,7 @@ describe('the upload limit', () => {
 
   it('comes from the former address where the server knows no other, and may be missing', async () => {
     const server = await MediaServer.start();
-    for (const unknown of [matrixError(404, 'M_UNRECOGNIZED'), json('<html>', 404)]) {
+    for (const unknown of [matrixError(404, 'M_UNRECOGNIZED'), matrixError(404, 'M_NOT_FOUND')]) {
       server.limit = (request, response) =>
         (request.url?.startsWith('/_matrix/media/v3/config') ? json({ 'm.upload.size': 5 }) : unknown)(
           request,

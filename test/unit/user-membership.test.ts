@@ -11,6 +11,7 @@ import { ManualClock } from '../support/manual-clock.ts';
 import { aChat, openTestStore, present } from '../support/store.ts';
 
 async function aRoom() {
+  const clock = new ManualClock();
   const store = await openTestStore();
   const { account, contact, ghost, portal } = await aChat(store);
   if (account.state.at !== 'active' || portal.state.at !== 'open') throw new Error('the chat is not open');
@@ -23,23 +24,38 @@ async function aRoom() {
     state_key: account.user,
     type: 'm.room.member',
     content: { membership: 'leave' },
-    origin_server_ts: Date.now(),
+    origin_server_ts: clock.now(),
   };
   const asked: RoomId[] = [];
   const left: RoomId[] = [];
   const readBack: RoomId[] = [];
-  const found = { members: [account.user] as UserId[], error: undefined as BridgeError | undefined };
+  const found = {
+    members: [account.user] as UserId[],
+    error: undefined as BridgeError | undefined,
+    wasInvited: true,
+    invitationError: undefined as BridgeError | undefined,
+  };
+  const invited: UserId[] = [];
   const homeserver: Partial<Homeserver> = {
     members: async (_, of) => {
       asked.push(of);
       if (found.error !== undefined) throw found.error;
       return new Map(found.members.map((user) => [user, 'join' as const]));
     },
+    state: async () =>
+      [ghost.actor.user, ...(found.wasInvited ? [account.user] : [])].map((user) => ({
+        type: 'm.room.member',
+        stateKey: user,
+        content: {},
+      })),
+    invite: async (_, __, user) => {
+      if (found.invitationError !== undefined) throw found.invitationError;
+      invited.push(user);
+    },
     leave: async (_, of) => void left.push(of),
     lastOfOthers: async () => [leavingEvent],
   };
   const crypto: Partial<MatrixCrypto> = { forgetRoom: async () => undefined };
-  const clock = new ManualClock();
   const lines: string[] = [];
   const logger = createLogger({ level: 'info', destination: { write: (line: string) => void lines.push(line) } });
   const context: Partial<BridgeContext> = {
@@ -48,7 +64,7 @@ async function aRoom() {
     logger,
     homeserver: homeserver as Homeserver,
     crypto: crypto as MatrixCrypto,
-    settings: { retentionMs: 7 * 24 * 60 * 60 * 1000 } as BridgeSettings,
+    settings: { retentionMs: 7 * 24 * 60 * 60 * 1000, serverName: 'example.org' } as BridgeSettings,
   };
   const membership = new UserMembership(context as BridgeContext, async (of) => void readBack.push(of));
   /** The homeserver has pushed that the user has gone. */
@@ -60,7 +76,13 @@ async function aRoom() {
     await store.commit([{ change: 'event.done', seq: present(await store.events.next(room)).seq }]);
   };
   const state = async () => (await store.portals.get(portal.id))?.state;
-  return { chat, room, membership, found, asked, left, readBack, clock, lines, leaving, heard, state };
+  /** What the bot says next, which is said then. */
+  const bot = async () => {
+    const message = await store.botMessages.next(account.managementRoom);
+    if (message !== undefined) await store.commit([{ change: 'bot-message.done', seq: message.seq }]);
+    return message?.text;
+  };
+  return { bot, invited, chat, room, membership, found, asked, left, readBack, clock, lines, leaving, heard, state };
 }
 
 test('whoever is there is asked about once, and once more when something may have been missed', async () => {
@@ -127,4 +149,44 @@ test('a room that the ghost has lost is for sending to find out; a homeserver th
   await expect(membership.ask(chat)).resolves.toBe('there');
   membership.suspect();
   await expect(membership.ask(chat)).rejects.toMatchObject({ code: 'matrix.unreachable' });
+});
+
+test('who was never invited, for the homeserver died over it, is invited before anything is said', async () => {
+  const { chat, membership, found, invited, asked } = await aRoom();
+  Object.assign(found, { members: [], wasInvited: false });
+  expect([await membership.ask(chat), await membership.ask(chat)]).toEqual(['there', 'there']);
+  expect(invited).toEqual([chat.account.user]);
+  expect(asked).toHaveLength(1);
+});
+
+test('who takes no invitations is told so once, and invited again now and then until it succeeds', async () => {
+  const { chat, membership, found, invited, readBack, bot } = await aRoom();
+  const invitationError = new BridgeError('matrix.forbidden', 'POST invite: 403 M_INVITE_BLOCKED');
+  Object.assign(found, { members: [], wasInvited: false, invitationError });
+  expect(await membership.ask(chat)).toEqual({ waitMs: 600_000 });
+  expect(await bot()).toContain('Accept invitations from example.org');
+  expect(await membership.ask(chat)).toEqual({ waitMs: 600_000 });
+  expect(await bot()).toBeUndefined();
+  expect(readBack).toEqual([]);
+  found.invitationError = undefined;
+  expect(await membership.ask(chat)).toBe('there');
+  expect(invited).toEqual([chat.account.user]);
+});
+
+test('a user who was invited and has gone is not invited again', async () => {
+  const { chat, membership, found, invited } = await aRoom();
+  found.members = [];
+  expect(await membership.ask(chat)).toEqual({ waitMs: 1_000 });
+  expect(invited).toEqual([]);
+});
+
+test('a leaving that was never pushed and is too old to be read back holds its chat no longer', async () => {
+  const { chat, membership, found, clock, left, room, state } = await aRoom();
+  found.members = [];
+  clock.advance(25 * 60 * 60 * 1000);
+  await membership.ask(chat);
+  clock.advance(10_000);
+  expect(await membership.ask(chat)).toBe('again');
+  expect(left).toEqual([room]);
+  expect(await state()).toEqual({ at: 'wanted' });
 });

@@ -99,7 +99,8 @@ async function requestPart(
   try {
     return await ask(clientRequest(current, file));
   } catch (error) {
-    if (!isError(error, 'matrix.unrecognised')) throw error;
+    // A server, or a proxy before it, that knows nothing of the path may answer without a code of Matrix, as one does that has not reached it.
+    if (!isError(error, 'matrix.unrecognised', 'matrix.no-homeserver')) throw error;
     return ask(clientRequest(former, file));
   }
 }
@@ -134,10 +135,7 @@ async function partOf(response: IncomingMessage, from: number, { stallMs }: Pati
   if (status === 206 && from > 0 && byteCount(start) === from) return { response, skip: 0, size: byteCount(total) };
   const answer = jsonObject(await textOf(response, stallMs));
   response.destroy();
-  // A server, or a proxy before it, that knows nothing of the path answers without a code of Matrix.
-  const unrecognised = status === 404 && answer?.errcode === undefined;
-  const known = unrecognised ? { errcode: 'M_UNRECOGNIZED' } : answer;
-  throw matrixError(what, status, known, headers['retry-after']);
+  throw matrixError(what, status, answer, headers['retry-after']);
 }
 
 /** The errors of transfers, whichever side a file comes from. */
