@@ -2,6 +2,7 @@
 import type { Account, Network } from '../model/account.ts';
 import type { Change } from '../model/change.ts';
 import type { Actor, Contact, Ghost } from '../model/contact.ts';
+import { UnknownActor } from '../model/damaged-row.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { MessageId, RoomId } from '../model/ids.ts';
 import type { MatrixEvent } from '../model/journal.ts';
@@ -134,7 +135,8 @@ export async function leaveIfThere(context: BridgeContext, actor: Actor, room: R
   try {
     await context.homeserver.leave(actor, room);
   } catch (error) {
-    if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
+    const isUnknown = error instanceof UnknownActor;
+    if (!isUnknown && (!(error instanceof BridgeError) || error.retry === 'later')) throw error;
     context.logger.info({ code: error.code }, 'a ghost had left the room before');
   }
 }

@@ -13,7 +13,7 @@ import { readyGhost } from './portal-rooms.ts';
 
 /**
  * So many stores that are damaged in the life of a process. More at once are no accident of one ghost but a broken file or program, and
- * new identities no cure. Where nothing is kept any more, nothing else is one.
+ * new identities no cure. Where nothing is kept any more, or the homeserver does not know them, nothing else is one.
  */
 const mostDamaged = 3;
 
@@ -48,7 +48,7 @@ export class RenewedGhosts {
     if (isDamaged) this.#damaged += 1;
     this.#context.logger.error(
       { actor: lost.actor.id, code: lost.code, count: this.#damaged },
-      'a crypto store is given up; its ghost gets new keys',
+      'the keys of a ghost are given up; it gets new ones',
     );
     await this.#giveUp(ghost, contact, lost.actor);
     if (contact !== undefined) await this.#isMade(contact);
@@ -59,11 +59,15 @@ export class RenewedGhosts {
     const { store, crypto, clock } = this.#context;
     const device = randomBytes(6).toString('hex').toUpperCase() as DeviceId;
     const changes: Change[] = [
-      { change: 'ghost.put', ghost: { ...ghost, actor: { ...ghost.actor, device }, ready: false } },
+      // With the user its name may be gone.
+      {
+        change: 'ghost.put',
+        ghost: { ...ghost, actor: { ...ghost.actor, device }, ready: false, displayName: undefined },
+      },
     ];
     for (const portal of await store.portals.ofContact(ghost.contact)) {
       if (contact === undefined) continue;
-      const text = `The bridge’s keys for this chat were lost or damaged on this server and had to be made anew. Your client may say that the identity of ${contactName(contact, portal)} has changed: this is why. Messages that you wrote just before may have to be sent again.`;
+      const text = `The bridge’s keys for this chat were lost or damaged on a server and had to be made anew. Your client may say that the identity of ${contactName(contact, portal)} has changed: this is why. Messages that you wrote just before may have to be sent again.`;
       changes.push(noticeOnce(portal, `keys-renewed:${device}`, clock.now(), { code: 'keys-renewed', text }));
     }
     await store.commit(changes);

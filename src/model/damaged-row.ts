@@ -49,6 +49,13 @@ export class DamagedCryptoStore extends LostKeys {
   }
 }
 
+/** Code `matrix.unknown-device` or `matrix.unknown-user`: the homeserver does not know them any more. */
+export class UnknownActor extends LostKeys {
+  constructor(actor: Actor, answer: BridgeError) {
+    super(actor, answer.code, answer.message, answer);
+  }
+}
+
 /** Code `crypto.store-missing`: nothing is kept of them, although they were made. */
 export class MissingCryptoStore extends LostKeys {
   constructor(actor: Actor) {

@@ -51,6 +51,43 @@ test('one ghost gets new keys, with a notice and nothing lost; the other one kee
   expect(notices).toHaveLength(0);
 }, 240_000);
 
+/** Removes the rows of one user from Synapse's database while that is down. */
+async function forgetIn(tables: readonly (readonly [table: string, column: string])[], user: string): Promise<void> {
+  await world.homeserver.synapse.stop();
+  const database = new Database(world.homeserver.synapse.databasePath);
+  for (const [table, column] of tables) database.prepare(`delete from ${table} where ${column} = ?`).run(user);
+  database.close();
+  await world.homeserver.startAgain();
+}
+
+test.each([
+  ['device', '31612345691', [['devices', 'user_id']]],
+  [
+    'user',
+    '31612345692',
+    [
+      ['devices', 'user_id'],
+      ['users', 'name'],
+      ['profiles', 'full_user_id'],
+    ],
+  ],
+] as const)(
+  'a ghost whose %s the homeserver does not know is made anew, and the message comes',
+  async (_what, number, tables) => {
+    const { phone, portal, ghost } = await chat(number, 'Dora');
+    const before = await alice.userTrust(ghost);
+    await forgetIn(tables, ghost);
+    await phone.send(alice.userId, 'can you see this?');
+    const message = await alice.waitForMessage(portal, ({ body }) => body === 'can you see this?', 60_000);
+    expect(message).toMatchObject({ encrypted: true, shield: { color: 'none' } });
+    await alice.waitForMessage(portal, ({ body }) => /had to be made anew/.test(body ?? ''), 60_000);
+    await alice.sendText(portal, 'I can');
+    await phone.received('I can', 60_000);
+    expect((await alice.userTrust(ghost)).masterKey).not.toBe(before.masterKey);
+  },
+  240_000,
+);
+
 test('without the file the bridge starts and every ghost gets new keys; messages go both ways, each chat with its notice', async () => {
   const numbers = ['31612345681', '31612345682', '31612345683', '31612345684'];
   const chats = [];

@@ -186,7 +186,7 @@ export class MachineCrypto implements MatrixCrypto {
       try {
         await api.asUser(actor, request('DELETE devices/{device}', { device: actor.device }, { body: {} }));
       } catch (error) {
-        if (!isError(error, 'matrix.not-found')) throw error;
+        if (!isError(error, 'matrix.not-found', 'matrix.unknown-user')) throw error;
       }
     });
   }
