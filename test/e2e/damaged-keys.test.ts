@@ -9,11 +9,12 @@ import { World } from '../support/world.ts';
 
 let world: World;
 let alice: MatrixUser;
+let managementRoom: string;
 
 beforeAll(async () => {
   world = await World.start({ overrides: { 'delivery.missing_key_wait_s': 5 } });
   alice = await world.homeserver.login('alice', { strict: true });
-  await world.optIn(alice);
+  managementRoom = await world.optIn(alice);
 });
 afterAll(() => world?.stop());
 
@@ -88,7 +89,7 @@ test.each([
   240_000,
 );
 
-test('without the file the bridge starts and every ghost gets new keys; messages go both ways, each chat with its notice', async () => {
+test('without the file the bridge starts, the bot listens and every ghost gets new keys; messages go both ways, each chat with its notice', async () => {
   const numbers = ['31612345681', '31612345682', '31612345683', '31612345684'];
   const chats = [];
   for (const number of numbers) chats.push(await chat(number, `Carl ${number.slice(-1)}`));
@@ -114,4 +115,5 @@ test('without the file the bridge starts and every ghost gets new keys; messages
   }
   const after = await Promise.all(chats.map(({ ghost }) => alice.userTrust(ghost)));
   for (const [index, { masterKey }] of after.entries()) expect(masterKey).not.toBe(before[index]?.masterKey);
+  await world.ask(alice, managementRoom, 'status', /./);
 }, 240_000);
