@@ -248,3 +248,16 @@ function namedWait(bodyMs: unknown, header: string | null | undefined): { readon
 export function isError(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof BridgeError && codes.includes(error.code);
 }
+
+/** Resolves to undefined where the homeserver's error is one that is expected here. */
+export async function unless<Answer>(
+  codes: string | readonly string[],
+  answer: Promise<Answer>,
+): Promise<Answer | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isError(error, ...[codes].flat().map((code) => `matrix.${code}`))) return undefined;
+    throw error;
+  }
+}

@@ -16,10 +16,10 @@ import type { JsonObject, KeptEvent, MatrixEvent } from '../model/journal.ts';
 import type { Homeserver, PortalRoomSpec, SpacePlace, SpaceSpec, StateEvent } from '../model/matrix.ts';
 import type { MediaUri } from '../model/media.ts';
 import { Serial } from '../model/serial.ts';
-import { type ClientApi, isError } from './client-api.ts';
+import { type ClientApi, isError, unless } from './client-api.ts';
 import { type ClientRequest, request, sendEndpoint } from './client-request.ts';
 import { bridgeInfoTypes, createRoomRequest } from './portal-room.ts';
-import { bundledEdit, bundledRedaction, roomEvent } from './room-event.ts';
+import { bundledEdit, bundledRedaction, readable, roomEvent } from './room-event.ts';
 import { createSpaceRequest, spaceAccount } from './space-room.ts';
 
 export interface ClientHomeserverOptions {
@@ -285,23 +285,6 @@ const stateEvent = z.object({ type: z.string(), state_key: z.string(), content: 
 const memberList = z.object({
   chunk: z.array(z.object({ state_key: z.string(), content: z.object({ membership: z.string() }) })),
 });
-
-function readable(events: readonly unknown[]): readonly MatrixEvent[] {
-  return events.flatMap((event) => {
-    const read = roomEvent.safeParse(event);
-    return read.success ? [read.data as MatrixEvent] : [];
-  });
-}
-
-/** Resolves to undefined where the homeserver's error is one that is expected here. */
-async function unless<Answer>(codes: string | readonly string[], answer: Promise<Answer>): Promise<Answer | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (isError(error, ...[codes].flat().map((code) => `matrix.${code}`))) return undefined;
-    throw error;
-  }
-}
 
 function parsed<T>(schema: z.ZodType<T>, answer: JsonObject, { endpoint }: ClientRequest): T {
   const result = schema.safeParse(answer);
