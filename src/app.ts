@@ -1,6 +1,7 @@
 // The composition root: builds every part from the configuration, plugs adapters into ports, starts and stops them in order.
 import { adminRouter } from './admin/router.ts';
 import { adminToken } from './admin/token.ts';
+import { botDevice } from './app/bot-device.ts';
 import { closeServer, listenAll } from './app/listeners.ts';
 import { everyHour, startBridge } from './app/schedule.ts';
 import { bridgeSettings, endpoints, limitSettings } from './app/settings.ts';
@@ -17,7 +18,7 @@ import { createMatrix } from './matrix/matrix.ts';
 import { loadRegistration } from './matrix/registration.ts';
 import type { Disclosed } from './model/budget/recipients.ts';
 import { type Clock, systemClock } from './model/clock.ts';
-import { botActorId, type DeviceId, type UserId } from './model/ids.ts';
+import { botActorId, type UserId } from './model/ids.ts';
 import type { OptInRegister } from './model/provider.ts';
 import type { Store } from './model/store.ts';
 import { healthRouter } from './observability/health.ts';
@@ -166,7 +167,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     bot: {
       id: botActorId,
       user: botUser,
-      device: `BOT${store.instanceId.slice(0, 8).toUpperCase()}` as DeviceId,
+      device: await botDevice(store, journal),
     },
     counters: metrics.counters,
   };

@@ -1,7 +1,6 @@
 // Damaged rows: whoever was to have what was in them is told, and everything else goes on.
 import type { Change } from '../model/change.ts';
-import type { Actor } from '../model/contact.ts';
-import { DamagedCryptoStore, type DamagedPlace, DamagedRow } from '../model/damaged-row.ts';
+import { type DamagedPlace, DamagedRow, LostKeys } from '../model/damaged-row.ts';
 import type { EventId, RoomId } from '../model/ids.ts';
 import type { Portal } from '../model/portal.ts';
 import type { BridgeContext } from './context.ts';
@@ -12,8 +11,8 @@ import type { Step } from './workers.ts';
 export interface Repairs {
   /** Keys of a transaction are gone, and have to be fetched. */
   readonly lost?: () => void;
-  /** The keys of this actor are damaged, and have to be made anew. */
-  readonly renew?: (actor: Actor) => Promise<void>;
+  /** An actor's keys have to be made anew. */
+  readonly renew?: (lost: LostKeys) => Promise<void>;
 }
 
 /** A step that comes upon damage sets it aside, and is made again. */
@@ -25,8 +24,8 @@ export async function settingAside(
   try {
     return await step();
   } catch (error) {
-    if (error instanceof DamagedCryptoStore && renew !== undefined) {
-      await renew(error.actor);
+    if (error instanceof LostKeys && renew !== undefined) {
+      await renew(error);
       return 'again';
     }
     if (!(error instanceof DamagedRow)) throw error;

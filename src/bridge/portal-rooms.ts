@@ -2,6 +2,7 @@
 import type { Account, Network } from '../model/account.ts';
 import type { Change } from '../model/change.ts';
 import type { Actor, Contact, Ghost } from '../model/contact.ts';
+import { UnknownActor } from '../model/damaged-row.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { MessageId, RoomId } from '../model/ids.ts';
 import type { MatrixEvent } from '../model/journal.ts';
@@ -143,6 +144,8 @@ export async function leaveIfThere(context: BridgeContext, actor: Actor, room: R
     await context.homeserver.leave(actor, room);
     return true;
   } catch (error) {
+    // Whom the homeserver does not know is in no room.
+    if (error instanceof UnknownActor) return true;
     if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
     context.logger.warn({ code: error.code, err: error }, 'the homeserver does not let a ghost leave its room');
     return false;

@@ -1,5 +1,5 @@
 // Workers as every part of the bridge has them: what is damaged on the disk is set aside, and the rest goes on.
-import type { Actor } from '../model/contact.ts';
+import type { LostKeys } from '../model/damaged-row.ts';
 import type { BridgeContext } from './context.ts';
 import { settingAside } from './damaged-rows.ts';
 import { RenewedGhosts } from './renewed-ghosts.ts';
@@ -8,7 +8,7 @@ import { type MakeWorkers, Workers } from './workers.ts';
 export function workersOf(context: BridgeContext): MakeWorkers {
   const { clock, logger } = context;
   const renewed = new RenewedGhosts(context);
-  const renew = (actor: Actor): Promise<void> => renewed.renew(actor);
+  const renew = (lost: LostKeys): Promise<void> => renewed.renew(lost);
   return (name, step, parallel = 16) =>
     new Workers({
       name,

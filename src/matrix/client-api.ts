@@ -3,6 +3,7 @@
 import type { Disclosed } from '../model/budget/recipients.ts';
 import { type Clock, systemClock } from '../model/clock.ts';
 import type { Actor } from '../model/contact.ts';
+import { UnknownActor } from '../model/damaged-row.ts';
 import { BridgeError, type ErrorDetails } from '../model/errors.ts';
 import type { JsonObject } from '../model/journal.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -32,6 +33,8 @@ const deviceIdentity = ({ user, device }: Actor): Identity => ({
   'org.matrix.msc3202.device_id': device,
 });
 
+const unknownActor = ['matrix.unknown-device', 'matrix.unknown-user'];
+
 const defaultTimeoutMs = 60_000;
 /** A server that names a longer time is asked again after this one all the same. Milliseconds. */
 const longestNamedWaitMs = 3_600_000;
@@ -60,7 +63,7 @@ export class ClientApi {
 
   /** As `actor`, without naming a device: for what happens before its device exists and after it is gone. */
   asUser(actor: Actor, request: ClientRequest): Promise<JsonObject> {
-    return this.#send(request, { user_id: actor.user }, objectOf);
+    return this.#as(actor, this.#send(request, { user_id: actor.user }, objectOf));
   }
 
   /**
@@ -68,12 +71,12 @@ export class ClientApi {
    * servers take the stable one where they know it and ignore what they do not know.
    */
   asDevice(actor: Actor, request: ClientRequest): Promise<JsonObject> {
-    return this.#send(request, deviceIdentity(actor), objectOf);
+    return this.#as(actor, this.#send(request, deviceIdentity(actor), objectOf));
   }
 
   /** `asDevice` where the answer is a list. */
   listAsDevice(actor: Actor, request: ClientRequest): Promise<readonly unknown[]> {
-    return this.#send(request, deviceIdentity(actor), listOf);
+    return this.#as(actor, this.#send(request, deviceIdentity(actor), listOf));
   }
 
   /** For bodies and answers that stream: where a request as `actor` goes, and what proves that it may. */
@@ -87,6 +90,16 @@ export class ClientApi {
     const url = new URL(`${this.#base}${path}`);
     for (const [key, value] of Object.entries(query)) url.searchParams.set(key, value);
     return url;
+  }
+
+  /** Says of whom the homeserver does not know, so that they are made anew. */
+  async #as<Answer>(actor: Actor, answer: Promise<Answer>): Promise<Answer> {
+    try {
+      return await answer;
+    } catch (error) {
+      const isUnknown = error instanceof BridgeError && isError(error, ...unknownActor);
+      throw isUnknown ? new UnknownActor(actor, error) : error;
+    }
   }
 
   async #send<Answer>(request: ClientRequest, identity: Identity, read: Reading<Answer>): Promise<Answer> {
@@ -201,6 +214,10 @@ export function matrixError(
   if (status >= 400 && status !== 401 && typeof answer?.errcode !== 'string') return later('no-homeserver');
   if (status >= 500) return later('server-error');
   if (errcode.endsWith('M_UNKNOWN_DEVICE')) return error('unknown-device');
+  // Synapse's words for a user of ours that is not in its database, as after an older backup was restored.
+  if (status === 403 && typeof answer?.error === 'string' && answer.error.includes('has not registered this user')) {
+    return error('unknown-user');
+  }
   // Our token is not known yet, or not any more: until the registrations on both sides agree, whatever is to be sent has to wait.
   if (errcode === 'M_UNKNOWN_TOKEN' || status === 401) return error('unauthorised', { retry: 'later' });
   if (errcode === 'M_USER_IN_USE') return error('user-in-use');
@@ -231,4 +248,17 @@ function namedWait(bodyMs: unknown, header: string | null | undefined): { readon
 
 export function isError(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof BridgeError && codes.includes(error.code);
+}
+
+/** Resolves to undefined where the homeserver's error is one that is expected here. */
+export async function unless<Answer>(
+  codes: string | readonly string[],
+  answer: Promise<Answer>,
+): Promise<Answer | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isError(error, ...[codes].flat().map((code) => `matrix.${code}`))) return undefined;
+    throw error;
+  }
 }

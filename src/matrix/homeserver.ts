@@ -3,19 +3,30 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Actor } from '../model/contact.ts';
 import { BridgeError } from '../model/errors.ts';
-import { type AccountId, type EventId, localpartOf, type RoomId, type SendId, type UserId } from '../model/ids.ts';
+import {
+  type AccountId,
+  type ActorId,
+  type EventId,
+  localpartOf,
+  type RoomId,
+  type SendId,
+  type UserId,
+} from '../model/ids.ts';
 import type { JsonObject, KeptEvent, MatrixEvent } from '../model/journal.ts';
 import type { Homeserver, PortalRoomSpec, SpacePlace, SpaceSpec, StateEvent } from '../model/matrix.ts';
 import type { MediaUri } from '../model/media.ts';
-import { type ClientApi, isError } from './client-api.ts';
+import { Serial } from '../model/serial.ts';
+import { type ClientApi, isError, unless } from './client-api.ts';
 import { type ClientRequest, request, sendEndpoint } from './client-request.ts';
 import { bridgeInfoTypes, createRoomRequest } from './portal-room.ts';
-import { bundledEdit, bundledRedaction, roomEvent } from './room-event.ts';
+import { bundledEdit, bundledRedaction, readable, roomEvent } from './room-event.ts';
 import { createSpaceRequest, spaceAccount } from './space-room.ts';
 
 export interface ClientHomeserverOptions {
   readonly api: ClientApi;
   readonly serviceId: string;
+  /** Whether we have keys of this actor's device. */
+  readonly hasKeys: (actor: Actor) => Promise<boolean>;
   /** Publishes the device keys and the cross-signing identity of an actor whose device exists. */
   readonly publishIdentity: (actor: Actor) => Promise<void>;
 }
@@ -23,15 +34,23 @@ export interface ClientHomeserverOptions {
 export class ClientHomeserver implements Homeserver {
   readonly #api: ClientApi;
   readonly #serviceId: string;
+  readonly #hasKeys: (actor: Actor) => Promise<boolean>;
   readonly #publishIdentity: (actor: Actor) => Promise<void>;
+  readonly #preparing = new Serial<ActorId>();
 
   constructor(options: ClientHomeserverOptions) {
     this.#api = options.api;
     this.#serviceId = options.serviceId;
+    this.#hasKeys = options.hasKeys;
     this.#publishIdentity = options.publishIdentity;
   }
 
-  async prepare(actor: Actor): Promise<void> {
+  /** One at a time for each actor: the second finds what the first has made. */
+  prepare(actor: Actor): Promise<void> {
+    return this.#preparing.run(actor.id, () => this.#prepare(actor));
+  }
+
+  async #prepare(actor: Actor): Promise<void> {
     // Without `inhibit_login` a server with MSC4190 refuses: appservices do not log in, they name their devices.
     const registration = {
       type: 'm.login.application_service',
@@ -39,6 +58,11 @@ export class ClientHomeserver implements Homeserver {
       inhibit_login: true,
     };
     await unless('user-in-use', this.#api.asService(request('POST register', {}, { body: registration })));
+    // A device whose keys we have lost keeps its one-time keys there, and no others are taken under their ids.
+    if (!(await this.#hasKeys(actor))) {
+      const deletion = request('DELETE devices/{device}', { device: actor.device }, { body: {} });
+      await unless('not-found', this.#api.asUser(actor, deletion));
+    }
     const body = { display_name: 'WhatsApp bridge' };
     await this.#api.asUser(actor, request('PUT devices/{device}', { device: actor.device }, { body }));
     await this.#publishIdentity(actor);
@@ -266,23 +290,6 @@ const stateEvent = z.object({ type: z.string(), state_key: z.string(), content: 
 const memberList = z.object({
   chunk: z.array(z.object({ state_key: z.string(), content: z.object({ membership: z.string() }) })),
 });
-
-function readable(events: readonly unknown[]): readonly MatrixEvent[] {
-  return events.flatMap((event) => {
-    const read = roomEvent.safeParse(event);
-    return read.success ? [read.data as MatrixEvent] : [];
-  });
-}
-
-/** Resolves to undefined where the homeserver's error is one that is expected here. */
-async function unless<Answer>(codes: string | readonly string[], answer: Promise<Answer>): Promise<Answer | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (isError(error, ...[codes].flat().map((code) => `matrix.${code}`))) return undefined;
-    throw error;
-  }
-}
 
 function parsed<T>(schema: z.ZodType<T>, answer: JsonObject, { endpoint }: ClientRequest): T {
   const result = schema.safeParse(answer);

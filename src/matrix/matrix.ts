@@ -57,6 +57,7 @@ export function createMatrix(options: MatrixOptions): Matrix {
   const homeserver = new ClientHomeserver({
     api,
     serviceId: registration.id,
+    hasKeys: (actor) => journal.exists(actor.id),
     publishIdentity: (actor) => crypto.publishIdentity(actor),
   });
   return {

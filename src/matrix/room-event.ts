@@ -1,6 +1,7 @@
 // A room event as a homeserver hands it out.
 import { z } from 'zod';
 import { parseUserId } from '../model/ids.ts';
+import type { MatrixEvent } from '../model/journal.ts';
 
 /** Matrix spec, appendix "Common identifier format": at most 255 bytes. A NUL in one could not be stored everywhere. */
 const identifier = z.string().regex(/^[^\0]{1,255}$/);
@@ -25,3 +26,10 @@ export const bundledEdit = z.object({
 export const bundledRedaction = z.object({
   unsigned: z.object({ redacted_because: z.object({ event_id: z.string() }) }),
 });
+
+export function readable(events: readonly unknown[]): readonly MatrixEvent[] {
+  return events.flatMap((event) => {
+    const read = roomEvent.safeParse(event);
+    return read.success ? [read.data as MatrixEvent] : [];
+  });
+}

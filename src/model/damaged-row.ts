@@ -32,12 +32,33 @@ export class DamagedRow extends BridgeError {
   }
 }
 
-/** Code `crypto.store-damaged`: what is kept of this actor's keys on Matrix cannot be opened. */
-export class DamagedCryptoStore extends BridgeError {
+/** The keys of this actor on Matrix are of no use any more, and have to be made anew. */
+export abstract class LostKeys extends BridgeError {
   readonly actor: Actor;
 
-  constructor(actor: Actor, cause: unknown) {
-    super('crypto.store-damaged', `the crypto store of ${actor.id} cannot be opened`, { retry: 'later', cause });
+  constructor(actor: Actor, code: string, message: string, cause?: unknown) {
+    super(code, message, { retry: 'later', cause });
     this.actor = actor;
+  }
+}
+
+/** Code `crypto.store-damaged`: what is kept of them cannot be opened. */
+export class DamagedCryptoStore extends LostKeys {
+  constructor(actor: Actor, cause: unknown) {
+    super(actor, 'crypto.store-damaged', `the crypto store of ${actor.id} cannot be opened`, cause);
+  }
+}
+
+/** Code `matrix.unknown-device` or `matrix.unknown-user`: the homeserver does not know them any more. */
+export class UnknownActor extends LostKeys {
+  constructor(actor: Actor, answer: BridgeError) {
+    super(actor, answer.code, answer.message, answer);
+  }
+}
+
+/** Code `crypto.store-missing`: nothing is kept of them, although they were made. */
+export class MissingCryptoStore extends LostKeys {
+  constructor(actor: Actor) {
+    super(actor, 'crypto.store-missing', `the crypto store of ${actor.id} is not there`);
   }
 }

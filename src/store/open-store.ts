@@ -3,6 +3,7 @@ import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import type { Clock } from '../model/clock.ts';
 import type { BridgeError } from '../model/errors.ts';
+import type { DeviceId } from '../model/ids.ts';
 import type { HostedFiles } from '../model/media.ts';
 import type { SigningKeyStore } from '../model/provider.ts';
 import type { Store } from '../model/store.ts';
@@ -68,6 +69,9 @@ export interface OpenStore extends Store {
   examine(): Promise<readonly string[]>;
   /** 128 random bits in hex, made with the database: tells this installation from every other. */
   readonly instanceId: string;
+  /** The device of the bot, as it was noted. */
+  botDevice(): Promise<DeviceId | undefined>;
+  noteBotDevice(device: DeviceId): Promise<void>;
   /** Whether the last commit could be written. */
   readonly writable: boolean;
   /** Finishes what has been handed over, then lets go of the file. May be called again. */
@@ -160,6 +164,8 @@ async function build(database: Database, memory: Memory, master: KeyObject, opti
     hostedFiles: hostedFiles(reader, write),
     examine: () => database.examine(),
     instanceId,
+    botDevice: async () => (await setting(db, 'bot-device')) as DeviceId | undefined,
+    noteBotDevice: (device) => write(() => noteBotDevice(db, device)),
     get writable() {
       return writer.writable;
     },
@@ -174,6 +180,16 @@ async function build(database: Database, memory: Memory, master: KeyObject, opti
 /** A write that leaves everything as it is. */
 function* nothing(db: Kysely<Tables>): Steps {
   yield* run(db.updateTable('setting').set({ name: 'instance' }).where('name', '=', 'instance'));
+}
+
+function* noteBotDevice(db: Kysely<Tables>, value: DeviceId): Steps {
+  const row = { name: 'bot-device', value } as const;
+  yield* run(
+    db
+      .insertInto('setting')
+      .values(row)
+      .onConflict((at) => at.column('name').doUpdateSet({ value })),
+  );
 }
 
 async function setting(db: Kysely<Tables>, name: Tables['setting']['name']): Promise<string | undefined> {

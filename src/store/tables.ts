@@ -45,7 +45,7 @@ export interface Tables {
    * `moved`: the content lives elsewhere now, and must not be used here any more; `moved-as`: the id of the copy.
    * `copying`: the id of a copy to here, which must not be used as long as this stands here.
    */
-  setting: { name: 'instance' | 'moved' | 'moved-as' | 'copying'; value: string };
+  setting: { name: 'instance' | 'bot-device' | 'moved' | 'moved-as' | 'copying'; value: string };
   data_key: { id: KeyId; wrapped: Bytes };
 
   account: {

@@ -571,6 +571,24 @@ test('a ghost has fresh one-time keys as soon as the homeserver counts few', asy
   await expect.poll(keys, { timeout: 30_000 }).toBeGreaterThanOrEqual(50);
 });
 
+test('after an older backup was restored, one-time keys that the homeserver has under the same ids do not stop the ghost', async () => {
+  const actor = await bridge.actor('oskar');
+  const room = await joinedPortal(bridge, actor, user, 'oskar');
+  const keys = () => inSynapse('select count(*) from e2e_one_time_keys_json where user_id = ?', actor.user);
+  await bridge.matrix.crypto.close();
+  const restored = bridge.afterKill();
+  bridge.reopen();
+  await claimKeys(actor, user, 40);
+  await user.sendText(room, 'something is pushed');
+  await expect.poll(keys, { timeout: 30_000 }).toBeGreaterThanOrEqual(50);
+  bridge = restored;
+  endpoint = bridge.router;
+  const counts = { [actor.user]: { [actor.device]: { signed_curve25519: 5 } } };
+  await bridge.matrix.crypto.receive({ 'org.matrix.msc3202.device_one_time_keys_count': counts }, [actor]);
+  await bridge.say(actor, room, user, 'still here');
+  expect(await user.waitForMessage(room, body('still here'))).toMatchObject(readable);
+});
+
 describe('a set-up that is killed', () => {
   /** Passes requests on; the answer to the `last`th is lost, together with all that follow. */
   async function cutOff(last: number): Promise<{ url: string; close: () => void }> {
@@ -594,7 +612,7 @@ describe('a set-up that is killed', () => {
     return { url: `http://127.0.0.1:${port}`, close: () => void proxy.close() };
   }
 
-  test.for([1, 2, 3, 4, 5])('after request %i is finished by the next one', async (last) => {
+  test.for([1, 2, 3, 4, 5, 6])('after request %i is finished by the next one', async (last) => {
     const actor = newActor(`cut${last}`);
     const proxy = await cutOff(last);
     const killed = new Bridge(join(directory, `cut-${last}.db`), proxy.url);

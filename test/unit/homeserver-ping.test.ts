@@ -17,7 +17,12 @@ beforeAll(async () => {
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const homeserverUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   api = new ClientApi({ homeserverUrl, asToken: 'token', clock: systemClock });
-  homeserver = new ClientHomeserver({ api, serviceId: 'whatsapp', publishIdentity: async () => undefined });
+  homeserver = new ClientHomeserver({
+    api,
+    serviceId: 'whatsapp',
+    hasKeys: async () => true,
+    publishIdentity: async () => undefined,
+  });
 });
 afterAll(() => {
   api.gate.stop();

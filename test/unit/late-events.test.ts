@@ -5,6 +5,7 @@ import type { BridgeContext, BridgeSettings } from '../../src/bridge/context.ts'
 import type { KeyWaits } from '../../src/bridge/key-waits.ts';
 import { handleLateEvents } from '../../src/bridge/late-events.ts';
 import { handleNextEvent } from '../../src/bridge/matrix-events.ts';
+import { BridgeError } from '../../src/model/errors.ts';
 import type { EventId, RoomId } from '../../src/model/ids.ts';
 import type { MatrixEvent } from '../../src/model/journal.ts';
 import type { MatrixCrypto, MatrixDecryption } from '../../src/model/matrix.ts';
@@ -28,6 +29,8 @@ let waits: KeyWaits;
 let keys: Set<string>;
 /** Done before an event is decrypted. */
 let meanwhile: () => Promise<unknown>;
+/** What each look for missed keys at the homeserver does; further ones do nothing. */
+let looks: (() => void)[];
 
 beforeEach(async () => {
   store = await openTestStore();
@@ -38,8 +41,9 @@ beforeEach(async () => {
   waits = new Map();
   keys = new Set();
   meanwhile = async () => {};
+  looks = [];
   const crypto: Partial<MatrixCrypto> = {
-    recover: async () => {},
+    recover: async () => looks.shift()?.(),
     decrypt: async (_, event) => {
       await meanwhile();
       return decrypted(event);
@@ -132,6 +136,44 @@ test('messages under one lost key hold their chat for a minute in all, and for n
   await next();
   expect(await outgoing()).toEqual(['$1', '$2', '$4', '$5']);
   expect(waits.size).toBe(0);
+});
+
+const found = (): void => void keys.add('lost');
+const unavailable = (): void => {
+  throw new BridgeError('matrix.server-error', 'GET sync: 500', { retry: 'later' });
+};
+
+test('a look for a key that fails is made again, and the message is not late', async () => {
+  looks = [unavailable, found];
+  await write('$1', 'lost');
+  await expect(next()).rejects.toMatchObject({ code: 'matrix.server-error' });
+  expect(await next()).toBe('again');
+  expect(await outgoing()).toEqual(['$1']);
+});
+
+test('a key that has come unheard of is found when its time is over; after that nothing is looked for', async () => {
+  looks = [() => {}, found];
+  await write('$1', 'lost');
+  expect(await next()).toEqual({ waitMs: minute });
+  clock.advance(minute);
+  expect(await next()).toBe('again');
+  expect(await outgoing()).toEqual(['$1']);
+
+  keys.clear();
+  looks = [() => {}, () => {}, found];
+  await standingAside('$2');
+  await write('$3', 'lost');
+  expect(await next()).toBe('again');
+  expect(looks).toHaveLength(1);
+});
+
+test('where no look succeeds the chat goes on after its minute all the same', async () => {
+  looks = [unavailable, unavailable];
+  await write('$1', 'lost');
+  await expect(next()).rejects.toMatchObject({ code: 'matrix.server-error' });
+  clock.advance(minute);
+  expect(await next()).toBe('again');
+  expect(await store.events.late(room)).toMatchObject([{ event: { event_id: '$1' } }]);
 });
 
 test('each lost key has its minute, and so has an event that names none', async () => {

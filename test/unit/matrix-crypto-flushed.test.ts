@@ -68,20 +68,29 @@ class HeldJournal {
   }
 }
 
-test.each([
-  ['publishing an identity', (crypto: MachineCrypto) => crypto.publishIdentity(actor)],
-  ['asking for devices', (crypto: MachineCrypto) => crypto.devicesOf(actor, '@user:example.org' as UserId, 'all')],
-])('%s: no request and no answer before it', async (_what, work) => {
-  const { requests, url } = await homeserver();
-  const held = new HeldJournal(await openTestJournal());
-  const crypto = new MachineCrypto({
+function open(url: string, journal: CryptoJournal): MachineCrypto {
+  return new MachineCrypto({
     api: new ClientApi({ homeserverUrl: url, asToken: 'token' }),
-    journal: held.journal,
+    journal,
     logger: createLogger({ level: 'silent' }),
     events: { roomKeys: () => undefined, devicesChanged: () => undefined },
     onFatal: (error) => expect.unreachable(String(error)),
     maxOpenMachines: 4,
   });
+}
+
+test.each([
+  ['publishing an identity', (crypto: MachineCrypto) => crypto.publishIdentity(actor)],
+  ['asking for devices', (crypto: MachineCrypto) => crypto.devicesOf(actor, '@user:example.org' as UserId, 'all')],
+])('%s: no request and no answer before it', async (_what, work) => {
+  const { requests, url } = await homeserver();
+  const journal = await openTestJournal();
+  const before = open(url, journal);
+  await before.publishIdentity(actor);
+  await before.close();
+  requests.length = 0;
+  const held = new HeldJournal(journal);
+  const crypto = open(url, held.journal);
   let answered = false;
   const done = work(crypto).then(() => {
     answered = true;

@@ -13,7 +13,7 @@ import type { RoomKeyUse } from '../../src/model/matrix.ts';
 import { createLogger } from '../../src/observability/logger.ts';
 import type { OpenCryptoJournal } from '../../src/store/crypto-journal.ts';
 import { KeyServer } from '../bench/stand-in/keys.ts';
-import { StandInUser } from '../bench/stand-in/user.ts';
+import { deviceId, StandInUser } from '../bench/stand-in/user.ts';
 import { openTestJournal } from '../support/store.ts';
 
 const ghost = { id: 'ghost' as ActorId, user: '@ghost:example.org' as UserId, device: 'GHOST' as DeviceId };
@@ -28,9 +28,8 @@ beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'] }));
 afterEach(() => void vi.useRealTimers());
 
 /** A homeserver that keeps keys; `whileKeyTravels` runs before it takes a message to a device. */
-async function homeserver(whileKeyTravels: () => void): Promise<string> {
-  const keys = new KeyServer();
-  await StandInUser.create(user, keys);
+async function homeserver(whileKeyTravels: () => void, keys = new KeyServer()): Promise<string> {
+  if (keys.masterKey(user) === undefined) await StandInUser.create(user, keys);
   const answer = (path: string, body: JsonObject): JsonObject => {
     if (path.includes('/keys/upload')) return keys.upload(ghost.user, ghost.device, body);
     if (path.includes('/keys/device_signing')) return keys.uploadCrossSigning(ghost.user, body);
@@ -127,4 +126,18 @@ test.each([
   const third = await say(crypto);
   expect(third?.index).toBe(0);
   expect(third?.session).not.toBe(first?.session);
+});
+
+test('nothing is encrypted for nobody: the device that had the key is gone, and the other one was told before that it gets none', async () => {
+  const keys = new KeyServer();
+  const standIn = await StandInUser.create(user, keys);
+  await standIn.addDeviceWithoutKeys('OTHER');
+  const crypto = open(await homeserver(() => undefined, keys), await openTestJournal());
+  await crypto.publishIdentity(ghost);
+  expect(await say(crypto)).toMatchObject({ index: 0 });
+  expect(await crypto.devicesOf(ghost, user, 'cross-signed')).toMatchObject({ eligible: 2 });
+  keys.remove(user, deviceId);
+  expect(await crypto.devicesOf(ghost, user, 'cross-signed')).toMatchObject({ eligible: 1 });
+  expect(await say(crypto)).toBeUndefined();
+  expect(await say(crypto)).toBeUndefined();
 });

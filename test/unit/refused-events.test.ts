@@ -161,7 +161,12 @@ test('the keys of a room are kept while the ghost is in it', async () => {
   });
   const homeserverUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const api = new ClientApi({ homeserverUrl, asToken: 'token' });
-  const homeserver = new ClientHomeserver({ api, serviceId: 'whatsapp', publishIdentity: async () => undefined });
+  const homeserver = new ClientHomeserver({
+    api,
+    serviceId: 'whatsapp',
+    publishIdentity: async () => undefined,
+    hasKeys: async () => true,
+  });
   await abandonRoom({ ...context, homeserver }, ghost.actor, room);
   expect(forgotten).toEqual([]);
   answers.state = [403, { errcode: 'M_FORBIDDEN' }];

@@ -17,7 +17,7 @@ import {
 import type { Actor } from '../../model/contact.ts';
 import { BridgeError } from '../../model/errors.ts';
 import type { JsonObject } from '../../model/journal.ts';
-import type { ClientApi } from '../client-api.ts';
+import { type ClientApi, isError } from '../client-api.ts';
 import { type ClientRequest, request } from '../client-request.ts';
 import type { KeyPart } from './key-part.ts';
 
@@ -133,8 +133,27 @@ export class Machine {
   /** Carries out what the machine wants to ask or tell the homeserver; returns what that was. */
   async sendOutgoing(): Promise<readonly MachineRequest[]> {
     const requests = await this.call((olm) => olm.outgoingRequests());
-    for (const request of requests) await this.send(request);
+    for (const request of requests) {
+      if (request.type === RequestType.KeysUpload) await this.#upload(request);
+      else await this.send(request);
+    }
     return requests;
+  }
+
+  /**
+   * After an older journal was restored the homeserver has other one-time keys under these ids, and refuses them for ever: they are
+   * passed over, and it is asked, by an upload of nothing, how many it has. Device keys are never passed over.
+   */
+  async #upload(made: MachineRequest): Promise<void> {
+    try {
+      await this.send(made);
+    } catch (error) {
+      const passedOver = isError(error, 'matrix.refused') && !('device_keys' in JSON.parse(made.body));
+      if (!passedOver || made.id === undefined) throw error;
+      const { id, type } = made;
+      const counts = await this.post(request('POST keys/upload', {}, { body: '{}' }));
+      await this.call((olm) => olm.markRequestAsSent(id, type, JSON.stringify(counts)));
+    }
   }
 
   /**

@@ -23,7 +23,7 @@ import { type KeyPart, pushedKeys, syncedKeys } from './key-part.ts';
 import { loadCryptoLibrary } from './library.ts';
 import { Machine } from './machine.ts';
 import { reportPanics } from './panic.ts';
-import { MachinePool, type Turn } from './pool.ts';
+import { MachinePool } from './pool.ts';
 import { renewSessions } from './renew-sessions.ts';
 import { decryptFrom, encryptFor } from './room-encryption.ts';
 
@@ -62,7 +62,8 @@ export class MachineCrypto implements MatrixCrypto {
 
   /** Device keys and cross-signing identity, as far as they are missing on the homeserver; the device itself exists. */
   publishIdentity(actor: Actor): Promise<void> {
-    return this.#use(actor, (machine, { existed }) => publishIdentity(machine, existed));
+    const publish = this.#pool.make(actor, (machine, { existed }) => publishIdentity(machine, existed));
+    return publish.then(() => this.#databases.flushed());
   }
 
   encrypt(
@@ -185,7 +186,7 @@ export class MachineCrypto implements MatrixCrypto {
       try {
         await api.asUser(actor, request('DELETE devices/{device}', { device: actor.device }, { body: {} }));
       } catch (error) {
-        if (!isError(error, 'matrix.not-found')) throw error;
+        if (!isError(error, 'matrix.not-found', 'matrix.unknown-user')) throw error;
       }
     });
   }
@@ -203,7 +204,7 @@ export class MachineCrypto implements MatrixCrypto {
   }
 
   /** Runs `task`. What it answers is given out when all that the machine has changed for it is durable. */
-  async #use<T>(actor: Actor, task: (machine: Machine, turn: Turn) => Promise<T>): Promise<T> {
+  async #use<T>(actor: Actor, task: (machine: Machine) => Promise<T>): Promise<T> {
     const result = await this.#pool.use(actor, task);
     await this.#databases.flushed();
     return result;

@@ -53,32 +53,52 @@ export async function encryptInRoom(
 ): Promise<JsonObject | undefined> {
   const key = await machine.recall(`key of ${room}`, async () => ({ for: '', serves: 0, begunAt: 0 }));
   const whom = JSON.stringify([users, policy]);
-  if (key.for !== whom || key.serves === 0 || !isYoung(key.begunAt)) {
+  const encrypt = async (): Promise<JsonObject> => {
+    const text = await machine.call((olm) => olm.encryptRoomEvent(roomId(room), type, JSON.stringify(content)));
+    return jsonObject.parse(JSON.parse(text));
+  };
+  const isKnown = key.for === whom && key.serves > 0 && isYoung(key.begunAt);
+  let sharing: Sharing = 'had-before';
+  if (!isKnown) {
     Object.assign(key, { for: whom, serves: 0 });
-    if (!(await isShared(machine, room, users, policy))) return undefined;
+    sharing = await share(machine, room, users, policy);
+    if (sharing === 'to-nobody') return undefined;
   }
-  const text = await machine.call((olm) => olm.encryptRoomEvent(roomId(room), type, JSON.stringify(content)));
-  const encrypted = jsonObject.parse(JSON.parse(text));
+  let encrypted = await encrypt();
+  // Nobody can have had a key before its first message: a device that was told once that it gets none is passed over without a word.
+  if (sharing === 'had-before' && roomKeyUse(encrypted)?.index === 0) {
+    await forget(machine, room);
+    if ((await share(machine, room, users, policy)) !== 'sent') {
+      await forget(machine, room);
+      return undefined;
+    }
+    encrypted = await encrypt();
+  }
   if (key.serves > 0) key.serves -= 1;
   else Object.assign(key, servesFor(machine, room, encrypted));
   return encrypted;
+}
+
+/** Whether a device was sent the key just now. `had-before`: nothing was left to send. */
+type Sharing = 'sent' | 'had-before' | 'to-nobody';
+
+/** The next key of this room is another one. */
+async function forget(machine: Machine, room: RoomId): Promise<void> {
+  await machine.call((olm) => olm.invalidateGroupSession(roomId(room)));
 }
 
 /**
  * Shares until there is nothing left to share. The library counts the age of a key in whole seconds: what it says of a key holds for this
  * second. While a key was on its way the clock may have been set, and for a key from the future, too, it would panic.
  */
-async function isShared(
-  machine: Machine,
-  room: RoomId,
-  users: readonly UserId[],
-  policy: DevicePolicy,
-): Promise<boolean> {
+async function share(machine: Machine, room: RoomId, users: readonly UserId[], policy: DevicePolicy): Promise<Sharing> {
+  let sharing: Sharing = 'had-before';
   for (let round = 0; round < roundsAtMost; round += 1) {
     const second = currentSecond();
     const requests = await shareRoomKey(machine, room, users, policy);
-    if (requests === undefined) return false;
-    if (requests.length === 0 && currentSecond() === second) return true;
+    if (requests === undefined) return 'to-nobody';
+    if (requests.length === 0 && currentSecond() === second) return sharing;
+    if (requests.some(carriesKey)) sharing = 'sent';
     for (const request of requests) await machine.send(request);
     if (requests.length > 0) passed('W11-room-key-shared');
   }
@@ -127,13 +147,13 @@ async function shareRoomKey(
   recipients: readonly UserId[],
   policy: DevicePolicy,
 ): Promise<ToDeviceRequest[] | undefined> {
-  const share = () => machine.call((olm) => olm.shareRoomKey(roomId(room), userIds(recipients), settings(policy)));
-  const requests = await share();
+  const ask = () => machine.call((olm) => olm.shareRoomKey(roomId(room), userIds(recipients), settings(policy)));
+  const requests = await ask();
   if (requests.length === 0 || requests.some(carriesKey)) return requests;
   // Some device is left out; whether another one had this key before, the library does not say. A new key goes to all.
-  await machine.call((olm) => olm.invalidateGroupSession(roomId(room)));
-  const anew = await share();
+  await forget(machine, room);
+  const anew = await ask();
   if (anew.some(carriesKey)) return anew;
-  await machine.call((olm) => olm.invalidateGroupSession(roomId(room)));
+  await forget(machine, room);
   return undefined;
 }

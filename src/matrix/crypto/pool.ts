@@ -1,6 +1,6 @@
 // Open machines: at most so many, the least recently used closed first; and per actor one task after another.
 import type { Actor } from '../../model/contact.ts';
-import { DamagedCryptoStore } from '../../model/damaged-row.ts';
+import { DamagedCryptoStore, MissingCryptoStore } from '../../model/damaged-row.ts';
 import { BridgeError } from '../../model/errors.ts';
 import type { ActorId } from '../../model/ids.ts';
 import { Serial } from '../../model/serial.ts';
@@ -46,17 +46,25 @@ export class MachinePool {
   }
 
   /** Runs `task` with the actor's machine, opened or made if need be, after every earlier task of this actor. */
-  use<T>(actor: Actor, task: (machine: Machine, turn: Turn) => Promise<T>): Promise<T> {
+  make<T>(actor: Actor, task: (machine: Machine, turn: Turn) => Promise<T>): Promise<T> {
     return this.alone(actor.id, async () => {
       const { machine, existed } = await this.#obtain(actor);
       return task(machine, { existed, close: () => this.closeNow(actor.id) });
     });
   }
 
+  /** Like `make`, but an actor that has no store has lost it: rejects with MissingCryptoStore. */
+  use<T>(actor: Actor, task: (machine: Machine) => Promise<T>): Promise<T> {
+    return this.alone(actor.id, async () => {
+      if (!(await this.#has(actor))) throw new MissingCryptoStore(actor);
+      return task((await this.#obtain(actor)).machine);
+    });
+  }
+
   /** Like `use`, but an actor that has no store is left alone. */
   async useExisting(actor: Actor, task: (machine: Machine, turn: Turn) => Promise<void>): Promise<void> {
     await this.alone(actor.id, async () => {
-      if (!this.isOpen(actor.id) && !(await this.#options.databases.exists(actor.id))) return;
+      if (!(await this.#has(actor))) return;
       const { machine, existed } = await this.#obtain(actor);
       await task(machine, { existed, close: () => this.closeNow(actor.id) });
     });
@@ -82,6 +90,10 @@ export class MachinePool {
     this.#closed = true;
     await this.#serial.drain();
     for (const actor of [...this.#open.keys()]) await this.closeNow(actor);
+  }
+
+  async #has({ id }: Actor): Promise<boolean> {
+    return this.isOpen(id) || this.#options.databases.exists(id);
   }
 
   async #obtain(actor: Actor): Promise<Open> {

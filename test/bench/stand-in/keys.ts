@@ -85,6 +85,10 @@ export class KeyServer {
     return device && { device: device[0], oneTimeKeys: device[1].oneTime.length };
   }
 
+  remove(user: string, device: string): void {
+    this.#devices.get(user)?.delete(device);
+  }
+
   masterKey(user: string): string | undefined {
     const keys = this.#crossSigning.get(user)?.master_key?.keys;
     return keys === undefined ? undefined : Object.values(keys as Record<string, string>)[0];

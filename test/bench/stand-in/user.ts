@@ -27,7 +27,7 @@ export interface ToDevice {
 type Outgoing = Awaited<ReturnType<OlmMachine['outgoingRequests']>>[number];
 
 const messages = z.object({ messages: z.record(z.string(), z.record(z.string(), z.record(z.string(), z.unknown()))) });
-const deviceId = 'STANDIN';
+export const deviceId = 'STANDIN';
 
 export class StandInUser {
   readonly id: string;
@@ -52,6 +52,18 @@ export class StandInUser {
     await user.#send(uploadSignaturesRequest);
     await user.#sendOutgoing();
     return user;
+  }
+
+  /** Another device of the same user, cross-signed, that keeps no one-time keys at the homeserver. */
+  async addDeviceWithoutKeys(id: string): Promise<void> {
+    const secrets = await this.#machine.exportCrossSigningKeys();
+    const machine = await OlmMachine.initialize(new UserId(this.id), new DeviceId(id));
+    const query = machine.queryKeysForUsers([new UserId(this.id)]);
+    await machine.markRequestAsSent(query.id, query.type, this.#answer(query));
+    await machine.importCrossSigningKeys(secrets?.masterKey, secrets?.self_signing_key, secrets?.userSigningKey);
+    const { uploadKeysRequest } = await machine.bootstrapCrossSigning(false);
+    const { device_keys }: JsonObject = JSON.parse(uploadKeysRequest?.body ?? '{}');
+    this.#keys.upload(this.id, id, { device_keys });
   }
 
   /** Encrypts for the ghost; what its device needs for that besides goes to `toDevice`. */
