@@ -5,7 +5,8 @@ import type { UserJid } from '../model/jid.ts';
 import type { Portal } from '../model/portal.ts';
 import { preferredAddress } from './contacts.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
-import { type Chat, peerOf, putDevices, reach, renewDevices, withDevices } from './device-sessions.ts';
+import { renewDevices } from './device-lists.ts';
+import { type Chat, peerOf, putDevices, reach, withDevices } from './device-sessions.ts';
 import { addressees, primaryDevice, stale } from './devices.ts';
 import { chatWith } from './receipts.ts';
 

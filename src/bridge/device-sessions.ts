@@ -1,30 +1,17 @@
-// Sessions with the devices of a contact: the list is kept true, each device's keys are judged, sessions are started.
+// Sessions with the devices of a contact: each device's keys are judged, sessions are started.
 // Everything here that writes runs while the primary's session is held, so a contact's devices change one step at a time.
 
 import type { Change } from '../model/change.ts';
 import type { Contact } from '../model/contact.ts';
 import { BridgeError, errorCode } from '../model/errors.ts';
-import type { ContactLookup, InteropClient, ListedDevice } from '../model/interop.ts';
+import type { InteropClient } from '../model/interop.ts';
 import type { UserJid } from '../model/jid.ts';
 import type { Portal } from '../model/portal.ts';
 import type { PeerDevice, PreKeyBundle, SignalWork } from '../model/signal.ts';
-import type { ContactDevice, DeviceList } from '../model/trust.ts';
+import type { DeviceList } from '../model/trust.ts';
 import type { ActiveAccount, BridgeContext } from './context.ts';
-import { addedNotice, identityNotice, removedNotice, unprovenNotice } from './device-notices.ts';
-import {
-  find,
-  firstDevices,
-  isDue,
-  isOlder,
-  isProven,
-  isStale,
-  judge,
-  keyText,
-  type Purpose,
-  primaryDevice,
-  renew,
-  withStanding,
-} from './devices.ts';
+import { addedNotice, identityNotice, unprovenNotice } from './device-notices.ts';
+import { find, firstDevices, isProven, judge, keyText, type Purpose, primaryDevice, withStanding } from './devices.ts';
 import { contactName } from './labels.ts';
 
 export interface Chat {
@@ -69,69 +56,6 @@ export async function withDevices<Result>(
     if (done !== undefined) return done.result;
   }
 }
-
-/** Asks the network for the contact's devices if that is due. */
-export async function refreshDevices(context: BridgeContext, chat: Chat): Promise<void> {
-  const known = await context.store.trust.devices(chat.portal.account, chat.portal.contact);
-  if (!isDue(known, context.clock.now())) return;
-  try {
-    await renewDevices(context, chat);
-  } catch (error) {
-    if (!isUnanswered(error) || known === undefined || isStale(known)) throw error;
-    // What was true for a day is taken for true a while longer: the network refuses a message for another list.
-    context.logger.warn(
-      { portal: chat.portal.id, code: errorCode(error) },
-      'the network does not name the devices of a contact at the moment; the known ones are used',
-    );
-  }
-}
-
-const isUnanswered = (error: unknown): boolean => {
-  const code = errorCode(error);
-  return code === 'interop.refused' || code === 'interop.timeout';
-};
-
-/** Asks the network for the contact's devices, and forgets those that are no more. */
-export async function renewDevices(context: BridgeContext, chat: Chat): Promise<void> {
-  const now = context.clock.now();
-  const found = await listedDevices(context, chat);
-  await withDevices(context, chat, async (unit, list) => {
-    const primary = await unit.trust(peerOf(chat, primaryDevice));
-    const signed = found?.signedDevices && primary && signedBy(context, found.signedDevices, primary.key);
-    if (isOlder(list, signed)) {
-      context.logger.warn({ portal: chat.portal.id }, 'the network has shown an old list of devices of a contact');
-    }
-    const renewed = renew(list, found?.devices ?? list.devices.map(asListed), now, signed);
-    const changes: Change[] = [putDevices(chat, renewed.list)];
-    for (const gone of renewed.removed) {
-      await unit.forget(peerOf(chat, gone.device));
-      changes.push({ change: 'outbox.device-gone', portal: chat.portal.id, device: gone.device });
-      if (gone.standing.as === 'proven') changes.push(removedNotice(chat.portal, chat.contact, gone, now));
-    }
-    await context.store.commit([...unit.changes(), ...changes]);
-  });
-}
-
-/** Undefined where the network has no answer: what is known stays. */
-async function listedDevices(context: BridgeContext, chat: Chat): Promise<ContactLookup | undefined> {
-  try {
-    return await chat.client.lookUp(chat.address);
-  } catch (error) {
-    if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
-    context.logger.warn(
-      { portal: chat.portal.id, code: error.code },
-      'the network did not name the devices of a contact',
-    );
-    return undefined;
-  }
-}
-
-function signedBy({ network }: BridgeContext, list: Uint8Array, primaryKey: Uint8Array): DeviceList['signed'] {
-  const signed = network.readSignedDevices(list, primaryKey);
-  return signed && { ...signed, by: keyText(primaryKey) };
-}
-
-const asListed = ({ device, keyIndex }: ContactDevice): ListedDevice => ({ device, keyIndex });
 
 export type Reach =
   /** The primary's identity has changed: `changes` record and show it, nothing may be sent. */
@@ -190,6 +114,12 @@ export async function reach(
     cause,
   };
 }
+
+/** The network is asked in vain: it has trouble of its own, or does not know the question. */
+export const isUnanswered = (error: unknown): boolean => {
+  const code = errorCode(error);
+  return code === 'interop.refused' || code === 'interop.timeout';
+};
 
 /** The keys of this device are missing, refused or wrong; the other devices' need not be. */
 function concernsOneDevice(error: BridgeError): boolean {
