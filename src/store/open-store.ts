@@ -19,7 +19,7 @@ import { erasureReads } from './erasures.ts';
 import { copying, damaged, moved, wrongKey } from './errors.ts';
 import { eventReads } from './events.ts';
 import { hostedFiles } from './hosted-files.ts';
-import { inboxReads } from './inbox.ts';
+import { inboxReads } from './inbox-reads.ts';
 import { Keyring } from './keyring.ts';
 import { limitUseReads } from './limit-uses.ts';
 import { Memory, remembered } from './memory.ts';
