@@ -173,6 +173,10 @@ it('lets no bridge go on with files whose content lives elsewhere, and copies th
   await expect(copyToPostgres({ ...installation, postgres: await target() })).rejects.toMatchObject({
     code: 'store.moved',
   });
+  // Nor is the key replaced that opens the copy.
+  await expect(rotateMasterKey({ files: [sqlite] }, masterKey, randomBytes(32))).rejects.toMatchObject({
+    code: 'store.moved',
+  });
 });
 
 type Places = Pick<CopyOptions, 'sqlite' | 'crypto' | 'postgres'>;

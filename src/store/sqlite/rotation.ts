@@ -1,5 +1,6 @@
 // Rotation of the master key over SQLite files.
 import { existsSync } from 'node:fs';
+import { moved } from '../errors.ts';
 import type { Rotation, WrappedKey } from '../rotation.ts';
 import { SqliteConnection } from './connection.ts';
 import { lockDatabase } from './lock.ts';
@@ -11,12 +12,21 @@ export function rotateFiles(paths: readonly string[], rotation: Rotation): void 
       closing.push(lockDatabase(path));
       const connection = new SqliteConnection(path);
       closing.push(() => connection.close());
+      // Their keys live elsewhere now: the old master key would be gone that opens them there.
+      const elsewhere = movedTo(connection);
+      if (elsewhere !== undefined) throw moved(path, elsewhere);
       return { connection, pending: rotation.pending(keysOf(connection), path) };
     });
     for (const { connection, pending } of files) rewrap(connection, pending, rotation);
   } finally {
     for (const close of closing.reverse()) close();
   }
+}
+
+function movedTo(connection: SqliteConnection): string | undefined {
+  const setting = "select 1 from sqlite_master where type = 'table' and name = 'setting'";
+  if (!connection.raw.prepare(setting).get()) return undefined;
+  return connection.raw.prepare<[], string>("select value from setting where name = 'moved'").pluck().get();
 }
 
 function keysOf(connection: SqliteConnection): WrappedKey[] {
