@@ -60,7 +60,7 @@ export async function deliverNext(
   if (chat === undefined) return 'idle';
   const seen = await membership.ask(chat);
   if (seen !== 'there') {
-    // It is for the next room. What refers to it in this one, and stands before the user's leaving, waits for nothing any more.
+    // It is encrypted anew for whoever is there then, in the next room or in this one. What refers to it in this one, and stands before the user's leaving, waits for nothing any more.
     if (isAt(row, 'encrypted')) await context.store.commit([afterMove(row).change]);
     return seen;
   }
@@ -122,8 +122,7 @@ async function deliverRow(context: BridgeContext, chat: Chat, row: InboxRow): Pr
     await context.store.commit([moved.change]);
     return deliverReceived(context, chat, moved.row);
   }
-  await attempt(context, chat, row, () => sendAll(context, chat, row, sendAgain));
-  return 'delivered';
+  return attempt(context, chat, row, () => sendAll(context, chat, row, sendAgain));
 }
 
 async function deliverReceived(context: BridgeContext, chat: Chat, row: RowAt<'received'>): Promise<Outcome> {
@@ -141,11 +140,10 @@ async function deliverReceived(context: BridgeContext, chat: Chat, row: RowAt<'r
       return park(context, chat, row, what.notice);
     case 'reference':
       if (await identityHolds(context, chat)) return 'held';
-      await attempt(context, chat, row, async () => {
+      return attempt(context, chat, row, async () => {
         await context.store.commit(await carryOut(context, chat, row, what.reference, what.target));
         context.counters.delivered('to-matrix', 'delivered');
       });
-      return 'delivered';
     case 'events': {
       const proven = withProofs(context.store.tagKey, chat, row, body, what.events);
       const events = await encryptAll(context, chat, row, proven);
@@ -153,8 +151,7 @@ async function deliverReceived(context: BridgeContext, chat: Chat, row: RowAt<'r
       const encrypted = afterEncryption(row, events);
       await context.store.commit([encrypted.change]);
       passed('W13-event-stored');
-      await attempt(context, chat, encrypted.row, () => sendAll(context, chat, encrypted.row, sendFirst));
-      return 'delivered';
+      return attempt(context, chat, encrypted.row, () => sendAll(context, chat, encrypted.row, sendFirst));
     }
   }
 }
@@ -202,19 +199,25 @@ async function tell(
   return { event: delivered?.state.at === 'done' ? delivered.state.event : undefined };
 }
 
-async function attempt(context: BridgeContext, chat: Chat, row: Unanswered, work: () => Promise<void>): Promise<void> {
+async function attempt(
+  context: BridgeContext,
+  chat: Chat,
+  row: Unanswered,
+  work: () => Promise<void>,
+): Promise<Outcome> {
   // Opt-out takes effect before the next packet: ask again right before sending.
   if (!isActive(await context.store.accounts.get(chat.account.id)))
     throw new BridgeError('store.gone', 'the account has been erased');
   try {
     await work();
+    return 'delivered';
   } catch (error) {
     if (!(error instanceof BridgeError)) throw error;
-    await refused(context, chat, row, error);
+    return refused(context, chat, row, error);
   }
 }
 
-async function refused(context: BridgeContext, chat: Chat, row: Unanswered, error: BridgeError): Promise<void> {
+async function refused(context: BridgeContext, chat: Chat, row: Unanswered, error: BridgeError): Promise<Outcome> {
   const hasLostRoom = mayHaveLostRoom(error) && !(await isInRoom(context, chat.ghost.actor, chat.room));
   const after = afterRefusal(chat, row, error, hasLostRoom);
   if (after.next === 'keep') throw error;
@@ -230,9 +233,8 @@ async function refused(context: BridgeContext, chat: Chat, row: Unanswered, erro
       });
     case 'drop':
       await context.store.commit(after.changes);
-      break;
+      return 'delivered';
     case 'park':
-      await park(context, chat, row, after.notice);
-      break;
+      return park(context, chat, row, after.notice);
   }
 }

@@ -5,7 +5,7 @@ import type { ContactLookup, ListedDevice } from '../model/interop.ts';
 import type { ContactDevice, DeviceList } from '../model/trust.ts';
 import type { BridgeContext } from './context.ts';
 import { removedNotice } from './device-notices.ts';
-import { type Chat, isUnanswered, peerOf, putDevices, withDevices } from './device-sessions.ts';
+import { type Chat, hasTrouble, peerOf, putDevices, withDevices } from './device-sessions.ts';
 import { isDue, isOlder, isStale, keyText, primaryDevice, renew } from './devices.ts';
 
 /** Asks the network for the contact's devices if that is due. */
@@ -15,7 +15,7 @@ export async function refreshDevices(context: BridgeContext, chat: Chat): Promis
   try {
     await renewDevices(context, chat);
   } catch (error) {
-    if (!isUnanswered(error) || known === undefined || isStale(known)) throw error;
+    if (!hasTrouble(error) || known === undefined || isStale(known)) throw error;
     // What was true for a day is taken for true a while longer: the network refuses a message for another list.
     context.logger.warn(
       { portal: chat.portal.id, code: errorCode(error) },

@@ -101,7 +101,7 @@ export async function reach(
       if (reached.outcome === 'started') devices.push(device);
     } catch (error) {
       if (!(error instanceof BridgeError)) throw error;
-      const isLeftOut = patience === 'impatient' && devices.length > 0 && isUnanswered(error);
+      const isLeftOut = patience === 'impatient' && devices.length > 0 && hasTrouble(error);
       if (!isLeftOut && !concernsOneDevice(error)) throw error;
       cause = error;
       context.logger.warn({ portal: chat.portal.id, device, code: errorCode(error) }, 'a device cannot be reached');
@@ -116,7 +116,7 @@ export async function reach(
 }
 
 /** The network is asked in vain: it has trouble of its own, or does not know the question. */
-export const isUnanswered = (error: unknown): boolean => {
+export const hasTrouble = (error: unknown): boolean => {
   const code = errorCode(error);
   return code === 'interop.refused' || code === 'interop.timeout';
 };

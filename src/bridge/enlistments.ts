@@ -26,7 +26,10 @@ export async function enlist(
 ): Promise<Step> {
   const { store, network, minter } = context;
   const account = await store.accounts.get(id);
-  if (account === undefined || account.state.at !== 'enlisting') return 'idle';
+  if (account === undefined || account.state.at !== 'enlisting') {
+    then.keys.delete(id);
+    return 'idle';
+  }
   const name = networkNames[account.network];
   try {
     const keys = then.keys.get(id) ?? (await ownKeys(context, id));

@@ -17,7 +17,6 @@ type RowChange = Change & { readonly change: 'outbox.state' };
 type Noted = Pick<OutboxEnvelope, 'id' | 'event' | 'confirmed'>;
 /** Likewise, to note what its devices say. */
 type Sent = Pick<OutboxEnvelope, 'id' | 'at' | keyof OutboxMarks>;
-type Receivable = Sent & Pick<OutboxEnvelope, 'failure'>;
 
 interface Chat {
   readonly portal: Portal;
@@ -106,7 +105,10 @@ export const payloadGone = park(
 
 /** It has waited too long for a decision of the user. `waited`: how long, in words. */
 export function afterHold(row: OutboxRow, code: string, waited: string): Parking {
-  const uncertain = row.state.at === 'encrypted' ? ' It is not certain that it had not gone out before.' : '';
+  const uncertain =
+    row.state.at === 'encrypted' || row.waitingFor.length > 0
+      ? ' It is not certain that it had not gone out before.'
+      : '';
   const text = `It has waited for ${waited} for a decision of yours, and is not sent any more.${uncertain} Once you have decided, send it again if it still matters.`;
   return park(code, text);
 }
@@ -158,7 +160,8 @@ export function afterSending(row: OutboxRow): RowChange {
 
 /** The network refused the stanza for a stale list of devices: encrypted anew, for all; or, if it had been sent before, for who waits. */
 export function afterStaleList(row: OutboxRow): RowChange {
-  if (row.retries > 0) return settled(row, row.waitingFor, row.waitingFor, true);
+  const isForSomebody = row.waitingFor.length > 0 || row.confirmed;
+  if (row.retries > 0 && isForSomebody) return settled(row, row.waitingFor, row.waitingFor, true);
   return { change: 'outbox.state', id: row.id, state: { at: 'ready' } };
 }
 
@@ -168,15 +171,16 @@ export function afterStaleList(row: OutboxRow): RowChange {
  * A device confirms (delivered, read or played: all mean that it could decrypt the message). What the person has read on one device
  * counts as received by the person, but the payload stays for the others. Undefined where nothing changes.
  */
-export function afterReceipt(row: Receivable, device: number): RowChange | undefined {
+export function afterReceipt(row: Sent, device: number): RowChange | undefined {
   if (!row.waitingFor.includes(device)) return undefined;
-  if (isGivenUp(row)) return { ...ended(row), confirmed: true };
+  // Encrypted for that device before it was parked, it had gone out.
+  if (row.at === 'parked') return { ...ended(row), confirmed: true };
   return wasSent(row) ? { ...withoutDevice(row, device), confirmed: true } : undefined;
 }
 
-/** What the sender is told of a receipt: where they had been told that nobody could decrypt it, that somebody has. */
-export function toldOfReceipt(portal: Portal, row: Receivable & Pick<Noted, 'event'>, now: number): readonly Change[] {
-  if (!isGivenUp(row)) return [];
+/** What the sender is told of a receipt: where they had been told that it was not delivered, that it was. */
+export function toldOfReceipt(portal: Portal, row: Sent & Pick<Noted, 'event'>, now: number): readonly Change[] {
+  if (row.at !== 'parked') return [];
   const text = 'This message has been received after all.';
   return [noticeOnce(portal, `received:${row.event}`, now, { code: 'received', text, about: row.event })];
 }
@@ -222,14 +226,6 @@ export function answerTo(
   return { next: 'give-up', changes: afterTooManyRetries(chat, row, now) };
 }
 
-/** Why a message is parked that was sent, and that no device could decrypt. */
-const unreadable = 'retries-exhausted';
-
-/** It is parked for that: it was sent, so a device may have it all the same. */
-function isGivenUp({ at, failure }: Pick<Receivable, 'at' | 'failure'>): boolean {
-  return at === 'parked' && failure === unreadable;
-}
-
 /** How often the known clients ask for one message. */
 export const clientRetries = 5;
 
@@ -245,7 +241,7 @@ export function afterTooManyRetries(
   now: number,
 ): readonly Change[] {
   const text = `${contactName(contact, portal)} has this message, but their device could not decrypt it, several times over. Send it again.`;
-  const { change } = afterGivingUp({ ...row, confirmed: false }, unreadable);
+  const { change } = afterGivingUp({ ...row, confirmed: false }, 'retries-exhausted');
   return [change, notSent(portal, row.event, now, 'not-decrypted', text)];
 }
 

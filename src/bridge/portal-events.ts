@@ -87,7 +87,7 @@ async function reference(
   }
   // What is deleted while it stands aside is never sent.
   const target = redactedEvent(event);
-  const late = target && (await context.store.events.lateOne(target));
+  const late = target && (await context.store.events.lateOne(event.room_id, target));
   if (late !== undefined) return done({ change: 'event.done', seq: late });
   const { changes, hosted } = await redactionChanges(context, chat, event);
   const after = (): void => {

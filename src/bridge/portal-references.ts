@@ -61,7 +61,8 @@ export async function redactionChanges(context: BridgeContext, chat: Chat, event
     );
     return { changes: [...row.changes, remove] };
   }
-  const row = await context.store.outbox.byEvent(redacted);
+  const found = await context.store.outbox.byEvent(redacted);
+  const row = found?.portal === portal.id ? found : undefined;
   const file = row?.hosted === undefined ? {} : { hosted: row.hosted };
   // No device that asks for it gets it any more, and no administrator sends it.
   const forget: Change[] = row === undefined ? [] : [{ change: 'outbox.forget', id: row.id }];

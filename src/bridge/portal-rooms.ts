@@ -145,7 +145,7 @@ export async function leaveIfThere(context: BridgeContext, actor: Actor, room: R
     return true;
   } catch (error) {
     // Whom the homeserver does not know is in no room.
-    if (error instanceof UnknownActor) return true;
+    if (error instanceof UnknownActor && error.code === 'matrix.unknown-user') return true;
     if (!(error instanceof BridgeError) || error.retry === 'later') throw error;
     context.logger.warn({ code: error.code, err: error }, 'the homeserver does not let a ghost leave its room');
     return false;

@@ -70,8 +70,9 @@ export class RenewedGhosts {
       const text = `The bridge’s keys for this chat were lost or damaged on a server and had to be made anew. Your client may say that the identity of ${contactName(contact, portal)} has changed: this is why. Messages that you wrote just before may have to be sent again.`;
       changes.push(noticeOnce(portal, `keys-renewed:${device}`, clock.now(), { code: 'keys-renewed', text }));
     }
-    await store.commit(changes);
+    // Killed in between, it is found without keys at the next start, and made anew then.
     await crypto.destroy(actor);
+    await store.commit(changes);
   }
 
   /** Makes the ghost ready; false where what it has is damaged. */

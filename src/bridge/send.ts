@@ -1,11 +1,12 @@
 // Matrix to WhatsApp, second half: the oldest outbox row of a portal is encrypted for the contact's devices, stored as a finished stanza, sent.
+import type { Change } from '../model/change.ts';
 import { BridgeError } from '../model/errors.ts';
 import type { PortalId } from '../model/ids.ts';
 import type { InteropClient } from '../model/interop.ts';
 import type { OutboxRow } from '../model/journal.ts';
 import type { SignalCiphertext, SignalWork } from '../model/signal.ts';
 import { passed } from '../observability/fail-points.ts';
-import { stanzaKind } from '../translate/references.ts';
+import { deedOf, stanzaKind } from '../translate/references.ts';
 import { parseMessage } from '../translate/to-matrix.ts';
 import { preferredAddress } from './contacts.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
@@ -27,7 +28,7 @@ import { parkRow } from './parked-rows.ts';
 import { blockerOf } from './policy/blocks.ts';
 import type { Step } from './workers.ts';
 
-/** How long a message waits for each device of the contact while the network does not give the keys of one, in milliseconds. */
+/** How long a message waits for each device of the contact while the network does not give the keys of one, in milliseconds; as long as the connection has lasted, too. */
 const patienceMs = 10 * 60 * 1000;
 
 /** Sends one row of this portal. `client` finds the account's live connection. */
@@ -125,7 +126,8 @@ async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow):
     if (payload === undefined) return park(context, chat, row, payloadGone);
     const [asking] = row.retryFor;
     const wanted = asking === undefined ? addressees(list, await unit.trust(peerOf(chat, primaryDevice))) : [asking];
-    const patience = context.clock.now() - row.createdAt < patienceMs ? 'patient' : 'impatient';
+    const hasWaited = context.clock.now() - row.createdAt >= patienceMs;
+    const patience = hasWaited && context.listening.isInVain(chat.account.id, row.id) ? 'impatient' : 'patient';
     const reached = await reach(context, chat, unit, list, wanted, patience);
     if (reached.outcome === 'identity-changed') {
       await context.store.commit([...unit.changes(), ...reached.changes]);
@@ -150,10 +152,19 @@ async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow):
       stanza,
       recipients.map(({ device }) => device),
     );
-    await context.store.commit([...unit.changes(), ...reached.changes, encrypted.change]);
+    const deleted = await deletedBy(context, chat, payload);
+    await context.store.commit([...unit.changes(), ...reached.changes, encrypted.change, ...deleted]);
     passed('M9-stanza-committed');
     return encrypted.row;
   });
+}
+
+/** What this deletes goes to no device again: until now it may have been on its way itself. */
+async function deletedBy({ store }: BridgeContext, { account, portal }: Chat, payload: Uint8Array): Promise<Change[]> {
+  const deed = deedOf(parseMessage(payload));
+  if (deed?.kind !== 'deletion') return [];
+  const row = await store.outbox.byMessageId(account.id, portal.id, deed.target.messageId);
+  return row === undefined ? [] : [{ change: 'outbox.forget', id: row.id }];
 }
 
 type Recipients = readonly { readonly device: number; readonly ciphertext: SignalCiphertext }[];

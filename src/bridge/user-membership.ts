@@ -111,7 +111,7 @@ export class UserMembership {
     await this.#readBack(room);
     const isOnItsWay = (await store.events.next(room)) !== undefined;
     if (isOnItsWay || !(await this.#hasHeard(chat))) return { waitMs: pauseMs };
-    // It was pushed before the room was known as that of a chat.
+    // Nothing will store it any more: it was heard of before, or is too old.
     await store.commit([await closeRoom(this.#context, portal, ghost, room)]);
     return 'again';
   }

@@ -98,7 +98,17 @@ export class ClientApi {
       return await answer;
     } catch (error) {
       const isUnknown = error instanceof BridgeError && isError(error, ...unknownActor);
-      throw isUnknown ? new UnknownActor(actor, error) : error;
+      throw isUnknown && (await this.#confirms(actor, error.code)) ? new UnknownActor(actor, error) : error;
+    }
+  }
+
+  /** The words of another server may come through ours, where a room is joined: ours is asked about the actor itself. */
+  async #confirms(actor: Actor, code: string): Promise<boolean> {
+    try {
+      await this.#send(request('GET account/whoami', {}), deviceIdentity(actor), objectOf);
+      return false;
+    } catch (error) {
+      return isError(error, code);
     }
   }
 
@@ -225,7 +235,7 @@ export function matrixError(
   if (errcode === 'M_UNRECOGNIZED') return error('unrecognised');
   if (errcode === 'M_FORBIDDEN' || status === 403) return error('forbidden');
   if (status === 404) return error('not-found');
-  // So do other words that are said to be an answer.
+  // A success that is no JSON comes from what stands between us, too.
   return answer === undefined ? later('no-homeserver') : error('refused');
 }
 

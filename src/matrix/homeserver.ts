@@ -157,7 +157,8 @@ export class ClientHomeserver implements Homeserver {
 
   async leave(actor: Actor, room: RoomId): Promise<void> {
     try {
-      await this.#api.asDevice(actor, request('POST rooms/{room}/leave', { room }, { body: {} }));
+      // Leaving needs no device, and may be all that is left to do where that is lost.
+      await this.#api.asUser(actor, request('POST rooms/{room}/leave', { room }, { body: {} }));
     } catch (error) {
       // Where it is not, it cannot leave; a repeated call is not to fail for it.
       if (!isError(error, 'matrix.forbidden', 'matrix.not-found')) throw error;

@@ -186,7 +186,7 @@ export type Change =
    * `store.changed` (retry later) where something has been done by now.
    */
   | { readonly change: 'outbox.withdraw'; readonly id: OutboxId }
-  /** The user has deleted the message: its content is erased, and no device gets it (again). One that is on its way is left as it is. */
+  /** The user has deleted the message: its content is erased, and no device gets it again. One that is on its way is left as it is, until its deletion follows. */
   | { readonly change: 'outbox.forget'; readonly id: OutboxId }
   /** The file has been carried over: the row is ready to be encrypted. */
   | { readonly change: 'outbox.payload'; readonly id: OutboxId; readonly payload: Uint8Array }
@@ -278,7 +278,7 @@ export interface UnansweredMessage {
 }
 
 /** Such a message, and where it stands among them. */
-export interface Unanswered {
+export interface AskedInVain {
   readonly id: number;
   readonly message: UnansweredMessage;
 }

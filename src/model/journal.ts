@@ -168,8 +168,6 @@ export type OutboxEnvelope = Omit<OutboxRow, 'state' | 'payload'> &
   OutboxRowProgress & {
     /** Whether the payload is still there. */
     readonly kept: boolean;
-    /** Why it is parked. */
-    readonly failure: string | undefined;
   };
 
 export type NewOutboxRow = Pick<OutboxRow, 'account' | 'portal' | 'event' | 'messageId' | 'createdAt'> &

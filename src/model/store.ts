@@ -1,7 +1,7 @@
 // The port to the database: what the domain reads, and how it commits changes.
 import type { Account, Arrangement, Departure, Holdings, Network, Preferences } from './account.ts';
 import type { Block, BlockPattern } from './block.ts';
-import type { Change, Unanswered } from './change.ts';
+import type { AskedInVain, Change } from './change.ts';
 import type { ConsentCheck, ConsentEntry } from './consent.ts';
 import type { Actor, Contact, ContactPicture, Ghost } from './contact.ts';
 import type {
@@ -161,7 +161,7 @@ export interface Store {
     isReceiptDue(account: AccountId, portal: PortalId): Promise<boolean>;
     decryptFailures(portal: PortalId, messageId: MessageId, device: number): Promise<number>;
     /** Messages that could not be decrypted, were asked for again before `before` (ms) at the latest, and have not come since: those after `after`, by `id`. */
-    unanswered(before: number, limit: number, after?: number): Promise<readonly Unanswered[]>;
+    unanswered(before: number, limit: number, after?: number): Promise<readonly AskedInVain[]>;
     waiting(portal: PortalId): Promise<number>;
     /** Those that `waiting` counts, without notices. */
     messagesWaiting(portal: PortalId): Promise<number>;
@@ -235,8 +235,8 @@ export interface Store {
     known(events: readonly EventId[]): Promise<ReadonlySet<EventId>>;
     /** Events of this room that stand aside, oldest first; a bounded number, those after `after`. */
     late(room: RoomId, after?: EventSeq): Promise<readonly LateEvent[]>;
-    /** Where this event stands, if it stands aside. */
-    lateOne(event: EventId): Promise<EventSeq | undefined>;
+    /** Where this event of the room stands, if it stands aside. */
+    lateOne(room: RoomId, event: EventId): Promise<EventSeq | undefined>;
     lateRooms(): Promise<readonly RoomId[]>;
   };
   readonly botMessages: {

@@ -133,7 +133,8 @@ export function eventReads({ db, bridge }: Reader): Store['events'] {
         event === null || since === null ? [] : [{ since, ...eventOf({ id, room, event_id, event }) }],
       );
     },
-    lateOne: async (event) => (await late.select('id').where('event_id', '=', event).executeTakeFirst())?.id,
+    lateOne: async (room, event) =>
+      (await late.select('id').where('room', '=', room).where('event_id', '=', event).executeTakeFirst())?.id,
     lateRooms: async () => (await late.select('room').distinct().execute()).map(({ room }) => room),
   };
 }

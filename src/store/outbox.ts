@@ -86,7 +86,7 @@ export function* addOutbox(unit: Unit, added: NewOutboxRow): Steps {
   yield* noteActivity(unit, account);
 }
 
-/** Throws BridgeError `store.changed` where it is to be sent, and its content has been erased. */
+/** Throws BridgeError `store.changed` where it has ended, or its content has been erased, and that is not what this is about. */
 export function* setOutboxState(unit: Unit, change: Change & { readonly change: 'outbox.state' }): Steps {
   const { db, keys, now } = unit;
   const { id, state, waitingFor, retryFor, confirmed, retries, erasePayload } = change;
@@ -110,19 +110,18 @@ export function* setOutboxState(unit: Unit, change: Change & { readonly change: 
     ...(confirmed ? { confirmed: 1 as const } : {}),
     ...(retries === undefined ? {} : { retries }),
   };
-  if (state?.at !== 'ready' && state?.at !== 'encrypted') {
-    return yield* mustChange(update(db, { id, ...columns }), 'the outbox row');
-  }
-  const kept = db.updateTable('outbox').set(columns).where('id', '=', id).where('payload', 'is not', null);
-  yield* mustChange(kept, 'the outbox row', changed);
+  if (state === undefined || done) return yield* mustChange(update(db, { id, ...columns }), 'the outbox row');
+  const found = db.updateTable('outbox').set(columns).where('id', '=', id);
+  const open = state.at === 'parked' ? found.where('state', '<>', 'done') : found.where('payload', 'is not', null);
+  yield* mustChange(open, 'the outbox row', changed);
 }
 
-/** What is on its way, or waits for its file, is left as it is. */
+/** What is on its way, or is to be sent for the first time, is left as it is. */
 export function* forgetOutbox({ db, now }: Unit, id: OutboxId): Steps {
-  const asked = sql<boolean>`(state = 'ready' and retry_for <> '[]')`;
+  const row = db.updateTable('outbox').where('id', '=', id);
   const erased = { state: 'done', payload: null, file: null, settled_at: now, failure: null } as const;
-  const row = db.updateTable('outbox').set(erased).where('id', '=', id);
-  yield* run(row.where(sql<boolean>`(state in ('acknowledged', 'parked') or ${asked})`));
+  const asked = sql<boolean>`(state = 'ready' and retry_for <> '[]')`;
+  yield* run(row.set(erased).where(sql<boolean>`(state in ('acknowledged', 'parked') or ${asked})`));
 }
 
 /** Throws BridgeError `store.changed` where the message has been encrypted, or was before. */
@@ -244,12 +243,11 @@ function toEnvelope(row: Row): OutboxEnvelope {
   const { id, account, portal, event, state: at, message_id: messageId, created_at: createdAt } = row;
   const kept = row.payload !== null;
   const hosted = row.hosted ?? undefined;
-  const failure = row.failure ?? undefined;
-  return { id, account, portal, event, messageId, createdAt, at, ...toMarks(row), hosted, kept, failure };
+  return { id, account, portal, event, messageId, createdAt, at, ...toMarks(row), hosted, kept };
 }
 
 function toOutboxRow(key: DataKey, row: Row): OutboxRow {
-  const { at, kept, failure, ...envelope } = toEnvelope(row);
+  const { at, kept, ...envelope } = toEnvelope(row);
   return {
     ...envelope,
     state: toState(key, row),

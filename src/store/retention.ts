@@ -6,7 +6,6 @@ import type { Unit } from './unit.ts';
 
 const JOURNALS = [
   'inbox',
-  'decrypt_failure',
   'outbox',
   'message_reference',
   'message_part',

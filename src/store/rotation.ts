@@ -13,8 +13,8 @@ export type RotatedDatabase = { readonly files: readonly string[] } | { readonly
  * carries its own key check, so an interrupted rotation is finished by running it again with the same two keys: what has the new key
  * already is left alone. Keep both keys until it has resolved. A file that does not exist is skipped.
  *
- * Rejects with BridgeError `store.wrong-key` where neither key fits, before anything is changed, and with `store.locked` where one is
- * in use.
+ * Rejects with BridgeError `store.wrong-key` where neither key fits, before anything is changed, with `store.moved` or `store.copying` where
+ * the files were copied elsewhere or a copy to here was not finished, and with `store.locked` where one is in use.
  */
 export async function rotateMasterKey(
   database: RotatedDatabase,

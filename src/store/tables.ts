@@ -42,6 +42,7 @@ type IdleSince = ColumnType<number | null, number | null | undefined, number | n
 
 export interface Tables {
   /**
+   * `bot-device`: the device of the bot, where it is not the one named after the installation.
    * `moved`: the content lives elsewhere now, and must not be used here any more; `moved-as`: the id of the copy.
    * `copying`: the id of a copy to here, which must not be used as long as this stands here.
    */

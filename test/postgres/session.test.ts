@@ -52,10 +52,11 @@ it('goes on, reading and writing, after every connection was lost', async () => 
 });
 
 it('reads over another connection after one that hangs', async () => {
-  const { proxy } = await place();
+  const { proxy, direct } = await place();
+  await (await openTestStore({ postgres: direct })).close();
   const url = new URL(proxy.url);
   // Half a minute otherwise.
-  url.searchParams.set('query_timeout', '1000');
+  url.searchParams.set('query_timeout', '3000');
   const store = await openTestStore({ postgres: url.href });
   const { portal } = await aChat(store);
   expect(await store.inbox.waiting(portal.id)).toBe(0);
@@ -133,8 +134,9 @@ it.runIf(inject('postgresAuthority'))(
     const server = await startPostgres();
     onTestFinished(server.stop);
     const { direct } = await place(server.url);
+    await (await openTestStore({ postgres: direct })).close();
     const url = new URL(direct);
-    url.searchParams.set('query_timeout', '1000');
+    url.searchParams.set('query_timeout', '3000');
     const store = await openTestStore({ postgres: url.href });
     const { portal } = await aChat(store);
     const standby = async (statement: string): Promise<void> => {

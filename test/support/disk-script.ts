@@ -26,7 +26,7 @@ const prelude = `
   const report = {};
 `;
 
-/** Runs a module whose first argument is a directory on a small disk; answers what it has left in \`report\`. */
+/** Runs a module whose first argument is a directory on a small disk; answers what it has left in `report`. */
 export async function onDisk(
   kibibytes: number,
   code: string,

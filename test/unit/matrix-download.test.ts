@@ -84,6 +84,9 @@ describe('a download', () => {
     const server = await MediaServer.start(matrixError(404, 'M_NOT_FOUND'));
     await expect(server.media().openPublic(actor, uri, options())).rejects.toMatchObject({ code: 'media.gone' });
     expect(server.requests).toEqual([current]);
+    // A file that is not at the former address is no file that is gone: newer servers have none there.
+    const away = await MediaServer.start(json('<html>', 502), matrixError(404, 'M_NOT_FOUND'));
+    await expect(away.media().openPublic(actor, uri, options())).rejects.toMatchObject({ code: 'media.unavailable' });
   });
 
   const refusals: [string, Answer, object][] = [

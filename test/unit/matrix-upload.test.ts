@@ -235,7 +235,7 @@ describe('the upload limit', () => {
 
   it('comes from the former address where the server knows no other, and may be missing', async () => {
     const server = await MediaServer.start();
-    for (const unknown of [matrixError(404, 'M_UNRECOGNIZED'), matrixError(404, 'M_NOT_FOUND')]) {
+    for (const unknown of [matrixError(404, 'M_UNRECOGNIZED'), matrixError(404, 'M_NOT_FOUND'), json('<html>', 404)]) {
       server.limit = (request, response) =>
         (request.url?.startsWith('/_matrix/media/v3/config') ? json({ 'm.upload.size': 5 }) : unknown)(
           request,

@@ -51,7 +51,6 @@ const noted = ({ state, payload, ...row }: OutboxRow): OutboxEnvelope => ({
   ...row,
   at: state.at,
   kept: payload !== undefined,
-  failure: state.at === 'parked' ? state.code : undefined,
 });
 
 type Change = ReturnType<typeof afterSending>;
@@ -123,6 +122,9 @@ describe('a message to three devices', () => {
     expect(applied(rowOf({}), afterStaleList(rowOf({})))).toMatchObject({ state: { at: 'ready' }, retryFor: [] });
     const retried = rowOf({ retries: 1, waitingFor: [1] });
     expect(applied(retried, afterStaleList(retried))).toMatchObject({ state: { at: 'ready' }, retryFor: [1] });
+    // Those that waited are unlinked: it is for whoever there is now.
+    const gone = rowOf({ retries: 1, waitingFor: [] });
+    expect(applied(gone, afterStaleList(gone))).toMatchObject({ state: { at: 'ready' }, retryFor: [], payload });
   });
 });
 
@@ -270,15 +272,16 @@ test('what nobody confirms ends, and its sender is told unless somebody has it',
   expect(afterReceiptWait(chat.portal, sent(asked), 5)).toEqual([]);
 });
 
-test('what nobody could decrypt, and a device confirms all the same, ends as received; what was never sent does not', () => {
-  const parked = (code: string) => noted(rowOf({ state: { at: 'parked', code }, waitingFor: [0, 1] }));
-  const unreadable = parked('retries-exhausted');
-  expect(afterReceipt(unreadable, 1)).toMatchObject({ state: { at: 'done' }, confirmed: true, erasePayload: true });
-  expect(toldOfReceipt(chat.portal, unreadable, 5)).toMatchObject([
+test('what is set aside, and a device for which it was encrypted confirms all the same, ends as received; what was never sent does not', () => {
+  const parked = (waitingFor: readonly number[]) =>
+    noted(rowOf({ state: { at: 'parked', code: 'blocked' }, waitingFor }));
+  const sent = parked([0, 1]);
+  expect(afterReceipt(sent, 1)).toMatchObject({ state: { at: 'done' }, confirmed: true, erasePayload: true });
+  expect(toldOfReceipt(chat.portal, sent, 5)).toMatchObject([
     { change: 'inbox.add-once', row: { body: { notice: { text: 'This message has been received after all.' } } } },
   ]);
-  expect(afterReceipt(unreadable, 2)).toBeUndefined();
-  expect(afterReceipt(parked('blocked'), 1)).toBeUndefined();
+  expect(afterReceipt(sent, 2)).toBeUndefined();
+  expect(afterReceipt(parked([]), 1)).toBeUndefined();
   expect(toldOfReceipt(chat.portal, noted(rowOf({})), 5)).toEqual([]);
 });
 

@@ -4,6 +4,7 @@ import type { PortalId, RoomId, UserId } from '../../model/ids.ts';
 import type { Portal } from '../../model/portal.ts';
 import type { BridgeContext } from '../context.ts';
 import { chatsOf } from '../policy/which.ts';
+import { isInRoom } from '../portal-rooms.ts';
 import { leaves } from '../visitors.ts';
 import type { Answer, Command, CommandHandler } from './commands.ts';
 
@@ -50,14 +51,17 @@ export const remove: CommandHandler = async (context, command, args, effects) =>
 
 /** What a ghost does is not pushed again by a homeserver that has forgotten it: so it is asked who is there now. */
 async function putOut(
-  { store, homeserver }: BridgeContext,
+  context: BridgeContext,
   ghost: Actor,
   portal: PortalId,
   room: RoomId,
   user: UserId,
 ): Promise<void> {
+  const { store, homeserver } = context;
   await homeserver.kick(ghost, room, user);
-  if (!(await homeserver.members(ghost, room)).has(user)) await store.commit(leaves(portal, user));
+  // From a room that the ghost has lost, too, nobody hears any more.
+  const isThere = (await isInRoom(context, ghost, room)) && (await homeserver.members(ghost, room)).has(user);
+  if (!isThere) await store.commit(leaves(portal, user));
 }
 
 async function visitsTo(context: BridgeContext, { user }: Command): Promise<readonly Visit[]> {

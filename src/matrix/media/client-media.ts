@@ -73,7 +73,8 @@ export class ClientMedia implements MatrixMedia {
   async #askForLimit(): Promise<number | undefined> {
     const current = this.#api.asService(request('GET /_matrix/client/v1/media/config', {}));
     const answer = await current.catch((error: unknown) => {
-      if (!isError(error, 'matrix.unrecognised', 'matrix.not-found')) throw error;
+      // A proxy that does not pass this path may answer without a code of Matrix, like one that has not reached the server.
+      if (!isError(error, 'matrix.unrecognised', 'matrix.not-found', 'matrix.no-homeserver')) throw error;
       return this.#api.asService(request('GET /_matrix/media/v3/config', {}));
     });
     const limit = answer['m.upload.size'];

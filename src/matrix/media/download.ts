@@ -101,7 +101,14 @@ async function requestPart(
   } catch (error) {
     // A server, or a proxy before it, that knows nothing of the path may answer without a code of Matrix, as one does that has not reached it.
     if (!isError(error, 'matrix.unrecognised', 'matrix.no-homeserver')) throw error;
-    return ask(clientRequest(former, file));
+    try {
+      return await ask(clientRequest(former, file));
+    } catch (again) {
+      // Newer servers keep their files from the former path: its word counts only where the current one was answered.
+      const isSilent =
+        isError(error, 'matrix.no-homeserver') && isError(again, 'matrix.not-found', 'matrix.unrecognised');
+      throw isSilent ? error : again;
+    }
   }
 }
 

@@ -22,6 +22,7 @@ export const retentions = {
   consent: 'until `erase`, which leaves one entry without a name',
   delivered: 'content until it is delivered or given up; ids for `delivery.retention_days` more',
   hosted: 'until the file has expired (`media.keep_days`), is deleted, or with the account',
+  asked: 'until the message has come or its user has been told that it will not, at most with the chat',
   settled: '`delivery.retention_days` after it was dealt with',
 } as const;
 
@@ -40,7 +41,8 @@ export interface StoredTable {
 export const storedTables: Readonly<Record<string, StoredTable>> = {
   setting: {
     file: 'store',
-    holds: 'a random id of this installation; where its content was moved to; a copy that is not finished',
+    holds:
+      'a random id of this installation; the device of the bot; where its content was moved to, and as which copy; a copy that is not finished',
     kept: 'installation',
     plain: 'name value',
   },
@@ -290,7 +292,7 @@ export const storedTables: Readonly<Record<string, StoredTable>> = {
   decrypt_failure: {
     file: 'store',
     holds: 'which messages could not be decrypted, how often',
-    kept: 'settled',
+    kept: 'asked',
     plain: 'id portal message_id device count settled_at',
   },
   outbox: {
