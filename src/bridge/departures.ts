@@ -5,7 +5,7 @@ import type { AccountId, RoomId, UserId } from '../model/ids.ts';
 import { passed } from '../observability/fail-points.ts';
 import type { BridgeContext } from './context.ts';
 import { networkNames } from './labels.ts';
-import { leaveIfThere } from './portal-rooms.ts';
+import { leaveForGood } from './portal-rooms.ts';
 import { findSpace, leaveSpace } from './spaces/space-rooms.ts';
 import type { Step } from './workers.ts';
 
@@ -50,11 +50,7 @@ async function leaveChat(context: BridgeContext, user: UserId, { room, contact }
   const { store, crypto, homeserver } = context;
   const ghost = await store.contacts.ghost(contact);
   if (ghost === undefined) return;
-  if (room !== undefined) {
-    await leaveIfThere(context, ghost.actor, room);
-    // Also where it has to stay: the user was promised that.
-    await crypto.forgetRoom(ghost.actor, room);
-  }
+  if (room !== undefined) await leaveForGood(context, ghost.actor, room);
   if ((await store.contacts.accountsUsing(contact)) > 0) {
     await crypto.forgetUser(ghost.actor, user);
     return;

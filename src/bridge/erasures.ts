@@ -5,7 +5,7 @@ import { roomOfSpace } from '../model/space.ts';
 import type { Store } from '../model/store.ts';
 import type { ErasurePlan } from '../model/user-data.ts';
 import type { BridgeContext } from './context.ts';
-import { leaveIfThere } from './portal-rooms.ts';
+import { leaveForGood } from './portal-rooms.ts';
 import type { Step } from './workers.ts';
 
 export interface ErasureEffects {
@@ -54,8 +54,7 @@ export async function eraseNext(
       return { waitMs: pollMs };
     }
     tries.delete(room);
-    await leaveIfThere(context, bot, room);
-    await crypto.forgetRoom(bot, room);
+    await leaveForGood(context, bot, room);
   }
   await crypto.forgetUser(bot, user);
   await mediaHost.sweep();

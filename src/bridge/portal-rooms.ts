@@ -138,6 +138,12 @@ export async function abandonRoom(context: BridgeContext, actor: Actor, room: Ro
   if (await leaveIfThere(context, actor, room)) await context.crypto.forgetRoom(actor, room);
 }
 
+/** The ghost, or the bot, leaves as far as it may, and keeps no keys of the room in any case: its user was promised that. */
+export async function leaveForGood(context: BridgeContext, actor: Actor, room: RoomId): Promise<void> {
+  await leaveIfThere(context, actor, room);
+  await context.crypto.forgetRoom(actor, room);
+}
+
 /** The ghost leaves, and is out: a room that it is not in, or that is gone, is as good as left. */
 export async function leaveIfThere(context: BridgeContext, actor: Actor, room: RoomId): Promise<boolean> {
   try {

@@ -6,7 +6,7 @@ import type { InteropClient } from '../model/interop.ts';
 import type { OutboxRow } from '../model/journal.ts';
 import type { SignalCiphertext, SignalWork } from '../model/signal.ts';
 import { passed } from '../observability/fail-points.ts';
-import { deedOf, stanzaKind } from '../translate/references.ts';
+import { type Deed, deedOf, stanzaKind } from '../translate/references.ts';
 import { parseMessage } from '../translate/to-matrix.ts';
 import { preferredAddress } from './contacts.ts';
 import { type ActiveAccount, type BridgeContext, isActive } from './context.ts';
@@ -139,11 +139,12 @@ async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow):
       await context.store.commit([...unit.changes(), ...reached.changes]);
       return nobodyReached(context, chat, row, reached.cause);
     }
+    const message = parseMessage(payload);
     const stanza = context.network.encodeMessage(chat.account.network, {
       id: row.messageId,
       to: chat.address,
       recipients,
-      kind: stanzaKind(parseMessage(payload)),
+      kind: stanzaKind(message),
       ...(asking === undefined ? {} : { retryCount: row.retries }),
     });
     passed('M8-message-encrypted');
@@ -152,7 +153,7 @@ async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow):
       stanza,
       recipients.map(({ device }) => device),
     );
-    const deleted = await deletedBy(context, chat, payload);
+    const deleted = await deletedBy(context, chat, deedOf(message));
     await context.store.commit([...unit.changes(), ...reached.changes, encrypted.change, ...deleted]);
     passed('M9-stanza-committed');
     return encrypted.row;
@@ -160,8 +161,11 @@ async function encryptRow(context: BridgeContext, chat: Chat, found: OutboxRow):
 }
 
 /** What this deletes goes to no device again: until now it may have been on its way itself. */
-async function deletedBy({ store }: BridgeContext, { account, portal }: Chat, payload: Uint8Array): Promise<Change[]> {
-  const deed = deedOf(parseMessage(payload));
+async function deletedBy(
+  { store }: BridgeContext,
+  { account, portal }: Chat,
+  deed: Deed | undefined,
+): Promise<Change[]> {
   if (deed?.kind !== 'deletion') return [];
   const row = await store.outbox.byMessageId(account.id, portal.id, deed.target.messageId);
   return row === undefined ? [] : [{ change: 'outbox.forget', id: row.id }];

@@ -168,7 +168,7 @@ export type Change =
   | { readonly change: 'inbox.given-up'; readonly message: UnansweredMessage }
   /** Fails with StoreConflict where the Matrix event has an outbox row. */
   | { readonly change: 'outbox.add'; readonly row: NewOutboxRow }
-  /** Fails as `store.changed` (retry later) where it is to be sent, and has been erased. */
+  /** Fails as `store.changed` (retry later) where it has ended or been erased, unless this ends it or leaves its state as it is. */
   | {
       readonly change: 'outbox.state';
       readonly id: OutboxId;
